@@ -1,0 +1,208 @@
+"""Whether one reading may be a vote at all, and what it would say about the image.
+
+Decides from the policy and the ceremony's time: format, algorithm, touch, revocation, key
+window, age, the builder's claims about itself, the artifact's exact name, digests, pins.
+Refuses to know any other attestation: whether a vote agrees or counts is quorum.py's.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from ceremony.attest.record import (
+    Artifact,
+    Attestation,
+    Claims,
+    Malformed,
+    Pairs,
+    Reading,
+)
+from ceremony.policy_model import Missing, Policy, Untimed
+from ceremony.policy_people import Revocation
+from ceremony.show import escaped
+from ceremony.verdicts import Standing
+
+Fault: TypeAlias = tuple[Standing, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The image that is judged: digests by algorithm, lower-case hex; sha256 is always there."""
+
+    digests: Mapping[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest that votes are compared by."""
+        return self.digests["sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """An admitted attestation: whose, which digest it gives the artifact, from which inputs.
+
+    `inputs` are the must_agree pins that it has; `full` when it has all of them.
+    """
+
+    file: str
+    builder: str
+    sha256: str
+    inputs: Pairs
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A reading that is no vote, and the digest it would have given the artifact, or ""."""
+
+    file: str
+    builder: str
+    standing: Standing
+    rule: str
+    text: str
+    says: str
+
+
+def admit(reading: Reading, policy: Policy, subject: Subject, now: datetime) -> Vote | Barred:
+    """Return the vote that a reading is, or the first rule that bars it."""
+    if isinstance(reading, Malformed):
+        said = (reading.rule, reading.text)
+        return Barred(reading.file, reading.builder, Standing.MALFORMED, *said, "")
+    if not isinstance(reading, Attestation):
+        says = _says(reading.claims, policy)
+        said = (reading.rule, reading.text)
+        return Barred(reading.file, reading.builder, Standing.NOT_COUNTED, *said, says)
+    for standing, rule, text in _faults(reading, policy, subject, now):
+        says = _says(reading.claims, policy)
+        return Barred(reading.file, reading.builder, standing, rule, text, says)
+    pins = dict(reading.claims.pins)
+    wanted = policy.inputs.must_agree
+    inputs = tuple((name, pins[name]) for name in wanted if name in pins)
+    digest = _named(reading.claims, policy)[0].digest("sha256")
+    return Vote(reading.file, reading.builder, digest, inputs, len(inputs) == len(wanted))
+
+
+def _faults(
+    attestation: Attestation, policy: Policy, subject: Subject, now: datetime
+) -> Iterator[Fault]:
+    """Yield what bars an attestation, the first that should be told first."""
+    builder = policy.builder_named[attestation.builder]
+    if attestation.format not in builder.formats:
+        text = f"{builder.id} is enrolled for {', '.join(builder.formats)} only"
+        yield Standing.NOT_COUNTED, "QRM-FORMAT", text
+    yield from _key_faults(attestation, policy, now)
+    yield from _time_faults(attestation, policy, now)
+    for name, value in attestation.claims.self_claims:
+        enrolled = builder.id if name == "builder" else str(getattr(builder, name))
+        if enrolled not in ("", value):
+            text = f"it says {name} {escaped(value)}, enrolled is {escaped(enrolled)}"
+            yield Standing.MALFORMED, "QRM-CLAIM", text
+    yield from _artifact_faults(attestation, policy, subject)
+    missing = [
+        name for name in policy.inputs.must_agree if name not in dict(attestation.claims.pins)
+    ]
+    if missing and policy.inputs.missing is Missing.REJECT:
+        text = f"it does not say {', '.join(missing)}"
+        yield Standing.NOT_COUNTED, "QRM-PINS", text
+
+
+def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
+    """QRM-ALGORITHM, QRM-TOUCH, QRM-REVOKED, QRM-WINDOW."""
+    key = policy.enrolled[attestation.key.fpr][1]
+    made = attestation.claims.time or now
+    if not attestation.key.allowed_by(policy.algorithms, attestation.scheme):
+        text = f"the policy allows no {attestation.key.algorithm} ({attestation.scheme})"
+        yield Standing.NOT_COUNTED, "QRM-ALGORITHM", text
+    if not attestation.touched:
+        text = "the security key was not touched for this signature"
+        yield Standing.NOT_COUNTED, "QRM-TOUCH", text
+    revoked = policy.revocations.get(attestation.key.fpr)
+    if revoked and (revoked.mode is Revocation.ALL or made >= revoked.since):
+        text = f"the key is revoked since {revoked.since:%Y-%m-%d} (mode {revoked.mode})"
+        yield Standing.NOT_COUNTED, "QRM-REVOKED", text
+    if not key.valid_from <= made < key.valid_to:
+        window = f"{key.valid_from:%Y-%m-%d} to {key.valid_to:%Y-%m-%d}"
+        text = f"signed {made:%Y-%m-%d}, the key is enrolled from {window}"
+        yield Standing.NOT_COUNTED, "QRM-WINDOW", text
+
+
+def _time_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
+    """QRM-UNTIMED, QRM-FUTURE, QRM-STALE."""
+    made = attestation.claims.time
+    if made is None:
+        if policy.time.untimed is Untimed.REFUSE:
+            yield Standing.NOT_COUNTED, "QRM-UNTIMED", "it does not say when it was made"
+        return
+    ahead = made - now
+    if ahead > timedelta(seconds=policy.time.future_skew):
+        text = f"made {made:%Y-%m-%d %H:%M} UTC, later than the ceremony's time"
+        yield Standing.NOT_COUNTED, "QRM-FUTURE", text
+    if -ahead > timedelta(seconds=policy.time.max_age):
+        days = policy.time.max_age // 86400
+        text = f"made {made:%Y-%m-%d}, more than {days} days before the ceremony"
+        yield Standing.NOT_COUNTED, "QRM-STALE", text
+
+
+def _artifact_faults(attestation: Attestation, policy: Policy, subject: Subject) -> Iterator[Fault]:
+    """QRM-NAME, QRM-NEAR-NAME, ATT-TWICE, ATT-DIGEST: one artifact, exact name, right digests."""
+    named = _named(attestation.claims, policy)
+    if not named:
+        yield _other_names(attestation.claims, policy)
+        return
+    if len({artifact.digest("sha256") for artifact in named}) > 1:
+        text = "it names the artifact twice, with different digests"
+        yield Standing.MALFORMED, "ATT-TWICE", text
+    if not named[0].digest("sha256"):
+        text = "it gives no SHA-256 of the artifact's bytes"
+        yield Standing.NOT_COUNTED, "ATT-DIGEST", text
+    for artifact in named:
+        yield from _digest_faults(artifact, subject)
+
+
+def _digest_faults(artifact: Artifact, subject: Subject) -> Iterator[Fault]:
+    agrees = artifact.digest("sha256") == subject.sha256
+    for algorithm, value in artifact.digests:
+        if algorithm not in subject.digests:
+            if agrees:
+                text = f"it lists {algorithm} too, which this ceremony did not compute"
+                yield Standing.NOT_COUNTED, "ATT-DIGEST", text
+        elif (value == subject.digests[algorithm]) != agrees:
+            text = f"its sha256 and its {algorithm} are of two different files"
+            yield Standing.MALFORMED, "ATT-DIGEST", text
+
+
+def _named(claims: Claims, policy: Policy) -> tuple[Artifact, ...]:
+    return tuple(a for a in claims.artifacts if a.name in policy.artifact.names)
+
+
+def _says(claims: Claims | None, policy: Policy) -> str:
+    """Return the one digest that claims give the artifact, "" when none or several."""
+    digests = {artifact.digest("sha256") for artifact in _named(claims, policy)} if claims else ()
+    return next(iter(digests)) if len(digests) == 1 else ""
+
+
+def _other_names(claims: Claims, policy: Policy) -> Fault:
+    wanted = {_blurred(name): name for name in policy.artifact.names}
+    for artifact in claims.artifacts:
+        near = wanted.get(_blurred(artifact.name))
+        if near is not None:
+            text = f'it names "{escaped(artifact.name)}", near to "{escaped(near)}" but not equal'
+            return Standing.NOT_COUNTED, "QRM-NEAR-NAME", text
+    text = f"it names none of: {escaped(', '.join(policy.artifact.names))}"
+    return Standing.NOT_COUNTED, "QRM-NAME", text
+
+
+# What people take for one another: Cyrillic and Greek letters in a Latin name.
+_LOOK_ALIKE = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u03bd\u03bf\u03b1\u03b5\u03c1",
+    "aeopcyxijvoaep",
+)
+
+
+def _blurred(name: str) -> str:
+    plain = unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKE)
+    return "".join(plain.split()).rpartition("/")[2]

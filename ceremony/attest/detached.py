@@ -1,0 +1,148 @@
+"""A detached signature beside a checksum file: SSHSIG and minisign.
+
+Decides whether an enrolled key signed one of the candidate files and then reads that file.
+The signature is checked first; what nobody enrolled signed is read only to report what it
+would say. Refuses to know votes and other formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+
+from ceremony.attest.minisign import Minisignature, read_comment, read_minisign, verify_minisign
+from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
+from ceremony.attest.sshsig import read_sshsig, verify_sshsig
+from ceremony.attest.sums import read_sums
+from ceremony.errors import Refused
+from ceremony.keys import Scheme
+from ceremony.policy_model import Policy
+from ceremony.policy_people import ATTESTATION_NAMESPACE, Builder, BuilderKey
+from ceremony.show import escaped
+from ceremony.types import Finding, MediaFile
+
+SSHSIG = "sshsig"
+MINISIGN = "minisign"
+
+
+def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
+    """Read an SSHSIG and the checksum file it signs."""
+    try:
+        signature = read_sshsig(file.data)
+    except Refused as error:
+        return _malformed(file, SSHSIG, "", error)
+    enrolled = policy.enrolled.get(signature.public_key.fpr)
+    builder = enrolled[0].id if enrolled else ""
+    namespace = enrolled[1].namespace if enrolled else ATTESTATION_NAMESPACE
+    content, fault = _signed_by(signed, partial(verify_sshsig, signature, namespace=namespace))
+    if content is None:
+        return _unverified(file, SSHSIG, builder, fault, signed)
+    if enrolled is None:
+        return _stranger(file, SSHSIG, signature.public_key.fpr, content)
+    if enrolled[1].key != signature.public_key:
+        text = f"the key is enrolled as {enrolled[1].key.algorithm}, for another application"
+        return Unverified(file.path, SSHSIG, builder, "QRM-ENROLLED", text, _says(content))
+    try:
+        claims = read_sums(content.data)
+    except Refused as error:
+        return _malformed(file, SSHSIG, builder, error)
+    return Attestation(
+        file=file.path,
+        format=SSHSIG,
+        sha256=hashlib.sha256(file.data).hexdigest(),
+        builder=builder,
+        key=signature.public_key,
+        scheme=signature.scheme,
+        touched=signature.touched,
+        claims=claims,
+    )
+
+
+def read_minisign_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
+    """Read a minisign signature and the checksum file it signs."""
+    try:
+        signature = read_minisign(file.data)
+    except Refused as error:
+        return _malformed(file, MINISIGN, "", error)
+    # As in minisign itself a signature with another key's id is not that key's signature.
+    holders = policy.by_minisign_id.get(signature.key_id, ())
+    if not holders:
+        return _stranger(file, MINISIGN, f"id {signature.key_id}", signed[0] if signed else None)
+    fault = None
+    for builder, key in holders:
+        content, fault = _signed_by(signed, partial(verify_minisign, signature, key=key.key))
+        if content is not None:
+            return _minisign_claims(file, signature, content, builder, key)
+    return _unverified(file, MINISIGN, holders[0][0].id, fault, signed)
+
+
+def _minisign_claims(
+    file: MediaFile,
+    signature: Minisignature,
+    content: MediaFile,
+    builder: Builder,
+    key: BuilderKey,
+) -> Reading:
+    try:
+        sums = read_sums(content.data)
+        pins = read_comment(signature.trusted_comment)
+        for name, value in (*sums.pins, *sums.self_claims):
+            pins.add(name, value)
+        claims = pins.claims(sums.artifacts)
+    except Refused as error:
+        return _malformed(file, MINISIGN, builder.id, error)
+    return Attestation(
+        file=file.path,
+        format=MINISIGN,
+        sha256=hashlib.sha256(file.data).hexdigest(),
+        builder=builder.id,
+        key=key.key,
+        scheme=Scheme.ED25519,
+        touched=True,
+        claims=claims,
+    )
+
+
+def _signed_by(
+    candidates: tuple[MediaFile, ...], check: Callable[[bytes], object]
+) -> tuple[MediaFile | None, Finding | None]:
+    """Return the first candidate that the signature fits, or why none does."""
+    fault = None
+    for candidate in candidates:
+        try:
+            check(candidate.data)
+        except Refused as error:
+            fault = fault or error.findings[0]
+        else:
+            return candidate, None
+    return None, fault
+
+
+def _unverified(
+    file: MediaFile, kind: str, builder: str, fault: Finding | None, signed: tuple[MediaFile, ...]
+) -> Reading:
+    if fault is None:
+        text = "the file that it signs is not here"
+        return Unverified(file.path, kind, builder, "ATT-ALONE", text, None)
+    return Unverified(file.path, kind, builder, fault.rule, fault.text, _says(signed[0]))
+
+
+def _stranger(file: MediaFile, kind: str, key: str, content: MediaFile | None) -> Reading:
+    text = f"the key {escaped(key)} belongs to no enrolled builder"
+    return Unverified(file.path, kind, "", "QRM-ENROLLED", text, _says(content))
+
+
+def _says(content: MediaFile | None) -> Claims | None:
+    """Return what an unverified file would say, as far as it can be read."""
+    if content is None:
+        return None
+    try:
+        return read_sums(content.data)
+    except Refused:
+        return None
+
+
+def _malformed(file: MediaFile, kind: str, builder: str, error: Refused) -> Reading:
+    fault = error.findings[0]
+    return Malformed(file.path, kind, builder, fault.rule, fault.text)

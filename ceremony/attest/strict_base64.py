@@ -1,0 +1,34 @@
+"""Base64 that has one spelling: RFC 4648, no junk, no white space, no stray padding bits.
+
+Decides whether a text is exactly the encoding of some bytes. Refuses to know of what.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from ceremony.errors import refuse
+
+
+def decoded(text: str, rule: str) -> bytes:
+    """Return the bytes of a standard, padded base64 text, or refuse under `rule`."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refuse(rule, "the text is not base64") from None
+    if base64.b64encode(data).decode("ascii") != text:
+        raise refuse(rule, "the base64 has junk, missing padding or stray padding bits")
+    return data
+
+
+def decoded_either(text: str, rule: str) -> bytes:
+    """Return the bytes of a base64 text in the standard or the URL-safe alphabet, not mixed.
+
+    DSSE 1.0.2: "Either standard or URL-safe encoding is allowed."
+    """
+    if "-" not in text and "_" not in text:
+        return decoded(text, rule)
+    if "+" in text or "/" in text:
+        raise refuse(rule, "the base64 mixes two alphabets")
+    return decoded(text.replace("-", "+").replace("_", "/"), rule)

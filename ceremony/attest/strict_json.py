@@ -1,0 +1,87 @@
+"""JSON that means one thing: no name twice, no fraction, bounded depth and numbers.
+
+Decides whether bytes are such a document (RFC 7493 I-JSON without floating point).
+Refuses to know what it says.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn, TypeAlias
+
+from ceremony.errors import refuse
+from ceremony.show import escaped
+
+RULE = "ATT-JSON"
+MOST_DEPTH = 32
+MOST_NUMBER = 2**53 - 1
+MOST_DIGITS = 16
+
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+
+
+def loads(data: bytes, most: int) -> Json:
+    """Return the document; Refused (ATT-JSON) says what is not allowed in it."""
+    if len(data) > most:
+        raise refuse(RULE, f"the document has more than {most} bytes")
+    try:
+        text = data.decode("utf-8")
+        value: Json = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+        )
+    except UnicodeDecodeError as error:
+        raise refuse(RULE, "the document is not UTF-8", error.start) from None
+    except json.JSONDecodeError as error:
+        raise refuse(RULE, f"no JSON: {escaped(error.msg)}", error.pos) from None
+    except RecursionError:
+        raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}") from None
+    _check(value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise refuse(RULE, f"the name {escaped(twice)} stands twice in an object")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS + 1 or abs(int(digits)) > MOST_NUMBER:
+        raise refuse(RULE, "a number beyond 2^53-1")
+    return int(digits)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise refuse(RULE, f"a number that is no integer: {escaped(text, 30)}")
+
+
+def _check(root: Json) -> None:
+    level: list[Json] = [root]
+    for _ in range(MOST_DEPTH):
+        below: list[Json] = []
+        for value in level:
+            if isinstance(value, dict):
+                for name in value:
+                    _check_text(name)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            elif isinstance(value, str):
+                _check_text(value)
+        if not below:
+            return
+        level = below
+    raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}")
+
+
+def _check_text(text: str) -> None:
+    # RFC 7493 2.1: strings "MUST NOT include code points that identify Surrogates".
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise refuse(RULE, "a text with half a surrogate pair")

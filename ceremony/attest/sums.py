@@ -1,0 +1,89 @@
+"""Checksum files: GNU (`hash  name`, `hash *name`), BSD tag and `sha256 -r` lines.
+
+Decides which names have which digests, and which pins the comment lines `# name value`
+and a line naming flake.lock give. Strict: LF only, a last newline, lower-case hex, UTF-8
+names without control characters, no escaped names, each name once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ceremony.attest.record import Artifact, Claims, Pins
+from ceremony.errors import refuse
+from ceremony.show import escaped
+
+RULE = "ATT-SUMS"
+MOST_BYTES = 1 << 20
+MOST_LINES = 10_000
+MOST_COLUMNS = 4096
+FLAKE_LOCK = "flake.lock"
+
+_GNU = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_REVERSED = re.compile(r"([0-9a-f]{64}) ([^ *].*)")
+_TAGGED = re.compile(r"(SHA256|SHA384|SHA512) \((.+)\) = ([0-9a-f]+)")
+_PIN = re.compile(r"# ([a-z][a-z0-9_]*) ([!-~]+)")
+_HEX_DIGITS = {"SHA256": 64, "SHA384": 96, "SHA512": 128}
+
+
+def looks_like_sums(path: str) -> bool:
+    """Say whether a file is named as checksum files are."""
+    name = path.rpartition("/")[2]
+    return "SHA256SUMS" in name or name.endswith((".sha256", ".sha256sum"))
+
+
+def read_sums(data: bytes) -> Claims:
+    """Read a checksum file; Refused (ATT-SUMS, ATT-TWICE, ATT-PIN) names the line."""
+    pins = Pins()
+    named: dict[str, dict[str, str]] = {}
+    for number, line in _lines(data):
+        if line.startswith("#"):
+            pin = _PIN.fullmatch(line)
+            if pin:
+                pins.add(pin[1], pin[2])
+            continue
+        algorithm, name, digest = _entry(number, line)
+        digests = named.setdefault(name, {})
+        if algorithm in digests:
+            raise refuse("ATT-TWICE", f"line {number} names {escaped(name)} again")
+        digests[algorithm] = digest
+        if algorithm == "sha256" and name.rpartition("/")[2] == FLAKE_LOCK:
+            pins.add("flake_lock", digest)
+    artifacts = tuple(
+        Artifact(name, tuple(sorted(digests.items()))) for name, digests in sorted(named.items())
+    )
+    return pins.claims(artifacts)
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, str]]:
+    if len(data) > MOST_BYTES:
+        raise refuse(RULE, f"the file has more than {MOST_BYTES} bytes")
+    if not data.endswith(b"\n"):
+        raise refuse(RULE, "the file does not end with a newline")
+    try:
+        lines = data.decode("utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise refuse(RULE, "the file is not UTF-8", error.start) from None
+    if len(lines) > MOST_LINES:
+        raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
+    for number, line in enumerate(lines, 1):
+        if len(line) > MOST_COLUMNS:
+            raise refuse(RULE, f"line {number} is longer than {MOST_COLUMNS} characters")
+        if not line.isprintable():
+            raise refuse(RULE, f"line {number} has a control or invisible character")
+        yield number, line
+
+
+def _entry(number: int, line: str) -> tuple[str, str, str]:
+    if line.startswith("\\"):
+        raise refuse(RULE, f"line {number} has an escaped name")
+    tagged = _TAGGED.fullmatch(line)
+    if tagged:
+        if len(tagged[3]) != _HEX_DIGITS[tagged[1]]:
+            raise refuse(RULE, f"line {number} has a {tagged[1]} digest of {len(tagged[3])} digits")
+        return tagged[1].lower(), tagged[2], tagged[3]
+    plain = _GNU.fullmatch(line) or _REVERSED.fullmatch(line)
+    if plain is None:
+        raise refuse(RULE, f"line {number} is no checksum line: {escaped(line, 60)}")
+    return "sha256", plain[2], plain[1]

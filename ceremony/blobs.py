@@ -1,0 +1,38 @@
+"""Small files in a transcript: readable text where they are text, base64 where they are not."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from ceremony.errors import refuse
+from ceremony.events import Blob
+from ceremony.types import MediaFile
+
+_WHITE = "\n\t"
+
+
+def to_blob(file: MediaFile) -> Blob:
+    """Return the blob of a file: UTF-8 if it is printable text, otherwise base64."""
+    try:
+        text = file.data.decode("utf-8")
+    except UnicodeDecodeError:
+        return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
+    if all(character.isprintable() or character in _WHITE for character in text):
+        return Blob(file.path, "utf-8", text)
+    return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
+
+
+def from_blob(blob: Blob) -> MediaFile:
+    """Return the file of a blob; Refused (TRN-EVENT) when it is not one that to_blob makes."""
+    match blob.encoding:
+        case "utf-8":
+            data = blob.content.encode("utf-8")
+        case "base64":
+            try:
+                data = base64.b64decode(blob.content, validate=True)
+            except (binascii.Error, ValueError):
+                raise refuse("TRN-EVENT", "a file in the transcript is not base64") from None
+        case _:
+            raise refuse("TRN-EVENT", "a file in the transcript has an unknown encoding")
+    return MediaFile(blob.path, data)

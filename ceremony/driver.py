@@ -1,0 +1,189 @@
+"""The one loop: do what the engine wants through a port, record it, hand it to the engine.
+
+Nothing follows from an event before it is durable: the journal returns only when the line
+is on every log medium. An answer that may not be recorded is told to the person and asked
+for again. Trouble with a device or medium becomes an event; trouble with the journal ends
+the loop, since what cannot be recorded must not go on.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ceremony.effects import (
+    Ask,
+    AskSecond,
+    Begin,
+    Buffer,
+    Draw,
+    Effect,
+    FixTime,
+    Login,
+    MeasureRoom,
+    ProbeToken,
+    Publish,
+    ReadClock,
+    ReadMedia,
+    ReadPolicy,
+    Record,
+    SignNow,
+    Survey,
+    WriteOutputs,
+)
+from ceremony.engine import Rules, begin, step, wants
+from ceremony.engine.order import BadAnswer
+from ceremony.errors import MediaTrouble, OutOfOrder, Refused, TokenTrouble
+from ceremony.events import (
+    Ack,
+    ClockRead,
+    Drawn,
+    Event,
+    LoggedIn,
+    MachineSurveyed,
+    MediaFailed,
+    OutputsFailed,
+    OutputsWritten,
+    RoomMeasured,
+    Signed,
+    TimeFixed,
+    TokenFailed,
+    TokenProbed,
+)
+from ceremony.ports import Interruption, Ports
+from ceremony.questions import Answer, Question, check_answer
+from ceremony.states import Close, State
+from ceremony.token import SignRequest, SignResult
+from ceremony.types import Finding, Severity
+
+
+class Driver:
+    """Runs one ceremony from a state to its close."""
+
+    def __init__(
+        self, ports: Ports, contents: dict[str, Buffer], state: State | None = None
+    ) -> None:
+        self._ports = ports
+        self._contents = contents
+        self._rules = Rules(contents)
+        self.state = state if state is not None else begin()
+        self.countersigned = 0
+
+    def run(self) -> Close:
+        """Go on until the transcript is closed and published; return the last state."""
+        while True:
+            self._ports.human.tell(self.state)
+            (effect,) = wants(self.state, self._rules)
+            if isinstance(effect, Publish):
+                if not isinstance(self.state, Close):
+                    raise OutOfOrder("only a closed transcript is published")
+                self.countersigned = self._ports.journal.publish(self.state)
+                return self.state
+            self.take(self._perform(effect))
+
+    def take(self, event: Event) -> None:
+        """Record one event and go on to the state after it."""
+        try:
+            after, _ = step(self.state, event, self._rules)
+        except BadAnswer as error:
+            self._ports.human.tell(error.findings)
+            return
+        self._ports.journal.append(event)
+        self.state = after
+
+    def _perform(self, effect: Effect) -> Event:  # noqa: C901, PLR0911, PLR0912 - one case an effect
+        ports = self._ports
+        match effect:
+            case Begin():
+                return ports.world.begun()
+            case ReadPolicy():
+                return ports.media.read_policy()
+            case ReadClock():
+                return ClockRead(ports.world.wall())
+            case Survey():
+                return MachineSurveyed(ports.world.survey())
+            case ReadMedia():
+                return self._read_media(effect)
+            case Ask():
+                return self._ask(effect.question)
+            case Record():
+                return effect.event
+            case Draw():
+                return Drawn(ports.world.draw(effect.count, effect.among))
+            case ProbeToken():
+                return self._probe(effect)
+            case MeasureRoom():
+                free, logs, empty = ports.bundle.room()
+                return RoomMeasured(free, logs, empty)
+            case FixTime():
+                return TimeFixed(ports.world.wall())
+            case Login():
+                return self._login(effect)
+            case SignNow():
+                return Signed(effect.request.attempt, self._sign(effect.request))
+            case AskSecond():
+                return ports.world.second(effect.pieces, effect.certificate)
+            case WriteOutputs():
+                return self._write(effect)
+            case Publish():
+                raise OutOfOrder("publishing ends the loop")
+            case _:
+                assert_never(effect)
+
+    def _ask(self, question: Question) -> Ack | Interruption:
+        while True:
+            answer = self._ports.human.answer(question)
+            if not isinstance(answer, Answer):
+                return answer
+            findings = check_answer(question, answer)
+            if not findings:
+                return Ack(question.name, question.role, answer.person, question.shown, answer.text)
+            self._ports.human.tell(findings)
+
+    def _read_media(self, effect: ReadMedia) -> Event:
+        try:
+            media, image = self._ports.media.read(
+                effect.names, effect.most_bytes, self._ports.human.tell
+            )
+        except MediaTrouble as trouble:
+            return MediaFailed(trouble.rule, trouble.text)
+        if media.image:
+            self._contents[media.image.sha256] = image
+        return media
+
+    def _probe(self, effect: ProbeToken) -> Event:
+        try:
+            return TokenProbed(self._ports.token.probe(effect.certificate, effect.uri))
+        except TokenTrouble as trouble:
+            return TokenFailed(trouble.rule, trouble.text)
+        except Refused as error:
+            return TokenFailed(error.findings[0].rule, error.findings[0].text)
+
+    def _login(self, effect: Login) -> Event:
+        typed = self._ports.human.pin(effect)
+        if not isinstance(typed, tuple):
+            return typed
+        person, pin = typed
+        if person not in effect.persons:
+            self._ports.human.tell(
+                (Finding("APP-PERSON", Severity.REFUSE, f"{person} holds no key here"),)
+            )
+            pin[:] = bytes(len(pin))
+            return self._login(effect)
+        try:
+            return LoggedIn(person, self._ports.token.login(pin))
+        except TokenTrouble as trouble:
+            return TokenFailed(trouble.rule, trouble.text)
+        finally:
+            pin[:] = bytes(len(pin))
+
+    def _sign(self, request: SignRequest) -> SignResult:
+        try:
+            return self._ports.token.sign(request)
+        except TokenTrouble as trouble:
+            return SignResult("unknown", "", trouble.rule, trouble.text)
+
+    def _write(self, effect: WriteOutputs) -> Event:
+        try:
+            return OutputsWritten(self._ports.bundle.write(effect.outputs, self._ports.human.tell))
+        except MediaTrouble as trouble:
+            return OutputsFailed(trouble.rule, trouble.text)

@@ -1,0 +1,153 @@
+"""What the engine wants done next. A driver performs it through a port and feeds back the event.
+
+An effect is a pure function of the state, so a ceremony that was interrupted anywhere
+wants exactly what it wanted before. Nothing here is done by being made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ceremony.events import Decided, Intended, OutputFile, OutputsIntended
+from ceremony.questions import Question
+from ceremony.token import PinState, SignRequest
+
+Buffer: TypeAlias = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Write the first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPolicy:
+    """Read the policy file and the signatures beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClock:
+    """Read the machine's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """List the machine's interfaces, swap areas and block devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMedia:
+    """Copy the image and the small files into memory, once.
+
+    `names` are the names the image may have; `most_bytes` its cap.
+    """
+
+    names: tuple[str, ...]
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put a question to a person."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Append an event that the engine itself determined."""
+
+    event: Decided | Intended | OutputsIntended
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Draw `count` distinct positions of 1..`among` by chance."""
+
+    count: int
+    among: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeToken:
+    """Find the token that holds the certificate's key, without a PIN."""
+
+    certificate: bytes
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRoom:
+    """Measure free space on the output and log media."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixTime:
+    """Read the clock for the signing time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Ask one of `persons` for the PIN and log in with it, once."""
+
+    persons: tuple[str, ...]
+    shown: tuple[str, ...]
+    pin_state: PinState
+    protected_path: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignNow:
+    """Have the token sign; the intent is durable by now."""
+
+    request: SignRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskSecond:
+    """Ask another implementation about the signed image."""
+
+    pieces: Callable[[], Iterator[Buffer]]
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output and how its bytes are made, piece by piece."""
+
+    file: OutputFile
+    pieces: Callable[[], Iterator[Buffer]]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutputs:
+    """Write all outputs under temporary names, rename, and read them back."""
+
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The log is closed: make the checkpoint and collect the countersignatures."""
+
+
+Effect: TypeAlias = (
+    Begin
+    | ReadPolicy
+    | ReadClock
+    | Survey
+    | ReadMedia
+    | Ask
+    | Record
+    | Draw
+    | ProbeToken
+    | MeasureRoom
+    | FixTime
+    | Login
+    | SignNow
+    | AskSecond
+    | WriteOutputs
+    | Publish
+)

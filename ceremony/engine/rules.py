@@ -1,0 +1,32 @@
+"""What a step of the engine may look at besides state and event: contents by their digest.
+
+A digest names exactly one content, so looking one up is as pure as adding two numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ceremony.effects import Buffer
+from ceremony.errors import OutOfOrder
+
+RULESET = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One version of the rules, and the large contents the ceremony has copied in.
+
+    `contents` maps the SHA-256 in hex of an image to its bytes.
+    """
+
+    contents: Mapping[str, Buffer] = field(default_factory=dict)
+    version: str = RULESET
+
+    def content(self, sha256: str) -> Buffer:
+        """Return the bytes with this digest; OutOfOrder when nobody brought them."""
+        try:
+            return self.contents[sha256]
+        except KeyError:
+            raise OutOfOrder(f"the content with SHA-256 {sha256} is not here") from None

@@ -1,0 +1,182 @@
+"""seal: outputs are written and read back, every role states its word, the log is closed.
+
+Every ceremony comes here, also a refused and an aborted one: its transcript is kept and
+sealed all the same. The close line is the last line; the checkpoint that people sign is
+over all lines, so it is made after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias, assert_never
+
+from ceremony import bundle
+from ceremony.codec import encode
+from ceremony.effects import Ask, Effect, Output, Record, WriteOutputs
+from ceremony.engine.order import OutOfStep, expect_ack, expect_same
+from ceremony.engine.rules import Rules
+from ceremony.events import (
+    Ack,
+    Decided,
+    Event,
+    Outcome,
+    OutputsFailed,
+    OutputsIntended,
+    OutputsWritten,
+)
+from ceremony.policy import Policy
+from ceremony.questions import AGREE, DISAGREE, Form, Question, agrees
+from ceremony.show import counted, grouped
+from ceremony.states import Close, Ready, Seal, SignedImage, State
+from ceremony.types import Finding, Severity
+
+SealEvent: TypeAlias = OutputsIntended | OutputsWritten | OutputsFailed | Ack | Decided
+
+
+def enter(ready: Ready, signed: SignedImage) -> Seal:
+    """Return the seal of a ceremony whose signature was made and verified."""
+    session = ready.session
+    return Seal(session.begun, session.read, session.policy, ready.taken, signed, Outcome.OK)
+
+
+def wants(state: Seal, rules: Rules) -> Effect:
+    """Return what seal does next."""
+    if state.pending:
+        return Record(state.pending)
+    if state.failed:
+        return Ask(_again_question(state.policy, state.failed))
+    if not state.settled:
+        made = _outputs(state, rules)
+        if state.intent is None:
+            return Record(OutputsIntended(tuple(output.file for output in made)))
+        return WriteOutputs(made)
+    person = _next_to_state(state)
+    if person and state.policy:
+        return Ask(_statement_question(state, state.policy, *person))
+    return Record(_closing(state))
+
+
+def absorb(state: Seal, event: Event, rules: Rules) -> State:
+    """Return the state after one event of this step."""
+    if not isinstance(event, SealEvent):
+        raise OutOfStep(state, event)
+    wanted = wants(state, rules)
+    match event:
+        case OutputsIntended() if isinstance(wanted, Record) and isinstance(
+            wanted.event, OutputsIntended
+        ):
+            expect_same(wanted.event, event)
+            return replace(state, intent=event)
+        case OutputsWritten() if isinstance(wanted, WriteOutputs):
+            return replace(state, written=event, pending=_judge_outputs(state, event))
+        case OutputsFailed() if isinstance(wanted, WriteOutputs):
+            return replace(state, failed=event)
+        case Decided() if isinstance(wanted, Record) and isinstance(wanted.event, Decided):
+            expect_same(wanted.event, event)
+            return _after_decision(state, event)
+        case Ack() if isinstance(wanted, Ask):
+            expect_ack(event, wanted.question)
+            if event.name == "seal.again":
+                return replace(state, failed=None, written=None)
+            return replace(state, statements=(*state.statements, event))
+        case OutputsIntended() | OutputsWritten() | OutputsFailed() | Decided() | Ack():
+            raise OutOfStep(state, event)
+        case _:
+            assert_never(event)
+
+
+def _outputs(state: Seal, rules: Rules) -> tuple[Output, ...]:
+    image = rules.content(state.taken.image.sha256) if state.taken else None
+    return bundle.outputs(state, image)
+
+
+def _judge_outputs(state: Seal, event: OutputsWritten) -> Decided:
+    """MED-WRITE: every output reads back with the digest it was written with."""
+    intended = state.intent.files if state.intent else ()
+    if event.files == intended:
+        text = f"{len(intended)} outputs were written and read back"
+        finding = Finding("MED-WRITE", Severity.INFO, text)
+        return Decided("seal.verdict", Outcome.OK, (finding,), encode(event.files))
+    wrong = sorted({f.name for f in intended} ^ {f.name for f in event.files}) or [
+        f.name for f, g in zip(intended, event.files, strict=True) if f != g
+    ]
+    text = f"{len(wrong)} outputs do not read back as written: {', '.join(wrong[:4])}"
+    finding = Finding("MED-WRITE", Severity.REFUSE, text)
+    return Decided("seal.verdict", Outcome.REFUSED, (finding,), encode(event.files))
+
+
+def _after_decision(state: Seal, event: Decided) -> State:
+    if event.name == "close.transcript":
+        return Close(
+            state.begun, state.policy, event.outcome, event.findings, state.files, state.statements
+        )
+    if event.outcome is Outcome.OK:
+        return replace(state, pending=None, settled=True)
+    failed = OutputsFailed("MED-WRITE", event.findings[0].text)
+    return replace(state, pending=None, written=None, failed=failed)
+
+
+def _next_to_state(state: Seal) -> tuple[str, str] | None:
+    """Return the next (role, person) to make a statement; only a signature asks for them."""
+    if state.policy is None or state.signed is None:
+        return None
+    roles = state.policy.roles
+    order = [
+        ("internal witness", roles.internal_witness),
+        ("external witness", roles.external_witness),
+        *(("key holder", a) for a in roles.key_holders),
+        ("administrator", roles.administrator),
+    ]
+    done = {(ack.role, ack.person) for ack in state.statements}
+    left = [item for item in order if item not in done]
+    return left[0] if left else None
+
+
+def _closing(state: Seal) -> Decided:
+    """APP-AGREE: every role states that it agrees with the record."""
+    against = [ack for ack in state.statements if not agrees(ack.answer)]
+    findings = state.why + tuple(
+        Finding("APP-AGREE", Severity.WARN, f"{ack.person} ({ack.role}): {ack.answer}")
+        for ack in against
+    )
+    outcome = Outcome.DISPUTED if against and state.outcome is Outcome.OK else state.outcome
+    facts = {
+        "signed_sha256": state.signed.image.sha256.hex if state.signed else None,
+        "statements": [[a.role, a.person, a.answer] for a in state.statements],
+    }
+    return Decided("close.transcript", outcome, findings, encode(facts))
+
+
+def _again_question(policy: Policy | None, failed: OutputsFailed) -> Question:
+    return Question(
+        name="seal.again",
+        role="administrator",
+        persons=(policy.roles.administrator if policy else "administrator",),
+        shown=(
+            f"{failed.rule}: {failed.text}",
+            "What was done is safe in the transcript; no output stands half written.",
+        ),
+        prompt="Type WRITE to write the outputs again",
+        form=Form.CONFIRM,
+        word="WRITE",
+    )
+
+
+def _statement_question(state: Seal, policy: Policy, role: str, person: str) -> Question:
+    named = {p.id: p.name for p in policy.persons}
+    digest = state.signed.image.sha256.hex if state.signed else ""
+    main = [f for f in state.files if f.sha256 == digest]
+    return Question(
+        name="seal.statement",
+        role=role,
+        persons=(person,),
+        shown=(
+            f"{named[person]}, {role}: was this ceremony held as it is recorded?",
+            *(f"Signed    {f.name}, {counted(f.size)}" for f in main),
+            f"SHA-256   {grouped(digest[:32])}",
+            f"          {grouped(digest[32:])}",
+            f"Outputs   {len(state.files)} files, written and read back",
+        ),
+        prompt=f'Type "{AGREE}", or "{DISAGREE} " and the reason',
+        form=Form.STATEMENT,
+    )

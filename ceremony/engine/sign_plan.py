@@ -1,0 +1,70 @@
+"""The plan that key holders approve: image, certificate, policy and signing time, nothing else.
+
+Its digest is over five labelled lines, so that a person with sha256sum can recompute it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.x509 import load_der_x509_certificate
+
+from ceremony.clock import wall_time
+from ceremony.codec import Json
+from ceremony.engine.rules import Rules
+from ceremony.errors import OutOfOrder
+from ceremony.events import Decided, Intended, Outcome, TimeFixed
+from ceremony.pe.sign import SigningPlan, plan
+from ceremony.preflight import mechanism_for, signing_key, spki_sha256
+from ceremony.states import Sign
+from ceremony.token import SignRequest, sign_request
+from ceremony.types import Finding, Severity
+
+
+def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
+    """Return the signing plan of this image at the time that was fixed."""
+    session = state.ready.session
+    image = rules.content(state.ready.taken.image.sha256)
+    return plan(image, session.certificate, session.chain, wall_time(fixed.wall))
+
+
+def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Decided, str]:
+    """Return the decision that states the plan, and the plan's digest."""
+    session = state.ready.session
+    certificate = hashlib.sha256(session.certificate).hexdigest()
+    lines = (
+        f"ceremony {session.begun.ceremony}",
+        f"mode {session.begun.mode}",
+        f"image sha256 {state.ready.taken.image.sha256}",
+        f"image authenticode {made.authenticode.hex}",
+        f"certificate sha256 {certificate}",
+        f"policy sha256 {session.policy.sha256.hex}",
+        f"signing time {fixed.wall}",
+    )
+    digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    before = wall_time(fixed.wall) < session.now
+    findings = (
+        (
+            Finding(
+                "AIR-CLOCK-BACK",
+                Severity.REFUSE,
+                f"the signing time {fixed.wall} is before the clock was confirmed",
+            ),
+        )
+        if before
+        else ()
+    )
+    facts: Json = {"plan": [*lines], "sha256": digest, "attributes": made.attributes.hex()}
+    outcome = Outcome.REFUSED if before else Outcome.OK
+    return Decided("sign.plan", outcome, findings, facts), digest
+
+
+def request_for(state: Sign, intent: Intended | None) -> SignRequest:
+    """Return the request to the token, of the one type that the ceremony's mode allows."""
+    session = state.ready.session
+    if state.plan is None:
+        raise OutOfOrder("there is no plan to sign")
+    key = signing_key(load_der_x509_certificate(session.certificate))
+    digest = hashlib.sha256(state.plan.attributes).hexdigest()
+    attempt = intent.attempt if intent else state.attempt
+    return sign_request(session.begun.mode, attempt, spki_sha256(key), mechanism_for(key), digest)

@@ -1,0 +1,152 @@
+"""What people are asked while signing: the last look, and what to do when a token fails."""
+
+from __future__ import annotations
+
+from cryptography.x509 import load_der_x509_certificate
+
+from ceremony.events import LoggedIn
+from ceremony.preflight import signing_key, spki_sha256
+from ceremony.questions import Form, Question
+from ceremony.show import escaped, grouped
+from ceremony.states import Sign
+from ceremony.token import TokenEvidence
+
+
+def approve(state: Sign) -> Question:
+    """APP-TWICE: each key holder approves the plan once."""
+    roles = state.ready.session.policy.roles
+    done = {ack.person for ack in state.approvals}
+    return Question(
+        name="sign.approve",
+        role="key holder",
+        persons=tuple(p for p in roles.key_holders if p not in done),
+        shown=plan_lines(state),
+        prompt="Type APPROVE to approve this plan",
+        form=Form.CONFIRM,
+        word="APPROVE",
+    )
+
+
+def plan_lines(state: Sign) -> tuple[str, ...]:
+    """Return the plan as key holders see it."""
+    session = state.ready.session
+    certificate = load_der_x509_certificate(session.certificate)
+    subject = escaped(certificate.subject.rfc4514_string(), 58)
+    key = spki_sha256(signing_key(certificate))
+    digest = state.plan.authenticode.hex if state.plan else ""
+    time = state.time.wall if state.time else ""
+    warnings = state.decided.findings if state.decided else ()
+    return (
+        f"Image     {escaped(state.ready.taken.image.path, 58)}",
+        f"Digest    {grouped(digest[:32])}",
+        f"          {grouped(digest[32:])} (Authenticode)",
+        f"Signer    {subject}",
+        f"Key       {grouped(key[:32])}",
+        f"          {grouped(key[32:])} (SPKI)",
+        f"Time      {time}, it stands in the signature",
+        f"Plan      {grouped(state.plan_sha256[:32])}",
+        f"          {grouped(state.plan_sha256[32:])}",
+        *(f"{f.severity:<6} {f.rule}: {f.text}" for f in warnings if f.severity == "warn"),
+    )
+
+
+def last_look(state: Sign, evidence: TokenEvidence) -> tuple[str, ...]:
+    """Return the consequence, in one sentence, before the PIN is typed."""
+    tries = {
+        "ok": "the token reports no failed try",
+        "count-low": "AT LEAST ONE PIN TRY WAS WRONG",
+        "final-try": "THIS IS THE LAST PIN TRY",
+        "locked": "THE PIN IS LOCKED",
+        "unknown": "the token does not say how many tries are left",
+    }[evidence.pin_state]
+    label = escaped(evidence.token_label.strip(), 32)
+    return (
+        f"This makes 1 signature with the key on token {label}.",
+        "It cannot be unmade.",
+        f"Attempt {state.attempt}. PIN: {tries}.",
+        f"Token   {escaped(evidence.token_model.strip(), 32)}, serial "
+        f"{escaped(evidence.token_serial.strip(), 24)}",
+        f"Module  {escaped(evidence.module_path, 58)}",
+        f"        {grouped(evidence.module_sha256[:32])}",
+    )
+
+
+def last_try(state: Sign) -> Question:
+    """Ask another role before the last PIN try is spent."""
+    return Question(
+        name="sign.last_try",
+        role="internal witness",
+        persons=(state.ready.session.policy.roles.internal_witness,),
+        shown=(
+            "The token reports that ONE PIN try is left.",
+            "A wrong PIN now locks the token.",
+            "Another key holder, another token, or an abort (F10) are possible.",
+        ),
+        prompt="Type LAST TRY to let the key holder use it",
+        form=Form.CONFIRM,
+        word="LAST TRY",
+    )
+
+
+def pin_again(state: Sign, login: LoggedIn) -> Question:
+    """Ask whether the PIN is to be tried again; it is never tried by itself."""
+    said = {
+        "wrong-pin": "KEY-PIN-WRONG: the token refused the PIN; one try was spent.",
+        "locked": "KEY-PIN-LOCKED: the token is locked; no PIN is accepted any more.",
+        "cancelled": "No PIN was given to the token; no try was spent.",
+        "ok": "The key behind the PIN is not fit to sign.",
+    }[login.result.outcome]
+    return Question(
+        name="sign.pin_again",
+        role="internal witness",
+        persons=(state.ready.session.policy.roles.internal_witness,),
+        shown=(
+            said,
+            f"The token now reports: PIN {login.result.pin_state}.",
+            "Let the key holder look the PIN up before another try.",
+        ),
+        prompt="Type AGAIN to read the token again and let a PIN be typed",
+        form=Form.CONFIRM,
+        word="AGAIN",
+    )
+
+
+def again(state: Sign) -> Question:
+    """Ask for another try with the token after trouble or a refused preflight."""
+    shown = tuple(
+        f"{f.severity:<6} {f.rule}: {f.text}"
+        for f in (state.decided.findings if state.decided else ())
+        if f.severity != "info"
+    )
+    if state.trouble:
+        shown = (f"{state.trouble.rule}: {state.trouble.text}",)
+    return Question(
+        name="sign.again",
+        role="administrator",
+        persons=(state.ready.session.policy.roles.administrator,),
+        shown=(*shown, "Nothing was signed. Mend what is named, or abort with F10."),
+        prompt="Type TOKEN to look for the token again",
+        form=Form.CONFIRM,
+        word="TOKEN",
+    )
+
+
+def unknown(state: Sign) -> Question:
+    """Say that a signature may exist, and ask for the same intent as attempt n + 1."""
+    text = "The process ended between intent and result."
+    if state.result:
+        text = f"{state.result.result.rule}: {state.result.result.text}"
+    return Question(
+        name="sign.unknown",
+        role="internal witness",
+        persons=(state.ready.session.policy.roles.internal_witness,),
+        shown=(
+            text,
+            f"The outcome of attempt {state.attempt} is UNKNOWN, not failed:",
+            "a signature may have been made that nobody holds.",
+            "The same plan is signed again. With an RSA key the bytes are the same.",
+        ),
+        prompt=f"Type ATTEMPT to go on with attempt {state.attempt + 1}",
+        form=Form.CONFIRM,
+        word="ATTEMPT",
+    )

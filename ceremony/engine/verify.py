@@ -1,0 +1,100 @@
+"""verify: the signed image is assembled and verified before it is written anywhere.
+
+Our own verifier re-reads the assembled bytes from nothing; another implementation is
+asked where one is installed. Any disagreement keeps the image from being put out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from typing import TypeAlias, assert_never
+
+from ceremony.codec import Json
+from ceremony.effects import AskSecond, Effect, Record
+from ceremony.engine import seal
+from ceremony.engine.endings import refused
+from ceremony.engine.order import OutOfStep, expect_same
+from ceremony.engine.rules import Rules
+from ceremony.errors import OutOfOrder, Refused
+from ceremony.events import Decided, Event, Outcome, SecondOpinion
+from ceremony.pe.attach import Signed
+from ceremony.pe.sign import SigningPlan, assemble, check_signature
+from ceremony.pe.verify import verify
+from ceremony.show import escaped
+from ceremony.states import Ready, SignedImage, State, Verify
+from ceremony.types import Finding, Severity, refusals
+
+VerifyEvent: TypeAlias = SecondOpinion | Decided
+
+
+def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Verify:
+    """Return the step's first state: the image assembled, and our verifier's decision made."""
+    image = rules.content(ready.taken.image.sha256)
+    certificate = ready.session.certificate
+    signed: Signed | None = None
+    facts: Json = {}
+    try:
+        findings = check_signature(plan, signature)
+        if not refusals(findings):
+            signed = assemble(image, plan, signature)
+            findings += verify(b"".join(signed.pieces()), certificate)
+            facts = {
+                "cms": base64.b64encode(signed.cms).decode("ascii"),
+                "cms_sha256": hashlib.sha256(signed.cms).hexdigest(),
+                "size": signed.size,
+                "sha256": signed.sha256.hex,
+            }
+    except Refused as error:
+        findings = error.findings
+    outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
+    return Verify(ready, plan, signed, Decided("verify.verdict", outcome, findings, facts))
+
+
+def wants(state: Verify) -> Effect:
+    """Return what verify does next."""
+    if state.pending:
+        return Record(state.pending)
+    if state.image is None:
+        raise OutOfOrder("there is no image to verify")
+    return AskSecond(state.image.pieces, state.ready.session.certificate)
+
+
+def absorb(state: Verify, event: Event, _rules: Rules) -> State:
+    """Return the state after one event of this step."""
+    if not isinstance(event, VerifyEvent):
+        raise OutOfStep(state, event)
+    match event:
+        case Decided() if state.pending:
+            expect_same(state.pending, event)
+            return _after_decision(replace(state, pending=None), event)
+        case SecondOpinion() if not state.pending and state.signed and state.second is None:
+            return replace(state, second=event, pending=_judge_second(event))
+        case Decided() | SecondOpinion():
+            raise OutOfStep(state, event)
+        case _:
+            assert_never(event)
+
+
+def _after_decision(state: Verify, event: Decided) -> State:
+    stops = refusals(event.findings)
+    if stops:
+        return refused(state, stops)
+    if state.image is None:
+        raise OutOfOrder("there is no image to seal")
+    if state.signed is None:
+        digest = hashlib.sha256(state.image.cms).hexdigest()
+        return replace(state, signed=SignedImage(state.plan, state.image, digest))
+    return seal.enter(state.ready, state.signed)
+
+
+def _judge_second(event: SecondOpinion) -> Decided:
+    """SIG-SECOND: another implementation, where one is installed, accepts the signed image."""
+    said = f"{escaped(event.tool)}: {escaped(event.text)}"
+    severity = {"accepted": Severity.INFO, "absent": Severity.WARN}.get(
+        event.answer, Severity.REFUSE
+    )
+    findings = (Finding("SIG-SECOND", severity, said),)
+    outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
+    return Decided("verify.second_verdict", outcome, findings, {"answer": event.answer})

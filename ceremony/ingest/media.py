@@ -1,0 +1,219 @@
+"""Reading a medium: one walk, one copy of the image in memory while hashing, nothing twice.
+
+MED-SPECIAL, MED-COUNT, MED-SIZE, MED-CHANGED are findings for the engine to judge; a medium
+that stops answering is MediaTrouble (MED-GONE). Files are opened without following links,
+checked to be regular on the descriptor, and read with a cap on the descriptor as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ceremony.blobs import to_blob
+from ceremony.effects import Buffer
+from ceremony.errors import MediaTrouble
+from ceremony.events import ManifestEntry, MediaRead, PolicyRead
+from ceremony.ingest import limits
+from ceremony.ports import Progress, Report
+from ceremony.show import counted, escaped
+from ceremony.types import Finding, MediaFile, Severity
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What one reading of a medium gathers."""
+
+    manifest: list[ManifestEntry] = field(default_factory=list)
+    files: list[MediaFile] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+    image: tuple[ManifestEntry, bytearray] | None = None
+    small: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMedia:
+    """A mounted medium (a folder), and the policy file that governs the ceremony."""
+
+    folder: Path
+    policy: Path
+
+    def read_policy(self) -> PolicyRead:
+        """Return the policy and every file beside it named like it with a signature's ending."""
+        try:
+            data = _read_small(self.policy, limits.MOST_POLICY)
+            names = sorted(
+                path.name
+                for path in self.policy.parent.iterdir()
+                if path.name.startswith(self.policy.name + ".") and path.name.endswith(".sshsig")
+            )
+            signatures = [
+                MediaFile(
+                    f"policy.toml{name.removeprefix(self.policy.name)}",
+                    _read_small(self.policy.parent / name, limits.MOST_SMALL_FILE),
+                )
+                for name in names[: limits.MOST_POLICY_SIGNATURES]
+            ]
+        except OSError as error:
+            raise _gone(self.policy, error) from None
+        return PolicyRead(
+            to_blob(MediaFile("policy.toml", data)), tuple(to_blob(file) for file in signatures)
+        )
+
+    def read(
+        self, names: tuple[str, ...], most_bytes: int, report: Report
+    ) -> tuple[MediaRead, Buffer]:
+        """Copy the image named one of `names` and all small files, each byte read once."""
+        taking = _Taking()
+        try:
+            for path, entry in self._walk(taking):
+                self._take(path, entry, names, most_bytes, taking, report)
+        except OSError as error:
+            raise _gone(self.folder, error) from None
+        image, copy = taking.image or (None, bytearray())
+        view = memoryview(copy).toreadonly()
+        again = hashlib.sha256(view).hexdigest() if image else ""
+        taking.manifest.sort(key=lambda e: e.path.encode("utf-8", "surrogateescape"))
+        taking.files.sort(key=lambda f: f.path.encode("utf-8", "surrogateescape"))
+        media = MediaRead(
+            source=str(self.folder),
+            mount=_mount_options(self.folder),
+            manifest=tuple(taking.manifest),
+            image=image,
+            image_again=again,
+            files=tuple(to_blob(file) for file in taking.files),
+            problems=tuple(taking.problems),
+        )
+        return media, view
+
+    def _walk(self, taking: _Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield regular files, depth first by name; what is not one becomes a finding."""
+        stack: list[tuple[Path, str, int]] = [(self.folder, "", 0)]
+        files = folders = 0
+        while stack:
+            folder, prefix, depth = stack.pop()
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda e: os.fsencode(e.name))
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                if not _nameable(entry.name):
+                    _problem(taking, "MED-SPECIAL", f"{escaped(path)} is not a UTF-8 name")
+                elif entry.is_dir(follow_symlinks=False):
+                    folders += 1
+                    if depth + 1 > limits.MOST_DEPTH or folders > limits.MOST_FOLDERS:
+                        _problem(taking, "MED-COUNT", f"{escaped(path)}: too many or deep folders")
+                    else:
+                        stack.append((folder / entry.name, f"{path}/", depth + 1))
+                elif not entry.is_file(follow_symlinks=False):
+                    kind = "a link" if entry.is_symlink() else "not a regular file"
+                    _problem(taking, "MED-SPECIAL", f"{escaped(path)} is {kind}")
+                else:
+                    files += 1
+                    if files > limits.MOST_FILES:
+                        text = f"more than {limits.MOST_FILES:,} files"
+                        _problem(taking, "MED-COUNT", text, Severity.REFUSE)
+                        return
+                    yield path, entry
+
+    def _take(  # noqa: PLR0913 - the walk's facts, each used once
+        self,
+        path: str,
+        entry: os.DirEntry[str],
+        names: tuple[str, ...],
+        most_bytes: int,
+        taking: _Taking,
+        report: Report,
+    ) -> None:
+        size = entry.stat(follow_symlinks=False).st_size
+        if path in names and taking.image is not None:
+            text = f"{escaped(path)} is a second file with a name of the image; it was not read"
+            _problem(taking, "MED-IMAGE", text, Severity.REFUSE)
+            return
+        is_image = path in names
+        room = limits.MOST_SMALL_TOTAL - taking.small
+        cap = most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
+        if size > cap:
+            severity = Severity.REFUSE if is_image else Severity.WARN
+            text = f"{escaped(path)} has {counted(size)}, over the cap of {cap:,}; it was not read"
+            _problem(taking, "MED-SIZE", text, severity)
+            return
+        copy, steady = _copy(Path(entry.path), path, size, cap, report)
+        found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
+        if not steady:
+            text = f"{escaped(path)} changed while it was read"
+            _problem(taking, "MED-CHANGED", text, Severity.REFUSE)
+        taking.manifest.append(found)
+        if is_image:
+            taking.image = (found, copy)
+        else:
+            taking.small += len(copy)
+            taking.files.append(MediaFile(path, bytes(copy)))
+
+
+def _copy(path: Path, shown: str, size: int, cap: int, report: Report) -> tuple[bytearray, bool]:
+    """Read a file once; tell whether it was regular, of the size listed, and unchanged."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            return bytearray(), False
+        copy = bytearray()
+        while len(copy) <= cap:
+            chunk = file.read(limits.CHUNK)
+            if not chunk:
+                break
+            copy += chunk
+            if size > limits.CHUNK:
+                report(Progress(f"copying {escaped(shown, 40)}", len(copy), size, "bytes"))
+        after = os.fstat(descriptor)
+    steady = (
+        len(copy) == size == before.st_size == after.st_size
+        and before.st_mtime_ns == after.st_mtime_ns
+    )
+    return copy, steady
+
+
+def _read_small(path: Path, most: int) -> bytes:
+    copy, steady = _copy(path, path.name, path.stat().st_size, most, lambda _: None)
+    if not steady or len(copy) > most:
+        raise OSError(0, f"not a steady regular file of at most {most:,} bytes")
+    return bytes(copy)
+
+
+def _nameable(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _problem(taking: _Taking, rule: str, text: str, severity: Severity = Severity.WARN) -> None:
+    if len(taking.problems) < limits.MOST_FOLDERS:
+        taking.problems.append(Finding(rule, severity, text))
+
+
+def _mount_options(folder: Path) -> str:
+    """Return the mount options of the file system `folder` is on, "unknown" if unreadable."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return "unknown"
+    best = ("", "unknown")
+    real = str(folder.resolve())
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 5:
+            point = fields[4].encode().decode("unicode_escape", "replace")
+            inside = real == point or real.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best[0]):
+                best = (point, fields[5])
+    return best[1]
+
+
+def _gone(path: Path, error: OSError) -> MediaTrouble:
+    return MediaTrouble("MED-GONE", f"{path}: {error.strerror or error}")

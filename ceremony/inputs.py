@@ -1,0 +1,99 @@
+"""Same inputs: which must_agree pins the agreeing votes share, and which votes differ.
+
+Decides the input key of a judgement and whether two keys compete for it (split). Pins that
+a vote does not have contradict nothing. Refuses to know thresholds of groups and dissent.
+
+With full votes (all pins there) the key with most principals is the reference. Another key
+competes if it reaches the threshold itself, or, where the reference needs weak votes, if
+it could with as many. Without full votes the weak ones must not contradict each other.
+All of this looks at full votes only, so that one more weak vote cannot create a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ceremony.admission import Vote
+from ceremony.attest.record import Pairs
+from ceremony.policy_model import Policy
+
+LOCK = "flake_lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The reference key and why other keys compete with it (empty: none does)."""
+
+    key: Pairs
+    split: tuple[str, ...]
+
+
+def contradicts(one: Pairs, other: Pairs) -> bool:
+    """Say whether two sets of pins give one pin two values."""
+    values = dict(other)
+    return any(values.get(name, value) != value for name, value in one)
+
+
+def lock_fits(vote: Vote, locks: frozenset[str] | None) -> bool:
+    """Say whether a vote's flake_lock is the hash of a lock file on the media (None: any)."""
+    lock = dict(vote.inputs).get(LOCK)
+    return locks is None or lock is None or lock in locks
+
+
+def shown(key: Pairs) -> str:
+    """Return an input key for people."""
+    return ", ".join(f"{name} {value[:12]}" for name, value in key) or "no pins"
+
+
+def reference(
+    policy: Policy, agreeing: Iterable[Vote], others: Iterable[Vote], principal: Mapping[str, str]
+) -> Inputs:
+    """Return the reference key of the agreeing votes and what splits them."""
+    full: dict[Pairs, set[str]] = {}
+    weak: list[Vote] = []
+    for vote in agreeing:
+        if vote.full:
+            full.setdefault(vote.inputs, set()).add(principal[vote.builder])
+        else:
+            weak.append(vote)
+    if not full:
+        return _weak_reference(policy, weak)
+    key = max(sorted(full), key=lambda inputs: len(full[inputs]))
+    threshold = policy.quorum.threshold
+    reach = threshold
+    if len(full[key]) < threshold:
+        reach -= policy.quorum.weak_votes_max
+    split = [
+        f"{len(names)} principals built it from other inputs: {shown(inputs)}"
+        for inputs, names in sorted(full.items())
+        if inputs != key and len(names) >= reach
+    ]
+    return Inputs(key, (*split, *_elsewhere(threshold, key, others, principal)))
+
+
+def _weak_reference(policy: Policy, weak: list[Vote]) -> Inputs:
+    values: dict[str, set[str]] = {}
+    for vote in weak:
+        for name, value in vote.inputs:
+            values.setdefault(name, set()).add(value)
+    torn = sorted(name for name, found in values.items() if len(found) > 1)
+    key = tuple(sorted((name, *found) for name, found in values.items() if len(found) == 1))
+    counts = policy.quorum.weak_votes_max > 0
+    split = tuple(f"the weak votes contradict each other in {name}" for name in torn if counts)
+    return Inputs(tuple((pair[0], pair[1]) for pair in key), split)
+
+
+def _elsewhere(
+    threshold: int, key: Pairs, others: Iterable[Vote], principal: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return where a threshold agrees on another digest from other inputs."""
+    groups: dict[tuple[Pairs, str], set[str]] = {}
+    for vote in others:
+        if vote.full and vote.inputs != key:
+            groups.setdefault((vote.inputs, vote.sha256), set()).add(principal[vote.builder])
+    return tuple(
+        f"{len(names)} principals agree on {digest[:16]} from other inputs: {shown(inputs)}"
+        for (inputs, digest), names in sorted(groups.items())
+        if len(names) >= threshold
+    )

@@ -1,0 +1,157 @@
+"""What a signature needs of an X.509 certificate: its issuer's exact bytes, serial, key.
+
+Decides whether bytes are one strict DER certificate and whether its key is one that
+firmware accepts. It refuses to know validity, key usage and trust: those are judged where
+the token is (rules KEY-) and by policy.
+Source: RFC 5280, 4.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from ceremony.errors import Refused, refuse
+from ceremony.pe.der import check_der
+from ceremony.show import escaped
+
+MOST_CERTIFICATE_BYTES = 32768
+UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 16384
+
+# Certificate ::= SEQUENCE {
+#     tbsCertificate TBSCertificate, signatureAlgorithm AlgorithmIdentifier,
+#     signatureValue BIT STRING }
+# TBSCertificate ::= SEQUENCE {
+#     version [0] EXPLICIT INTEGER DEFAULT v1, serialNumber INTEGER,
+#     signature AlgorithmIdentifier, issuer Name, validity Validity, subject Name,
+#     subjectPublicKeyInfo SubjectPublicKeyInfo,
+#     issuerUniqueID [1] IMPLICIT BIT STRING OPTIONAL,
+#     subjectUniqueID [2] IMPLICIT BIT STRING OPTIONAL,
+#     extensions [3] EXPLICIT SEQUENCE OF Extension OPTIONAL }
+
+
+@asn1.sequence
+class TBSCertificate:
+    """The signed part, everything that is only passed on kept as it stands."""
+
+    version: Annotated[int, asn1.Explicit(0), asn1.Default(0)]
+    serial: int
+    signature: asn1.TLV
+    issuer: asn1.TLV
+    validity: asn1.TLV
+    subject: asn1.TLV
+    public_key: asn1.TLV
+    issuer_id: Annotated[asn1.BitString | None, asn1.Implicit(1)]
+    subject_id: Annotated[asn1.BitString | None, asn1.Implicit(2)]
+    extensions: Annotated[list[asn1.TLV] | None, asn1.Explicit(3)]
+
+
+@asn1.sequence
+class CertificateForm:
+    """The outer form of a certificate."""
+
+    tbs: TBSCertificate
+    algorithm: asn1.TLV
+    value: asn1.BitString
+
+
+class Algorithm(StrEnum):
+    """How the signed attributes are signed; SHA-256 in both."""
+
+    RSA = "rsa-pkcs1-sha256"
+    ECDSA = "ecdsa-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate: its DER, the issuer Name's DER, serial number and subject in text."""
+
+    der: bytes
+    issuer: bytes
+    serial: int
+    subject: str
+
+
+def read_certificate(der: bytes) -> Certificate:
+    """Read one DER certificate; raises Refused (SIG-CERTIFICATE)."""
+    if len(der) > MOST_CERTIFICATE_BYTES:
+        text = f"a certificate of {len(der)} bytes, more than {MOST_CERTIFICATE_BYTES}"
+        raise refuse("SIG-CERTIFICATE", text)
+    try:
+        check_der(der)
+        tbs = asn1.decode_der(CertificateForm, der).tbs
+    except (ValueError, Refused) as fault:
+        raise refuse("SIG-CERTIFICATE", "the bytes are no strict DER certificate") from fault
+    if tbs.serial <= 0:
+        raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
+    issuer = asn1.encode_der(tbs.issuer)
+    return Certificate(der, issuer, tbs.serial, _subject(der))
+
+
+def _subject(der: bytes) -> str:
+    try:
+        name = _load(der).subject.rfc4514_string()
+    except UNREADABLE as fault:
+        raise refuse("SIG-CERTIFICATE", "the certificate cannot be read") from fault
+    return escaped(name)
+
+
+def _load(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        # Odd but readable certificates (a country of one letter, say) are shown, not judged.
+        warnings.simplefilter("ignore")
+        return x509.load_der_x509_certificate(der)
+
+
+def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    """Return the certificate's public key, RSA of 2048 bits or more, or P-256 or P-384.
+
+    Raises Refused (SIG-KEY) for every other key.
+    """
+    try:
+        key = _load(certificate.der).public_key()
+    except UNREADABLE as fault:
+        raise refuse("SIG-KEY", "the certificate's key cannot be read") from fault
+    if isinstance(key, rsa.RSAPublicKey):
+        if LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
+            return key
+        raise refuse("SIG-KEY", f"RSA with {key.key_size} bits is not 2048 to 16384")
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+            return key
+        raise refuse("SIG-KEY", f"curve {key.curve.name} is not P-256 or P-384")
+    raise refuse("SIG-KEY", "the certificate's key is neither RSA nor elliptic curve")
+
+
+def key_algorithm(certificate: Certificate) -> Algorithm:
+    """Return how the certificate's key signs; raises Refused (SIG-KEY)."""
+    key = signing_key(certificate)
+    return Algorithm.RSA if isinstance(key, rsa.RSAPublicKey) else Algorithm.ECDSA
+
+
+def verifies(certificate: Certificate, signature: bytes, message: bytes) -> bool:
+    """Say whether `signature` is the key's over SHA-256 of `message`; Refused (SIG-KEY)."""
+    key = signing_key(certificate)
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def sha256(data: bytes) -> bytes:
+    """Return the 32 bytes of a SHA-256."""
+    return hashlib.sha256(data).digest()

@@ -1,0 +1,163 @@
+"""Plan a signature and assemble the signed file: pure functions around one act of the token.
+
+Decides which 232 bytes are signed for an image, a certificate and a time that people
+confirmed, and that the value which came back belongs to exactly these. It refuses to know
+keys, tokens and clocks. RSA is what firmware boots; `plan_ecdsa` stands apart for those
+who know that theirs takes ECDSA.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ceremony.errors import Refused, refuse
+from ceremony.pe.attach import Signed, attach
+from ceremony.pe.certificate import (
+    Algorithm,
+    key_algorithm,
+    read_certificate,
+    sha256,
+    verifies,
+)
+from ceremony.pe.cms import (
+    SignedAttributes,
+    check_signing_time,
+    encode_attributes,
+    encode_signed_data,
+    read_attributes,
+)
+from ceremony.pe.digest import authenticode
+from ceremony.pe.entries import entry_findings
+from ceremony.pe.headers import Bytes
+from ceremony.pe.layout import strict_layout
+from ceremony.pe.spc import content_octets, digest_info, indirect_data
+from ceremony.pe.table import read_entries
+from ceremony.types import Digest, Finding, Severity, refusals
+
+MOST_CHAIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SigningPlan:
+    """All that decides the signed file but the image's bytes and the signature value.
+
+    `attributes` is the DER SET OF Attribute whose bytes are signed, `indirect_data` the
+    DER SpcIndirectDataContent; `certificate` and `chain` are DER.
+    """
+
+    authenticode: Digest
+    algorithm: Algorithm
+    attributes: bytes
+    indirect_data: bytes
+    signing_time: datetime
+    certificate: bytes
+    chain: tuple[bytes, ...]
+
+    @property
+    def to_be_signed_sha256(self) -> bytes:
+        """Return the 32 bytes of SHA-256 over `attributes`, what ECDSA signs."""
+        return sha256(self.attributes)
+
+    def digest_info(self) -> bytes:
+        """Return the DER DigestInfo that CKM_RSA_PKCS pads and signs (RFC 8017, 9.2)."""
+        return digest_info(self.to_be_signed_sha256)
+
+
+def plan(
+    image: Bytes, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
+) -> SigningPlan:
+    """Plan an RSA signature of `image`, which is unsigned or rightly signed already.
+
+    Raises Refused with every PE- and SIG- rule that is broken.
+    """
+    return _plan(image, certificate, chain, signing_time, Algorithm.RSA)
+
+
+def plan_ecdsa(
+    image: Bytes, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
+) -> SigningPlan:
+    """Plan an ECDSA signature (P-256 or P-384), which firmware may refuse to boot."""
+    return _plan(image, certificate, chain, signing_time, Algorithm.ECDSA)
+
+
+def plan_for(
+    digest: Digest,
+    certificate: bytes,
+    chain: tuple[bytes, ...],
+    signing_time: datetime,
+    algorithm: Algorithm = Algorithm.RSA,
+) -> SigningPlan:
+    """Plan a signature over an Authenticode digest that a strict reader computed.
+
+    Raises Refused (SIG-CERTIFICATE, SIG-KEY, SIG-TIME).
+    """
+    check_signing_time(signing_time)
+    signer = read_certificate(certificate)
+    if key_algorithm(signer) is not algorithm:
+        raise refuse("SIG-KEY", f"the certificate's key does not make {algorithm} signatures")
+    if len(chain) > MOST_CHAIN:
+        raise refuse("SIG-CERTIFICATE", f"{len(chain)} added certificates, more than {MOST_CHAIN}")
+    for added in chain:
+        read_certificate(added)
+    content = indirect_data(digest)
+    said = SignedAttributes(signing_time, sha256(content_octets(content)))
+    return SigningPlan(
+        authenticode=digest,
+        algorithm=algorithm,
+        attributes=encode_attributes(said),
+        indirect_data=content,
+        signing_time=signing_time,
+        certificate=certificate,
+        chain=chain,
+    )
+
+
+def _plan(
+    image: Bytes,
+    certificate: bytes,
+    chain: tuple[bytes, ...],
+    signing_time: datetime,
+    algorithm: Algorithm,
+) -> SigningPlan:
+    layout = strict_layout(image)
+    digest = authenticode(image, layout)
+    table = memoryview(image)[layout.end :]
+    entries, _ = read_entries(table, layout.end)
+    faults = refusals(tuple(f for e in entries for f in entry_findings(e, digest)))
+    if faults:
+        raise Refused(*faults)
+    return plan_for(digest, certificate, chain, signing_time, algorithm)
+
+
+def check_signature(signing_plan: SigningPlan, signature: bytes) -> tuple[Finding, ...]:
+    """Verify a raw signature with the certificate's key; no finding means that it is good."""
+    signer = read_certificate(signing_plan.certificate)
+    if verifies(signer, signature, signing_plan.attributes):
+        return ()
+    text = "the signature does not verify with the certificate's key over this plan"
+    return (Finding("SIG-VALUE", Severity.REFUSE, text),)
+
+
+def assemble(image: Bytes, signing_plan: SigningPlan, signature: bytes) -> Signed:
+    """Put plan, signature and image together; the result is what sbsign writes.
+
+    Raises Refused (SIG-VALUE, SIG-DIGEST, PE-...) where the three do not belong together.
+    """
+    faults = check_signature(signing_plan, signature)
+    if faults:
+        raise Refused(*faults)
+    certificates = (signing_plan.certificate, *signing_plan.chain)
+    cms = encode_signed_data(
+        signing_plan.indirect_data,
+        signing_plan.attributes,
+        signature,
+        signing_plan.algorithm,
+        tuple(read_certificate(der) for der in certificates),
+    )
+    return attach(image, cms)
+
+
+def read_plan_time(attributes: bytes) -> datetime:
+    """Return the signing time in signed attributes; raises Refused (SIG-ATTRIBUTES)."""
+    return read_attributes(attributes).signing_time

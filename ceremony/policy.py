@@ -1,0 +1,177 @@
+"""Reading the signed policy: TOML to frozen dataclasses, every fault named with its line.
+
+Decides whether bytes are a policy that can be met, whether enough owners signed them, and
+whether a moment is inside its window. Refuses to know attestations and images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from datetime import datetime
+
+from ceremony import policy_checks, policy_parts
+from ceremony.attest.sshsig import read_sshsig, verify_sshsig
+from ceremony.errors import Refused, refuse
+from ceremony.policy_model import (
+    MOST_BUILDERS,
+    MOST_PERSONS,
+    MOST_POLICY_BYTES,
+    POLICY_NAMESPACE,
+    SCHEMA,
+    MachineTopics,
+    Outputs,
+    Policy,
+    ReadBackRule,
+    Roles,
+    Threshold,
+)
+from ceremony.policy_people import Builder, Person
+from ceremony.policy_tables import MOST_NUMBER, Faults, Table
+from ceremony.show import escaped
+from ceremony.types import Digest, DigestKind, Finding, MediaFile, Severity
+
+__all__ = ["MachineTopics", "Person", "Policy", "Roles", "check_owners", "check_window", "load"]
+
+MOST_LINE_CHARACTERS = 16384
+MOST_LINE_DOTS = 64
+MOST_SIGNATURES = 256
+
+
+def load(data: bytes) -> Policy:
+    """Return the policy, or Refused with one POL- finding for every fault."""
+    text = _text(data)
+    try:
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise refuse("POL-TOML", f"the policy is no TOML: {escaped(str(error))}") from None
+    faults = Faults(text)
+    root = Table("", values, faults)
+    if root.text("schema", "") != SCHEMA:
+        raise refuse("POL-SCHEMA", f'schema is {escaped(root.text("schema", ""))}, not "{SCHEMA}"')
+    policy = _policy(root, Digest(DigestKind.FILE_SHA256, hashlib.sha256(data).digest()))
+    root.end()
+    if not faults.findings:
+        policy_checks.check(policy, faults)
+    if faults.findings:
+        raise Refused(*faults.findings)
+    return policy
+
+
+def _text(data: bytes) -> str:
+    """POL-SIZE: what bounds the work of a TOML parser."""
+    if len(data) > MOST_POLICY_BYTES:
+        raise refuse("POL-SIZE", f"the policy has more than {MOST_POLICY_BYTES} bytes")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse("POL-TOML", "the policy is not UTF-8", error.start) from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MOST_LINE_CHARACTERS or line.count(".") > MOST_LINE_DOTS:
+            raise refuse(
+                "POL-SIZE",
+                f"line {number} has more than {MOST_LINE_CHARACTERS} characters"
+                f" or more than {MOST_LINE_DOTS} dots",
+            )
+    return text
+
+
+def _policy(root: Table, digest: Digest) -> Policy:
+    tables = {
+        name: root.table(name, required=name in _REQUIRED) for name in (*_REQUIRED, *_OPTIONAL)
+    }
+    policy = Policy(
+        sha256=digest,
+        policy_id=root.name_text("policy_id"),
+        sequence=root.integer("sequence", 1, MOST_NUMBER),
+        valid_from=root.moment("valid_from"),
+        expires=root.moment("expires"),
+        owners=policy_parts.owners(tables["owners"]),
+        artifact=policy_parts.artifact(tables["artifact"]),
+        inputs=policy_parts.inputs(tables["inputs"]),
+        quorum=policy_parts.quorum(tables["quorum"]),
+        groups=policy_parts.group_list(tables["groups"]),
+        dissent=policy_parts.dissent(tables["dissent"]),
+        time=policy_parts.times(tables["time"]),
+        algorithms=policy_parts.algorithms(tables["algorithms"]),
+        gates=policy_parts.gates(tables["gates"]),
+        signer=policy_parts.signer(tables["signer"]),
+        roles=policy_parts.roles(tables["roles"]),
+        approvals=_threshold(tables["approvals"]),
+        countersignatures=_threshold(tables["countersignatures"]),
+        machine=policy_parts.machine(tables["machine"]),
+        read_back=ReadBackRule(tables["read_back"].integer("words", 4, 32, 6)),
+        outputs=Outputs(tables["outputs"].flag("unsigned", default=True)),
+        persons=tuple(policy_parts.person(table) for table in root.tables("person", MOST_PERSONS)),
+        builders=_builders(root),
+        revoked=tuple(
+            policy_parts.revoked(table)
+            for table in root.tables("revoked", policy_parts.MOST_REVOKED)
+        ),
+    )
+    for table in tables.values():
+        table.end()
+    return policy
+
+
+_REQUIRED = ("owners", "artifact", "quorum", "signer", "roles")
+_OPTIONAL = (
+    *("inputs", "groups", "dissent", "time", "algorithms", "gates", "approvals"),
+    *("countersignatures", "machine", "read_back", "outputs"),
+)
+
+
+def _threshold(table: Table) -> Threshold:
+    return Threshold(table.integer("threshold", 1, MOST_PERSONS, 1))
+
+
+def _builders(root: Table) -> tuple[Builder, ...]:
+    builders: list[Builder] = []
+    keys = 0
+    for table in root.tables("builder", MOST_BUILDERS):
+        builders.append(policy_parts.builder(table, keys))
+        keys += len(builders[-1].keys)
+    return tuple(builders)
+
+
+def check_owners(
+    policy: Policy, data: bytes, signatures: tuple[MediaFile, ...]
+) -> tuple[Finding, ...]:
+    """POL-OWNERS: `threshold` distinct owner keys signed exactly these policy bytes.
+
+    `signatures` are the SSHSIG files found beside the policy. Keys are counted, not files.
+    """
+    owners = {owner.key.fpr: owner.comment or owner.key.fpr for owner in policy.owners.keys}
+    signed: set[str] = set()
+    faults: list[str] = []
+    if len(signatures) > MOST_SIGNATURES:
+        faults.append(f"only the first {MOST_SIGNATURES} of {len(signatures)} files were read")
+    for file in sorted(signatures, key=lambda f: (f.path, f.data))[:MOST_SIGNATURES]:
+        try:
+            key = verify_sshsig(read_sshsig(file.data), data, POLICY_NAMESPACE)
+        except Refused as error:
+            faults.append(f"{escaped(file.path)}: {error.findings[0].text}")
+            continue
+        if key.fpr in owners:
+            signed.add(key.fpr)
+        else:
+            faults.append(f"{escaped(file.path)}: the key {key.fpr} is no owner's")
+    enough = len(signed) >= policy.owners.threshold
+    severity = Severity.WARN if enough else Severity.REFUSE
+    missing = [escaped(name) for fpr, name in owners.items() if fpr not in signed]
+    who = ", ".join(escaped(name) for fpr, name in owners.items() if fpr in signed) or "nobody"
+    count = f"{len(signed)} of {policy.owners.threshold} owner signatures fit, by {who}"
+    head = count if enough else f"{count}; missing: {', '.join(missing)}"
+    return (
+        Finding("POL-OWNERS", Severity.INFO if enough else Severity.REFUSE, head),
+        *(Finding("POL-OWNERS", severity, fault) for fault in faults),
+    )
+
+
+def check_window(policy: Policy, now: datetime) -> tuple[Finding, ...]:
+    """POL-WINDOW: `now` (aware) is in [valid_from, expires)."""
+    if policy.valid_from <= now < policy.expires:
+        return ()
+    window = f"{policy.valid_from:%Y-%m-%d %H:%M} to {policy.expires:%Y-%m-%d %H:%M} UTC"
+    text = f"the policy is valid from {window}, the ceremony's time is {now:%Y-%m-%d %H:%M} UTC"
+    return (Finding("POL-WINDOW", Severity.REFUSE, text),)

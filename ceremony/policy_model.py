@@ -1,0 +1,250 @@
+"""The signed policy as frozen dataclasses, table by table as in the TOML file.
+
+Decides only shapes and names; policy.py reads and checks them. Durations are seconds,
+moments are aware UTC datetimes, severities say what a fault does (report = warn).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+from ceremony.groups import QuorumTree
+from ceremony.keys import PublicKey
+from ceremony.policy_people import Builder, BuilderKey, NamedKey, Person, Revoked
+from ceremony.types import Digest, Severity
+
+SCHEMA = "uki-ceremony/policy/1"
+POLICY_NAMESPACE = "policy@uki-ceremony"
+
+MOST_POLICY_BYTES = 1 << 20
+MOST_BUILDERS = 4096
+MOST_PERSONS = 256
+
+ALGORITHMS = (
+    *("ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "ecdsa-p521-sha512"),
+    *("rsa>=3072-sha256", "sk-ssh-ed25519", "sk-ecdsa-p256"),
+)
+SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
+
+
+class Missing(StrEnum):
+    """What becomes of an attestation that lacks a pin of must_agree."""
+
+    WEAK = "weak"
+    REJECT = "reject"
+
+
+class Untimed(StrEnum):
+    """What becomes of an attestation that says no time."""
+
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who signs the policy: `threshold` distinct keys of `keys`."""
+
+    threshold: int
+    keys: tuple[NamedKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRule:
+    """What may be signed: exact names, the architecture, the size in bytes."""
+
+    names: tuple[str, ...]
+    arch: str
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Which pins make two builds builds of the same thing."""
+
+    must_agree: tuple[str, ...]
+    missing: Missing
+    flake_lock_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumRule:
+    """How many principals must agree, which groups they come from, how diverse they are.
+
+    `tree` is the parsed `rule`, None where the policy gives none.
+    """
+
+    threshold: int
+    rule: str
+    tree: QuorumTree | None
+    weak_votes_max: int
+    distinct: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named set of builder ids."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideRule:
+    """How many operators may set a veto aside; 0 means none ever."""
+
+    operators: int
+
+
+@dataclass(frozen=True, slots=True)
+class DissentRule:
+    """What a verified other answer does. On the same inputs it is always a veto."""
+
+    same_inputs: str
+    other_inputs: Severity
+    unverified: Severity
+    override: OverrideRule
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """How old an attestation may be and how far clocks may differ, in seconds."""
+
+    max_age: int
+    future_skew: int
+    max_drift: int
+    untimed: Untimed
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What the image must contain, and how grave an overlay or a present signature is."""
+
+    sections: tuple[str, ...]
+    overlay: Severity
+    signed_input: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM."""
+
+    uri: str
+    certificate: str
+    chain: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who does what, by person id."""
+
+    administrator: str
+    internal_witness: str
+    external_witness: str
+    key_holders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number of distinct persons."""
+
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTopics:
+    """How grave it is that the machine has these."""
+
+    network: Severity
+    swap: Severity
+    block_devices: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBackRule:
+    """How many of the 32 words of the image's digest are asked for."""
+
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What goes into the bundle besides what always does."""
+
+    unsigned: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The whole policy and the SHA-256 of the file it was read from."""
+
+    sha256: Digest
+    policy_id: str
+    sequence: int
+    valid_from: datetime
+    expires: datetime
+    owners: Owners
+    artifact: ArtifactRule
+    inputs: Inputs
+    quorum: QuorumRule
+    groups: tuple[Group, ...]
+    dissent: DissentRule
+    time: TimeRule
+    algorithms: tuple[str, ...]
+    gates: Gates
+    signer: Signer
+    roles: Roles
+    approvals: Threshold
+    countersignatures: Threshold
+    machine: MachineTopics
+    read_back: ReadBackRule
+    outputs: Outputs
+    persons: tuple[Person, ...]
+    builders: tuple[Builder, ...]
+    revoked: tuple[Revoked, ...]
+
+    @cached_property
+    def enrolled(self) -> Mapping[str, tuple[Builder, BuilderKey]]:
+        """Return builder and enrolled key by key identity."""
+        return {key.key.fpr: (builder, key) for builder in self.builders for key in builder.keys}
+
+    @cached_property
+    def by_minisign_id(self) -> Mapping[str, tuple[tuple[Builder, BuilderKey], ...]]:
+        """Return the minisign keys by their id, which two keys may share."""
+        found: dict[str, tuple[tuple[Builder, BuilderKey], ...]] = {}
+        for holder in self.enrolled.values():
+            if holder[1].key_id:
+                found[holder[1].key_id] = (*found.get(holder[1].key_id, ()), holder)
+        return found
+
+    @cached_property
+    def bare_keys(self) -> tuple[PublicKey, ...]:
+        """Return the keys that may sign DSSE envelopes; a security key cannot."""
+        return tuple(
+            key.key
+            for builder, key in self.enrolled.values()
+            if "dsse" in builder.formats and not key.key.is_security_key
+        )
+
+    @cached_property
+    def by_hint(self) -> Mapping[str, tuple[PublicKey, ...]]:
+        """Return the bare keys by what a keyid may say: the identity or the builder's id."""
+        found: dict[str, tuple[PublicKey, ...]] = {}
+        for key in self.bare_keys:
+            for hint in (key.fpr, key.fpr.removeprefix("sha256:"), self.enrolled[key.fpr][0].id):
+                found[hint] = (*found.get(hint, ()), key)
+        return found
+
+    @cached_property
+    def builder_named(self) -> Mapping[str, Builder]:
+        """Return the builders by id."""
+        return {builder.id: builder for builder in self.builders}
+
+    @cached_property
+    def revocations(self) -> Mapping[str, Revoked]:
+        """Return the revocations by key identity."""
+        return {entry.fpr: entry for entry in self.revoked}

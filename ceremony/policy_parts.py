@@ -1,0 +1,266 @@
+"""The policy's small tables and its lists of people and builders, each read on its own.
+
+Decides what one table says. Refuses to know how tables depend on each other: that is
+policy_checks.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from cryptography import x509
+
+from ceremony import groups, keys
+from ceremony import policy_model as model
+from ceremony import policy_people as people
+from ceremony.errors import Refused
+from ceremony.policy_tables import MOST_NUMBER, Table
+from ceremony.show import escaped
+
+REPORT_OR_REFUSE = ("refuse", "report")
+MOST_KEYS = 64
+MOST_GROUPS = 256
+MOST_REVOKED = 4096
+MOST_WORDS = 32
+PIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+DAY = 86400
+
+Key = TypeVar("Key")
+
+
+def owners(table: Table) -> model.Owners:
+    """Read [owners]: the threshold and the OpenSSH key lines."""
+    return model.Owners(table.integer("threshold", 1, MOST_KEYS), _ssh_keys(table, "keys"))
+
+
+def artifact(table: Table) -> model.ArtifactRule:
+    """Read [artifact]: exact names, architecture, size."""
+    names = table.texts("names")
+    if not names:
+        table.fault("POL-VALUE", "names", "at least one name is wanted")
+    arch = table.text("arch")
+    if arch not in ("x86_64", "aarch64"):
+        table.fault("POL-VALUE", "arch", "x86_64 or aarch64 is wanted")
+    return model.ArtifactRule(names, arch, table.integer("max_bytes", 1, MOST_NUMBER))
+
+
+def inputs(table: Table) -> model.Inputs:
+    """Read [inputs]: which pins must agree and what a missing one means."""
+    pins = table.texts("must_agree", ())
+    for pin in pins:
+        if not PIN_NAME.fullmatch(pin):
+            table.fault("POL-VALUE", "must_agree", f"{escaped(pin)} is no name of a pin")
+    lock = table.name_text("flake_lock_file", "")
+    if lock and "flake_lock" not in pins:
+        table.fault("POL-VALUE", "flake_lock_file", "needs flake_lock in must_agree")
+    missing = table.choice("missing", model.Missing, model.Missing.WEAK)
+    return model.Inputs(tuple(sorted(pins)), missing, lock)
+
+
+def quorum(table: Table) -> model.QuorumRule:
+    """Read [quorum]: threshold, rule, weak votes, diversity minima."""
+    rule = table.text("rule", "")
+    tree: groups.QuorumTree | None = None
+    if rule:
+        try:
+            tree = groups.parse(rule)
+        except Refused as error:
+            table.fault("POL-RULE", "rule", error.findings[0].text)
+    minima = table.table("distinct")
+    distinct = tuple(
+        (name, minima.integer(name, 1, MOST_KEYS)) for name in people.DIVERSITY if minima.has(name)
+    )
+    minima.end()
+    return model.QuorumRule(
+        threshold=table.integer("threshold", 1, model.MOST_BUILDERS),
+        rule=rule,
+        tree=tree,
+        weak_votes_max=table.integer("weak_votes_max", 0, model.MOST_BUILDERS, 0),
+        distinct=distinct,
+    )
+
+
+def group_list(table: Table) -> tuple[model.Group, ...]:
+    """Read [groups]: lists of builder ids by name."""
+    return tuple(model.Group(name, table.texts(name)) for name in table.items(MOST_GROUPS))
+
+
+def dissent(table: Table) -> model.DissentRule:
+    """Read [dissent]: a verified other answer on the same inputs is always a veto."""
+    same = table.text("same_inputs", "veto")
+    if same != "veto":
+        table.fault("POL-VALUE", "same_inputs", 'only "veto" is possible')
+    override = table.table("override")
+    # The default of the table as a whole is two operators; an override table must say its own.
+    operators = override.integer("operators", 0, model.MOST_PERSONS, 2)
+    override.end()
+    return model.DissentRule(
+        same_inputs=same,
+        other_inputs=table.severity("other_inputs", "report", options=REPORT_OR_REFUSE),
+        unverified=table.severity("unverified", "report", options=("report",)),
+        override=model.OverrideRule(operators),
+    )
+
+
+def times(table: Table) -> model.TimeRule:
+    """Read [time]: ages and clock differences in seconds."""
+    return model.TimeRule(
+        max_age=table.seconds("max_age", "45d"),
+        future_skew=table.seconds("future_skew", "10m"),
+        max_drift=table.seconds("max_drift", "5m"),
+        untimed=table.choice("untimed", model.Untimed, model.Untimed.ALLOW),
+    )
+
+
+def algorithms(table: Table) -> tuple[str, ...]:
+    """Read [algorithms].sign: names of the list, RSA with any least size in bits."""
+    names = table.texts("sign", model.ALGORITHMS)
+    for name in names:
+        if name not in model.ALGORITHMS and not keys.RSA_RULE.fullmatch(name):
+            table.fault(
+                "POL-VALUE", "sign", f"{escaped(name)} is none of {', '.join(model.ALGORITHMS)}"
+            )
+    return names
+
+
+def gates(table: Table) -> model.Gates:
+    """Read [gates]: what the image must and must not carry."""
+    return model.Gates(
+        sections=table.texts("sections", model.SECTIONS),
+        overlay=table.severity("overlay", "refuse", options=REPORT_OR_REFUSE),
+        signed_input=table.severity("signed_input", "refuse", options=REPORT_OR_REFUSE),
+    )
+
+
+def signer(table: Table) -> model.Signer:
+    """Read [signer]: PKCS#11 URI, certificate and chain."""
+    uri = table.text("uri")
+    if uri and not uri.startswith("pkcs11:"):
+        table.fault("POL-VALUE", "uri", "a PKCS#11 URI begins with pkcs11:")
+    certificate = table.text("certificate", most=1 << 16)
+    chain = table.texts("chain", ())
+    for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
+        if text and not _one_certificate(text):
+            table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
+    return model.Signer(uri, certificate, chain)
+
+
+def _one_certificate(text: str) -> bool:
+    try:
+        return len(x509.load_pem_x509_certificates(text.encode())) == 1
+    except (ValueError, UserWarning):
+        return False
+
+
+def roles(table: Table) -> model.Roles:
+    """Read [roles]: person ids."""
+    return model.Roles(
+        administrator=table.name_text("administrator"),
+        internal_witness=table.name_text("internal_witness"),
+        external_witness=table.name_text("external_witness"),
+        key_holders=table.texts("key_holders"),
+    )
+
+
+def machine(table: Table) -> model.MachineTopics:
+    """Read [machine]: how grave network, swap and block devices are."""
+    return model.MachineTopics(
+        network=table.severity("network", "refuse", options=REPORT_OR_REFUSE),
+        swap=table.severity("swap", "refuse", options=REPORT_OR_REFUSE),
+        block_devices=table.severity("block_devices", "refuse", options=REPORT_OR_REFUSE),
+    )
+
+
+def person(table: Table) -> people.Person:
+    """Read [[person]]: someone with a role."""
+    read = people.Person(
+        id=table.name_text("id"),
+        name=table.name_text("name"),
+        organisation=table.name_text("organisation", ""),
+        keys=_ssh_keys(table, "keys", ()),
+    )
+    table.end()
+    return read
+
+
+def builder(table: Table, keys_before: int) -> people.Builder:
+    """Read [[builder]]: an enrolled builder with its keys."""
+    isolation = table.name_text("isolation")
+    if isolation and isolation not in people.ISOLATIONS and not isolation.startswith("other:"):
+        known = ", ".join(people.ISOLATIONS)
+        table.fault("POL-VALUE", "isolation", f"{escaped(isolation)} is none of {known}, other:...")
+    read = people.Builder(
+        id=table.name_text("id"),
+        organisation=table.name_text("organisation"),
+        persons=table.texts("persons"),
+        isolation=isolation,
+        cpu_vendor=table.name_text("cpu_vendor", ""),
+        host=table.name_text("host", ""),
+        network=table.name_text("network", ""),
+        os=table.name_text("os", ""),
+        shares_with=table.texts("shares_with", ()),
+        formats=table.among("formats", people.FORMATS, people.FORMATS),
+        keys=tuple(
+            entry
+            for key in table.tables("key", MOST_KEYS, keys_before)
+            if (entry := _builder_key(key)) is not None
+        ),
+    )
+    table.end()
+    return read
+
+
+def _builder_key(table: Table) -> people.BuilderKey | None:
+    wrapping = table.choice("type", people.KeyWrapping, people.KeyWrapping.SSH)
+    public = table.text("public", most=keys.MOST_KEY_BYTES)
+    namespace = table.name_text("namespace", people.ATTESTATION_NAMESPACE)
+    valid_from, valid_to = table.moment("from"), table.moment("to")
+    if valid_from >= valid_to:
+        table.fault("POL-PERIOD", "to", "the window ends before it begins")
+    table.end()
+    read: tuple[keys.PublicKey, bytes] | None
+    match wrapping:
+        case people.KeyWrapping.SSH:
+            read = _key(table, "public", lambda: (keys.parse_ssh_line(public)[0], b""))
+        case people.KeyWrapping.MINISIGN:
+            read = _key(table, "public", lambda: keys.parse_minisign(public))
+        case people.KeyWrapping.SPKI:
+            read = _key(table, "public", lambda: (keys.parse_spki(public), b""))
+    if read is None:
+        return None
+    key, key_id = read
+    return people.BuilderKey(key, wrapping, key_id.hex(), namespace, valid_from, valid_to)
+
+
+def revoked(table: Table) -> people.Revoked:
+    """Read [[revoked]]: a key whose signatures are void."""
+    fpr = table.text("fpr")
+    if fpr and not FINGERPRINT.fullmatch(fpr):
+        table.fault("POL-VALUE", "fpr", "sha256: and 64 lower-case hex digits are wanted")
+    mode = table.choice("mode", people.Revocation, people.Revocation.ALL)
+    read = people.Revoked(fpr, table.moment("since"), mode)
+    table.end()
+    return read
+
+
+def _ssh_keys(
+    table: Table, key: str, default: tuple[str, ...] | None = None
+) -> tuple[people.NamedKey, ...]:
+    lines = table.texts(key, default)
+    if len(lines) > MOST_KEYS:
+        table.fault("POL-VALUE", key, f"more than {MOST_KEYS} keys")
+        return ()
+    read = (_key(table, key, partial(keys.parse_ssh_line, line)) for line in lines)
+    return tuple(people.NamedKey(*pair) for pair in read if pair is not None)
+
+
+def _key(table: Table, name: str, parse: Callable[[], Key]) -> Key | None:
+    try:
+        return parse()
+    except Refused as error:
+        table.fault("POL-PUBLIC-KEY", name, error.findings[0].text)
+        return None

@@ -1,0 +1,92 @@
+"""The people and builders that a policy enrols, with their keys.
+
+Decides only shapes and the words that may stand in them. Attributes count as enrolled here,
+whatever an attestation says of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ceremony.keys import PublicKey
+
+ATTESTATION_NAMESPACE = "uki-attestation"
+FORMATS = ("sshsig", "minisign", "dsse")
+DIVERSITY = ("organisation", "isolation", "cpu_vendor", "network", "os")
+ISOLATIONS = (
+    *("none", "nix-sandbox", "docker", "podman", "bwrap", "flatpak", "qemu-vm", "lima-vm"),
+    *("freebsd-jail", "guix-container", "bare-metal", "tee-vm"),
+)
+
+
+class Revocation(StrEnum):
+    """Which signatures of a revoked key are void: all, or those from `since` on."""
+
+    ALL = "all"
+    AFTER = "after"
+
+
+class KeyWrapping(StrEnum):
+    """In which form a builder's key is written in the policy."""
+
+    SSH = "ssh"
+    MINISIGN = "minisign"
+    SPKI = "spki"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedKey:
+    """A public key and the comment that stood behind it."""
+
+    key: PublicKey
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone with a role, and the keys they countersign with."""
+
+    id: str
+    name: str
+    organisation: str
+    keys: tuple[NamedKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderKey:
+    """One key of a builder and the window [valid_from, valid_to) of its signatures."""
+
+    key: PublicKey
+    wrapping: KeyWrapping
+    key_id: str
+    namespace: str
+    valid_from: datetime
+    valid_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """One enrolled builder with the attributes that count, whatever it says of itself."""
+
+    id: str
+    organisation: str
+    persons: tuple[str, ...]
+    isolation: str
+    cpu_vendor: str
+    host: str
+    network: str
+    os: str
+    shares_with: tuple[str, ...]
+    formats: tuple[str, ...]
+    keys: tuple[BuilderKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A key whose signatures are void, by identity."""
+
+    fpr: str
+    since: datetime
+    mode: Revocation

@@ -1,0 +1,38 @@
+"""AIR-: the machine the ceremony runs on, and its clock."""
+
+from __future__ import annotations
+
+from ceremony.rules import table
+
+RULES = table(
+    (
+        "AIR-NETWORK",
+        "The ceremony machine has no network interface but the loopback, and no radio.",
+        "Unplug or remove the device, then scan again (F9).",
+    ),
+    (
+        "AIR-SWAP",
+        "No swap area is in use.",
+        "Run swapoff -a, then scan again (F9).",
+    ),
+    (
+        "AIR-DISK",
+        "No fixed disk is attached.",
+        "Boot the ceremony medium on a machine without a fixed disk, or detach it.",
+    ),
+    (
+        "AIR-CLOCK",
+        "The machine's clock agrees with the witness's within the policy's max_drift.",
+        "Set the machine's clock to UTC in another console, then read the clock again.",
+    ),
+    (
+        "AIR-PROGRAM",
+        "All four parts of the program come from one installed place.",
+        "Start the installed uki-ceremony from a folder of your own, never from a medium.",
+    ),
+    (
+        "AIR-CLOCK-BACK",
+        "The machine's clock never runs backwards during a ceremony.",
+        "Abort with F10; find out what set the clock, then begin a new ceremony.",
+    ),
+)

@@ -1,0 +1,133 @@
+"""The KEY- rules: token, module, key, certificate, PIN and the signature that comes out."""
+
+from __future__ import annotations
+
+from ceremony.rules import table
+
+RULES = table(
+    (
+        "KEY-BINDING",
+        "The machine binding names one module by absolute path and only harmless settings.",
+        "Correct the binding file; it is not part of the reviewed policy.",
+    ),
+    (
+        "KEY-URI",
+        "The policy's PKCS#11 URI follows RFC 7512, names a private key and carries no PIN.",
+        "Correct signer.uri in the policy and have the owners sign it again.",
+    ),
+    (
+        "KEY-MODULE",
+        "The PKCS#11 module is a shared object of this machine and loads.",
+        "Install the token's module or correct its path in the binding file.",
+    ),
+    (
+        "KEY-CHILD",
+        "The process that holds the module answers in time and in order.",
+        "Plug the token in again and go on; a new process is started.",
+    ),
+    (
+        "KEY-TOKEN",
+        "Exactly one token present fits the policy's URI and holds the key.",
+        "Insert the token that the policy names and remove the others.",
+    ),
+    (
+        "KEY-MATCH",
+        "Exactly one private key on the token has the certificate's public key.",
+        "Bring the token that belongs to the certificate in the policy.",
+    ),
+    (
+        "KEY-SENSITIVE",
+        "The private key is sensitive and always was.",
+        "Make a new key inside the token; this one may have been read.",
+    ),
+    (
+        "KEY-EXTRACTABLE",
+        "The private key cannot leave the token and never could.",
+        "Make a new key inside the token; this one may have been copied.",
+    ),
+    (
+        "KEY-SIGN",
+        "The private key may sign.",
+        "Use a key made for signing; a token's usage flags are fixed when it is made.",
+    ),
+    (
+        "KEY-LOCAL",
+        "The private key was made inside the token.",
+        "Note in the record where the key was made and who says so.",
+    ),
+    (
+        "KEY-SIZE",
+        "The key is RSA of at least 2048 bits.",
+        "Use an RSA key of 2048 bits or more; firmware accepts little else.",
+    ),
+    (
+        "KEY-MECHANISM",
+        "The token offers the signature mechanism for the key.",
+        "Use another token or module; the mechanisms offered stand in the evidence.",
+    ),
+    (
+        "KEY-CERT-FORM",
+        "The signer certificate is one readable X.509 certificate.",
+        "Correct signer.certificate in the policy and have the owners sign it again.",
+    ),
+    (
+        "KEY-CERT-DATES",
+        "The signer certificate is valid at the time of the ceremony.",
+        "Check the clock; else renew the certificate and the policy.",
+    ),
+    (
+        "KEY-CERT-EKU",
+        "Where the certificate limits its purposes, code signing is among them.",
+        "Use a code signing certificate for this key.",
+    ),
+    (
+        "KEY-CERT-USAGE",
+        "Where the certificate limits its key usage, digitalSignature is among it.",
+        "Use a certificate whose key usage has digitalSignature.",
+    ),
+    (
+        "KEY-PIN-LOCKED",
+        "The token's PIN is not locked.",
+        "Unblock the PIN with its PUK or SO PIN outside the ceremony.",
+    ),
+    (
+        "KEY-PIN-FINAL",
+        "More than one PIN try is left.",
+        "Reset the counter with a right PIN outside the ceremony, or unblock it first.",
+    ),
+    (
+        "KEY-PIN-WRONG",
+        "The token accepts the PIN.",
+        "Check which PIN belongs to this token; one try was spent.",
+    ),
+    (
+        "KEY-POSSESSION",
+        "The token signed a random challenge that the certificate verifies.",
+        "Bring the token that belongs to the certificate in the policy.",
+    ),
+    (
+        "KEY-REHEARSAL",
+        "The published rehearsal key signs in a rehearsal only.",
+        "Use a token for production; the rehearsal key is known to everybody.",
+    ),
+    (
+        "KEY-SOFTWARE",
+        "The production key lies in hardware.",
+        "Use a hardware token; a key in SoftHSM is a file that can be copied.",
+    ),
+    (
+        "KEY-SIGNATURE",
+        "The signature that the token returned verifies with the certificate.",
+        "Do not use this signature; test the token and sign again as a new attempt.",
+    ),
+    (
+        "KEY-LOST",
+        "The token stays present from the request to the signature.",
+        "The outcome is unknown: insert the token, and sign as a new attempt.",
+    ),
+    (
+        "KEY-REFUSED",
+        "The token does what it is asked.",
+        "Read the token's code in the record; the token may need its vendor's tool.",
+    ),
+)

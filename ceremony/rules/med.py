@@ -1,0 +1,58 @@
+"""MED-: media that come in, and outputs that go out."""
+
+from __future__ import annotations
+
+from ceremony.rules import table
+
+RULES = table(
+    (
+        "MED-IMAGE",
+        "The medium holds exactly one file with a name the policy gives the image.",
+        "Put the image on the medium under the policy's name, once, and read it again.",
+    ),
+    (
+        "MED-SIZE",
+        "No file on the medium is larger than its cap.",
+        "Remove the file named, or raise the cap in a newly signed policy.",
+    ),
+    (
+        "MED-COUNT",
+        "The medium holds no more files and folders than the cap.",
+        "Copy only the image and its attestations to a fresh medium.",
+    ),
+    (
+        "MED-SPECIAL",
+        "The medium holds regular files and folders only; links and devices are not followed.",
+        "Copy the files themselves to a fresh medium, then read it again.",
+    ),
+    (
+        "MED-CHANGED",
+        "A file has the size and bytes at the end of reading that it had at the beginning.",
+        "Use another medium: this one, or its reader, does not give the same bytes twice.",
+    ),
+    (
+        "MED-GONE",
+        "The medium stays readable until everything on it was copied.",
+        "Put the medium back and read it again; if that fails, take a second copy of it.",
+    ),
+    (
+        "MED-RESUME",
+        "A resumed ceremony finds on the medium the very image that was recorded.",
+        "Insert the medium the ceremony began with, then start the same command again.",
+    ),
+    (
+        "MED-OUTPUT",
+        "The output folder is new or empty: an existing output is never overwritten.",
+        "Name an empty folder, or move the outputs that are there to safety.",
+    ),
+    (
+        "MED-SPACE",
+        "There is room for all outputs and the transcript before a signature is made.",
+        "Free space on the medium named, or insert a larger one, then check again.",
+    ),
+    (
+        "MED-WRITE",
+        "Every output reads back with the digest it was written with.",
+        "Free space or change the medium, then write again; the signature is in the transcript.",
+    ),
+)

@@ -1,0 +1,44 @@
+"""How bytes and names from outside are put before people: escaped, bounded, grouped.
+
+Nothing that arrived on media reaches a terminal, a report or a transcript's prose raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MOST_CHARACTERS = 120
+
+
+def escaped(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return `text` in printable ASCII, other characters as \\xNN, \\uNNNN or \\UNNNNNNNN.
+
+    At most `most` characters are returned; a cut text ends with "...".
+    """
+    shown = "".join(_escape(text[: most + 1]))
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
+def _escape(text: str) -> Iterator[str]:
+    for character in text:
+        if character == "\\":
+            yield "\\\\"
+        elif " " <= character <= "~":
+            yield character
+        else:
+            code = ord(character)
+            yield (
+                f"\\x{code:02x}"
+                if code < 0x100
+                else (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+            )
+
+
+def grouped(hex_digits: str, group: int = 8) -> str:
+    """Return hex digits in groups of `group`, a space between."""
+    return " ".join(hex_digits[i : i + group] for i in range(0, len(hex_digits), group))
+
+
+def counted(number: int, unit: str = "bytes") -> str:
+    """Return a number with thousands separated by commas, and its unit."""
+    return f"{number:,} {unit}"

@@ -1,0 +1,113 @@
+"""Read the machine binding: which PKCS#11 module this machine uses, and what it needs.
+
+Decides what may stand in the one file that differs from machine to machine and is not
+reviewed: a module by absolute path, environment variables for it, time limits. It refuses
+to know policies, tokens and keys. Nothing in it can weaken a check.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ceremony.errors import refuse
+from ceremony.show import escaped
+
+BINDING_MOST_BYTES = 16 * 1024
+ENVIRONMENT_MOST = 32
+LIMIT_MOST_SECONDS = 600
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+# The dynamic loader's and Python's own variables would run other code than was named.
+_DANGEROUS = re.compile(r"(LD|DYLD|PYTHON)_?.*|PATH|IFS|GCONV_PATH|GLIBC_TUNABLES")
+
+_SOFTHSM = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/lib/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each kind of call may take, in seconds, before its process is ended.
+
+    `reader` is for a PIN typed on the token's own reader.
+    """
+
+    start: float = 20.0
+    probe: float = 30.0
+    login: float = 60.0
+    reader: float = 180.0
+    sign: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One machine's module, the environment its process gets (nothing else), and limits."""
+
+    module: Path
+    environment: tuple[tuple[str, str], ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def read_binding(data: bytes) -> Binding:
+    """Read a binding file's bytes, or raise Refused KEY-BINDING."""
+    if len(data) > BINDING_MOST_BYTES:
+        raise refuse("KEY-BINDING", f"the binding is over {BINDING_MOST_BYTES} bytes")
+    try:
+        read = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise refuse("KEY-BINDING", f"not TOML: {escaped(str(error))}") from None
+    for name in read:
+        if name not in ("module", "environment", "limits"):
+            raise refuse("KEY-BINDING", f"unknown key {escaped(name)}")
+    return Binding(
+        _module(read.get("module")),
+        _environment(read.get("environment", {})),
+        _limits(read.get("limits", {})),
+    )
+
+
+def _module(value: object) -> Path:
+    if not isinstance(value, str) or "\0" in value or not value.startswith("/"):
+        raise refuse("KEY-BINDING", "module must be an absolute path")
+    return Path(value)
+
+
+def _environment(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or len(value) > ENVIRONMENT_MOST:
+        raise refuse("KEY-BINDING", f"environment is a table of at most {ENVIRONMENT_MOST} texts")
+    for name, text in value.items():
+        if not _VARIABLE.fullmatch(name) or _DANGEROUS.fullmatch(name):
+            raise refuse("KEY-BINDING", f"environment variable {escaped(name)} is not allowed")
+        if not isinstance(text, str) or "\0" in text:
+            raise refuse("KEY-BINDING", f"environment variable {escaped(name)} must be text")
+    return tuple(sorted(value.items()))
+
+
+def _limits(value: object) -> Limits:
+    if not isinstance(value, dict):
+        raise refuse("KEY-BINDING", "limits is a table of seconds")
+    known = {one.name for one in fields(Limits)}
+    seconds: dict[str, float] = {}
+    for name, given in value.items():
+        if name not in known:
+            raise refuse("KEY-BINDING", f"unknown limit {escaped(name)}")
+        # bool is an int to Python, not to a reader of the file; nan fails both comparisons.
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        if not number or not 0 < given <= LIMIT_MOST_SECONDS:
+            raise refuse("KEY-BINDING", f"limit {name} is over 0 to {LIMIT_MOST_SECONDS} seconds")
+        seconds[name] = float(given)
+    return Limits(**seconds)
+
+
+def find_module() -> Path | None:
+    """Return SoftHSM's module where a distribution is known to put it, None if it is absent."""
+    return next((path for name in _SOFTHSM if (path := Path(name)).is_file()), None)

@@ -1,0 +1,170 @@
+"""Make a SoftHSM token for a rehearsal: key inside, certificate signed by it, binding and URI.
+
+Decides what a rehearsal's token looks like. It refuses to touch a folder that has one
+already, and any token but the one it makes. The holder's PIN goes to the child over its own
+pipe; `softhsm2-util`, which takes PINs as arguments, only gets random ones that are
+replaced at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ceremony.errors import TokenTrouble
+from hsm.binding import Binding, find_module, read_binding
+from hsm.child import Child
+from hsm.evidence import octets, text
+from hsm.signature import SHA256_DIGEST_INFO
+
+TOKEN_LABEL = "rehearsal"  # noqa: S105 - a token's label
+KEY_LABEL = "uki"
+_MAKE_SECONDS = 120.0
+_SIGN_SECONDS = 30.0
+
+# RFC 4055, 5: AlgorithmIdentifier of sha256WithRSAEncryption, whose parameters are NULL.
+_SHA256_WITH_RSA = bytes.fromhex("300d06092a864886f70d01010b0500")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """A new token: its machine binding (TOML), its certificate (PEM) and the policy's URI."""
+
+    binding_toml: str
+    certificate_pem: bytes
+    uri: str
+
+
+def make_rehearsal_token(
+    folder: Path, pin: str, *, not_before: datetime, not_after: datetime, bits: int = 2048
+) -> Provisioned:
+    """Make a token in `folder` (made if absent) with an RSA key of `bits` and a certificate.
+
+    `pin` is 4 to 255 printable ASCII characters. Raises TokenTrouble: KEY-MODULE where
+    SoftHSM is not installed, KEY-TOKEN where `folder` has a token, KEY-REFUSED, KEY-CHILD.
+    """
+    module = find_module()
+    if module is None or shutil.which("softhsm2-util") is None:
+        raise TokenTrouble("KEY-MODULE", "SoftHSM (softhsm2) is not installed")
+    toml = _folder(folder.resolve(), module)
+    binding = read_binding(toml.encode("utf-8"))
+    first_pin = _initialised(binding)
+    child = Child("minting", binding.environment, binding.limits.start)
+    try:
+        typed = bytearray(pin.encode("ascii"))
+        child.send_pin(typed)
+        made = child.ask(
+            "make",
+            _MAKE_SECONDS,
+            module=str(module),
+            token=TOKEN_LABEL,
+            first_pin=first_pin,
+            length=len(typed),
+            bits=bits,
+            label=KEY_LABEL,
+        )
+        certificate = _certificate(child, made, not_before, not_after)
+        serial = text(made, "serial")
+    finally:
+        child.close()
+    uri = f"pkcs11:token={TOKEN_LABEL};serial={serial};object={KEY_LABEL};type=private"
+    return Provisioned(toml, certificate.public_bytes(Encoding.PEM), uri)
+
+
+def _folder(folder: Path, module: Path) -> str:
+    """Write the token's folder and SoftHSM's configuration, and return the binding."""
+    configuration, tokens = folder / "softhsm2.conf", folder / "tokens"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with configuration.open("x", encoding="utf-8") as file:
+            file.write(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
+            file.write("log.level = ERROR\nslots.removable = false\n")
+        tokens.mkdir(mode=0o700)
+    except FileExistsError:
+        raise TokenTrouble("KEY-TOKEN", "the folder holds a token already") from None
+    except OSError as error:
+        raise TokenTrouble("KEY-TOKEN", f"the folder cannot be made: {error.strerror}") from None
+    # A JSON string is a TOML basic string.
+    return (
+        f"module = {json.dumps(str(module))}\n\n"
+        f"[environment]\nSOFTHSM2_CONF = {json.dumps(str(configuration))}\n"
+    )
+
+
+def _initialised(binding: Binding) -> str:
+    """Initialise the token with random PINs and return the user's, soon to be replaced."""
+    first_pin = secrets.token_hex(16)
+    command = ("softhsm2-util", "--init-token", "--free", "--label", TOKEN_LABEL)
+    result = subprocess.run(  # noqa: S603 - literals and random hex
+        (*command, "--pin", first_pin, "--so-pin", secrets.token_hex(16)),
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", **dict(binding.environment)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_MAKE_SECONDS,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise TokenTrouble("KEY-TOKEN", f"softhsm2-util failed with status {result.returncode}")
+    return first_pin
+
+
+def _certificate(
+    child: Child, made: dict[str, object], not_before: datetime, not_after: datetime
+) -> x509.Certificate:
+    exponent = int.from_bytes(octets(made, "exponent"), "big")
+    modulus = int.from_bytes(octets(made, "modulus"), "big")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal signer (SoftHSM)")])
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(rsa.RSAPublicNumbers(exponent, modulus).public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    )
+    # The builder signs with a key in memory only; what is to be signed does not depend on it.
+    throwaway = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    tbs = builder.sign(throwaway, hashes.SHA256()).tbs_certificate_bytes
+    certificate = x509.load_der_x509_certificate(_signed(child, tbs))
+    certificate.verify_directly_issued_by(certificate)
+    return certificate
+
+
+def _signed(child: Child, tbs: bytes) -> bytes:
+    """Return the DER Certificate of a TBSCertificate, signed in the token (RFC 5280, 4.1)."""
+    data = SHA256_DIGEST_INFO + hashlib.sha256(tbs).digest()
+    signature = octets(child.ask("sign", _SIGN_SECONDS, data=data.hex()), "signature")
+    # A BIT STRING opens with the count of its unused bits.
+    return _der(0x30, tbs + _SHA256_WITH_RSA + _der(0x03, b"\0" + signature))
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    # X.690, 8.1.3.5, long form; DER would ask for less below 256 octets, which none here is.
+    return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content

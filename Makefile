@@ -1,0 +1,53 @@
+# `make demo` and `make test` do all their set-up by themselves; `make help` lists the rest.
+MAKEFLAGS += --no-print-directory
+VENV := .venv
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: help demo test setup lint fmt lock clean python
+help:
+	@echo 'make demo            rehearse a ceremony on a real UKI, full screen'
+	@echo '    AUTO=1           answer from a script, then list the outputs'
+	@echo '    IMAGE=FILE       rehearse with another UKI'
+	@echo '    DIR=FOLDER       in this folder (otherwise a new one under rehearsal/)'
+	@echo 'make test            format, lint, types, import layers and tests, on the installed wheel'
+	@echo 'make setup           only the set-up of the demo: .venv/bin/uki-ceremony'
+	@echo 'make lint | fmt      the checks without the tests | write the formatting'
+	@echo 'make lock            write requirements/*.lock anew (needs uv)'
+	@echo 'make clean           remove .venv and caches; rehearsals stay'
+
+demo: setup
+	@sh scripts/demo.sh '$(DIR)' '$(IMAGE)' '$(AUTO)'
+
+test: checks
+	cd $(VENV) && bin/python -I -m pytest -n auto -c ../pyproject.toml --rootdir .. ../tests
+
+lint: checks
+
+setup: python
+	@$(PYTHON) scripts/bootstrap.py demo
+
+.PHONY: checks tools
+tools: python
+	@$(PYTHON) scripts/bootstrap.py test
+
+checks: tools
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+fmt: tools
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+lock:
+	scripts/lock.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@test -n '$(PYTHON)' || { echo 'set-up: stopped, no Python 3.11 or newer on the PATH;' \
+	    'run: sudo apt-get install python3, or: make PYTHON=/path/to/python3' >&2; exit 3; }

@@ -1,0 +1,93 @@
+/* A PKCS#11 module that passes every call to the one in SHIM_REAL, except as SHIM_DOES says:
+   "C_Login:hang", "C_Sign:segfault", ... after SHIM_AFTER harmless calls of that function.
+   Every C_Login is noted in SHIM_LOGINS with its user type. PKCS#11 v2.40, 3.4 gives the
+   order of the function list. */
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef unsigned long CK_RV, CK_ULONG;
+typedef unsigned char CK_BYTE;
+typedef struct { unsigned char version[2]; void *function[68]; } LIST;
+enum { INITIALIZE = 0, GET_TOKEN_INFO = 6, LOGIN = 18, SIGN = 43 };
+
+static LIST ours, *theirs;
+static int calls[68];
+
+static CK_RV does(int which, const char *name) {
+    const char *wanted = getenv("SHIM_DOES"), *after = getenv("SHIM_AFTER");
+    size_t length = strlen(name);
+    if (!wanted || strncmp(wanted, name, length) || wanted[length] != ':') return 0;
+    if (calls[which]++ < (after ? atoi(after) : 0)) return 0;
+    wanted += length + 1;
+    if (!strcmp(wanted, "segfault")) raise(SIGSEGV);
+    if (!strcmp(wanted, "abort")) abort();
+    if (!strcmp(wanted, "exit")) exit(0);
+    if (!strcmp(wanted, "hang")) for (;;) pause();
+    if (!strcmp(wanted, "vendor")) return 0x80001234UL;
+    if (!strcmp(wanted, "removed")) return 0x32UL; /* CKR_DEVICE_REMOVED */
+    if (!strcmp(wanted, "invalid")) return 0x70UL; /* CKR_MECHANISM_INVALID */
+    if (!strcmp(wanted, "pinlocked")) return 0xA4UL;
+    if (!strcmp(wanted, "cancel")) return 0x50UL;
+    if (!strcmp(wanted, "print"))
+        for (int i = 0; i < 8000; i++) {
+            printf("chatter on standard output %d\n", i);
+            fprintf(stderr, "chatter on standard error %d\n", i);
+        }
+    return 0;
+}
+
+static CK_RV initialize(void *arguments) {
+    CK_RV rv = does(INITIALIZE, "C_Initialize");
+    return rv ? rv : ((CK_RV (*)(void *))theirs->function[INITIALIZE])(arguments);
+}
+
+static CK_RV login(CK_ULONG session, CK_ULONG user, CK_BYTE *pin, CK_ULONG length) {
+    const char *log = getenv("SHIM_LOGINS");
+    FILE *file = log ? fopen(log, "a") : NULL;
+    if (file) { fprintf(file, "%lu\n", user); fclose(file); }
+    if (getenv("SHIM_TELLS")) { fprintf(stderr, "pin %.*s\n", (int)length, (char *)pin); fflush(stderr); }
+    CK_RV rv = does(LOGIN, "C_Login");
+    if (rv) return rv;
+    return ((CK_RV (*)(CK_ULONG, CK_ULONG, CK_BYTE *, CK_ULONG))theirs->function[LOGIN])(
+        session, user, pin, length);
+}
+
+static CK_RV sign(CK_ULONG session, CK_BYTE *data, CK_ULONG size, CK_BYTE *out, CK_ULONG *length) {
+    CK_RV rv = out ? does(SIGN, "C_Sign") : 0;
+    const char *wanted = getenv("SHIM_DOES"), *after = getenv("SHIM_AFTER");
+    if (rv) return rv;
+    rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *))theirs->function[SIGN])(
+        session, data, size, out, length);
+    if (out && wanted && !strcmp(wanted, "C_Sign:flip") && calls[SIGN] > (after ? atoi(after) : 0))
+        out[*length / 2] ^= 1;
+    return rv;
+}
+
+/* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes. */
+static CK_RV get_token_info(CK_ULONG slot, CK_BYTE *info) {
+    CK_RV rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *))theirs->function[GET_TOKEN_INFO])(slot, info);
+    const char *flags = getenv("SHIM_FLAGS");
+    CK_ULONG value;
+    if (rv || !flags) return rv;
+    memcpy(&value, info + 96, sizeof value);
+    value |= strtoul(flags, NULL, 16);
+    memcpy(info + 96, &value, sizeof value);
+    return rv;
+}
+
+CK_RV C_GetFunctionList(LIST **list) {
+    void *real = dlopen(getenv("SHIM_REAL"), RTLD_NOW | RTLD_LOCAL);
+    CK_RV (*get)(LIST **) = real ? (CK_RV (*)(LIST **))dlsym(real, "C_GetFunctionList") : NULL;
+    if (!get || get(&theirs)) return 5;
+    ours = *theirs;
+    ours.function[INITIALIZE] = (void *)initialize;
+    ours.function[GET_TOKEN_INFO] = (void *)get_token_info;
+    ours.function[LOGIN] = (void *)login;
+    ours.function[SIGN] = (void *)sign;
+    *list = &ours;
+    return 0;
+}

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marks import accepts, refuses
+
+from ceremony.errors import Refused
+from hsm.binding import Binding, Limits, find_module, read_binding
+
+
+@accepts("KEY-BINDING")
+def test_a_binding_names_module_environment_and_limits() -> None:
+    data = b'module = "/usr/lib/m.so"\n[environment]\nB = "2"\nA = "1"\n[limits]\nsign = 2.5\n'
+    wanted = Binding(Path("/usr/lib/m.so"), (("A", "1"), ("B", "2")), Limits(sign=2.5))
+    assert read_binding(data) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("", "absolute path"),
+        ("module = 3", "absolute path"),
+        ('module = "m.so"', "absolute path"),
+        ('module = "/m\\u0000.so"', "absolute path"),
+        ('module = "/m.so"\npin = "1234"', "unknown key pin"),
+        ("module = ", "not TOML"),
+        ('module = "/m"\nenvironment = 3', "environment is a table"),
+        ('module = "/m"\n[environment]\nA = 3', "must be text"),
+        ('module = "/m"\n[environment]\nlower = "x"', "lower is not allowed"),
+        ('module = "/m"\n[environment]\nLD_PRELOAD = "x"', "LD_PRELOAD is not allowed"),
+        ('module = "/m"\n[environment]\nPYTHONPATH = "x"', "PYTHONPATH is not allowed"),
+        ('module = "/m"\n[environment]\nPATH = "x"', "PATH is not allowed"),
+        ('module = "/m"\nlimits = 3', "limits is a table"),
+        ('module = "/m"\n[limits]\nverify = 3', "unknown limit verify"),
+        ('module = "/m"\n[limits]\nsign = true', "limit sign"),
+        ('module = "/m"\n[limits]\nsign = nan', "limit sign"),
+        ('module = "/m"\n[limits]\nsign = 0', "limit sign"),
+        ('module = "/m"\n[limits]\nsign = 601', "limit sign"),
+        ("#" * 20000, "is over"),
+    ],
+)
+@refuses("KEY-BINDING")
+def test_other_bindings_are_refused(text: str, fact: str) -> None:
+    with pytest.raises(Refused, match=fact):
+        read_binding(text.encode())
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(Refused, match="KEY-BINDING"):
+        read_binding(data)
+
+
+def test_softhsm_is_found_where_it_is_installed() -> None:
+    module = find_module()
+    assert module is not None
+    assert module.name == "libsofthsm2.so"

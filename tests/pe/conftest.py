@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from pe.images import MOMENT, Image, Part, Signer, pe_image, signer, uki, uki_parts
+
+from ceremony.pe.sign import assemble, plan
+
+
+@pytest.fixture(scope="session")
+def alice() -> Signer:
+    return signer("alice")
+
+
+@pytest.fixture(scope="session")
+def bob() -> Signer:
+    return signer("bob")
+
+
+@pytest.fixture(scope="session")
+def signed(alice: Signer) -> bytes:
+    image = uki()
+    planned = plan(image, alice.certificate, (), MOMENT)
+    made = assemble(image, planned, alice.sign(planned.attributes))
+    return Image(b"".join(made.pieces()))
+
+
+@pytest.fixture(scope="session")
+def bases(signed: bytes) -> dict[str, bytes]:
+    """Return the images that vectors start from, by name."""
+    parts = uki_parts()
+    long = tuple(Part(p.name, b"a" * 4097) if p.name == ".cmdline" else p for p in parts)
+    return {
+        "uki": uki(),
+        "signed": signed,
+        "aarch64": uki("aarch64"),
+        "longline": pe_image(long),
+        "shifted": pe_image(uki_parts(), lfanew=0x84),
+    }

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import pytest
+from marks import accepts, refuses
+from pe.images import Vector, all_vectors, uki
+
+from ceremony.pe.inspect import Gates, inspect
+from ceremony.pe.layout import MOST_BYTES
+from ceremony.rules import pe, sig
+from ceremony.rules import uki as uki_rules
+from ceremony.types import Severity
+
+UKI_SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
+GATES = Gates("x86_64", UKI_SECTIONS, Severity.WARN, Severity.WARN, MOST_BYTES)
+IN_CODE = {  # rules whose vectors are made in code, not in a text file
+    *("PE-TOO-LARGE", "SIG-SIGNERS", "SIG-CERTIFICATE", "SIG-KEY", "SIG-TIME", "SIG-SIGNER"),
+    *("SIG-PROFILE", "SIG-MISSING", "SIG-CHECKSUM", "SIG-ATTACH"),
+}
+
+
+@accepts(
+    "PE-TOO-LARGE",
+    "PE-DOS-MAGIC",
+    "PE-LFANEW",
+    "PE-LFANEW-ALIGN",
+    "PE-SIGNATURE",
+    "PE-MACHINE",
+    "PE-MAGIC",
+    "PE-DIRECTORIES",
+    "PE-OPTIONAL-SIZE",
+    "PE-SECTION-COUNT",
+    "PE-SECTION-TABLE",
+    "PE-HEADERS-ZERO",
+    "PE-HEADERS-CERTDIR",
+    "PE-HEADERS-TABLE",
+    "PE-HEADERS-SECTION",
+    "PE-HEADERS-EOF",
+    "PE-HEADER-BYTES",
+    "PE-SUBSYSTEM",
+    "PE-IMAGE-SIZE",
+    "PE-FILE-ALIGNMENT",
+    "PE-SECTION-ALIGNMENT",
+    "PE-NX",
+    "PE-ENTRY",
+    "PE-SECTION-NAME",
+    "PE-SECTION-EOF",
+    "PE-SECTION-WRAP",
+    "PE-SECTION-2GIB",
+    "PE-SECTION-OVERLAP",
+    "PE-SECTION-HEADERS",
+    "PE-SECTION-ORDER",
+    "PE-SECTION-GAP",
+    "PE-SECTION-ADDRESS",
+    "PE-ADDRESS-IMAGE",
+    "PE-ADDRESS-OVERLAP",
+    "PE-VIRTUAL-SIZE",
+    "PE-WX",
+    "PE-OVERLAY",
+    "SIG-PRESENT",
+    "UKI-SECTION-MISSING",
+    "UKI-SECTION-TWICE",
+    "UKI-PROFILES",
+    "UKI-CONTENT",
+    "UKI-LENGTH",
+    "UKI-SBAT",
+    "UKI-OSREL",
+    "UKI-UNAME",
+    "UKI-CMDLINE-NUL",
+    "UKI-CMDLINE-NEWLINE",
+    "UKI-CMDLINE-ASCII",
+    "UKI-KERNEL",
+    "UKI-INITRD",
+)
+def test_a_plain_uki_breaks_no_rule() -> None:
+    facts = inspect(uki(), GATES)
+    # The one thing to tell is the kernel's own digest.
+    assert [(f.rule, f.severity) for f in facts.findings] == [("UKI-LINUX", Severity.INFO)]
+    assert facts.accepted
+
+
+@accepts("UKI-LINUX")
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "i386", "arm"])
+def test_a_uki_of_every_machine_is_accepted(machine: str) -> None:
+    gates = Gates(machine, UKI_SECTIONS, Severity.REFUSE, Severity.REFUSE, MOST_BYTES)
+    facts = inspect(uki(machine), gates)
+    assert [(f.rule, f.severity) for f in facts.findings] == [("UKI-LINUX", Severity.INFO)]
+    assert facts.machine == machine
+    assert facts.meaning.kernel == "6.1.0-test-amd64"
+
+
+@accepts(
+    "PE-CERTDIR-EMPTY",
+    "PE-CERTDIR-WRAP",
+    "PE-CERTDIR-LARGE",
+    "PE-CERTDIR-EOF",
+    "PE-CERTDIR-HEADER",
+    "PE-CERTDIR-SECTION",
+    "PE-CERTDIR-ALIGN",
+    "PE-CERTDIR-MULTIPLE",
+    "PE-CERTDIR-END",
+    "PE-CERT-LENGTH",
+    "PE-CERT-REVISION",
+    "PE-CERT-TYPE",
+    "PE-CERT-SLACK",
+    "PE-CERT-SIZE",
+    "PE-CERT-COUNT",
+    "SIG-DER",
+    "SIG-CMS",
+    "SIG-SIGNERS",
+    "SIG-OUTER",
+    "SIG-ALGORITHM",
+    "SIG-DIGEST",
+    "SIG-ATTRIBUTES",
+    "SIG-CERTIFICATE",
+    "SIG-KEY",
+    "SIG-VALUE",
+    "SIG-SIGNER",
+)
+def test_a_signed_uki_is_only_said_to_be_signed(signed: bytes) -> None:
+    facts = inspect(signed, GATES)
+    assert {f.rule for f in facts.findings} == {"UKI-LINUX", "SIG-PRESENT"}
+    (signature,) = facts.signatures
+    assert signature.signer == "CN=alice"
+    assert signature.authenticode == facts.authenticode == inspect(uki(), GATES).authenticode
+
+
+@refuses(
+    "PE-DOS-MAGIC",
+    "PE-LFANEW",
+    "PE-LFANEW-ALIGN",
+    "PE-SIGNATURE",
+    "PE-MACHINE",
+    "PE-MAGIC",
+    "PE-DIRECTORIES",
+    "PE-OPTIONAL-SIZE",
+    "PE-SECTION-COUNT",
+    "PE-SECTION-TABLE",
+    "PE-HEADERS-ZERO",
+    "PE-HEADERS-CERTDIR",
+    "PE-HEADERS-TABLE",
+    "PE-HEADERS-SECTION",
+    "PE-HEADERS-EOF",
+    "PE-HEADER-BYTES",
+    "PE-SUBSYSTEM",
+    "PE-IMAGE-SIZE",
+    "PE-FILE-ALIGNMENT",
+    "PE-SECTION-ALIGNMENT",
+    "PE-NX",
+    "PE-ENTRY",
+    "PE-SECTION-NAME",
+    "PE-SECTION-EOF",
+    "PE-SECTION-WRAP",
+    "PE-SECTION-2GIB",
+    "PE-SECTION-OVERLAP",
+    "PE-SECTION-HEADERS",
+    "PE-SECTION-ORDER",
+    "PE-SECTION-GAP",
+    "PE-SECTION-ADDRESS",
+    "PE-ADDRESS-IMAGE",
+    "PE-ADDRESS-OVERLAP",
+    "PE-VIRTUAL-SIZE",
+    "PE-WX",
+    "PE-OVERLAY",
+    "PE-CERTDIR-EMPTY",
+    "PE-CERTDIR-WRAP",
+    "PE-CERTDIR-LARGE",
+    "PE-CERTDIR-EOF",
+    "PE-CERTDIR-HEADER",
+    "PE-CERTDIR-SECTION",
+    "PE-CERTDIR-ALIGN",
+    "PE-CERTDIR-MULTIPLE",
+    "PE-CERTDIR-END",
+    "PE-CERT-LENGTH",
+    "PE-CERT-REVISION",
+    "PE-CERT-TYPE",
+    "PE-CERT-SLACK",
+    "PE-CERT-SIZE",
+    "PE-CERT-COUNT",
+    "SIG-PRESENT",
+    "SIG-DER",
+    "SIG-CMS",
+    "SIG-OUTER",
+    "SIG-ALGORITHM",
+    "SIG-DIGEST",
+    "SIG-ATTRIBUTES",
+    "SIG-VALUE",
+    "UKI-SECTION-MISSING",
+    "UKI-SECTION-TWICE",
+    "UKI-PROFILES",
+    "UKI-CONTENT",
+    "UKI-LENGTH",
+    "UKI-SBAT",
+    "UKI-OSREL",
+    "UKI-UNAME",
+    "UKI-CMDLINE-NUL",
+    "UKI-CMDLINE-NEWLINE",
+    "UKI-CMDLINE-ASCII",
+    "UKI-LINUX",
+    "UKI-KERNEL",
+    "UKI-INITRD",
+)
+@pytest.mark.parametrize("vector", all_vectors(), ids=lambda v: v.name)
+def test_a_vector_named_by_its_defect_breaks_its_rule(
+    vector: Vector, bases: dict[str, bytes]
+) -> None:
+    facts = inspect(vector.apply(bases[vector.base]), GATES)
+    assert (vector.rule, vector.severity) in [(f.rule, f.severity) for f in facts.findings]
+    assert facts.accepted is all(f.severity is not Severity.REFUSE for f in facts.findings)
+
+
+def test_every_rule_has_a_vector() -> None:
+    rules = {*pe.RULES, *sig.RULES, *uki_rules.RULES}
+    assert rules - IN_CODE == {vector.rule for vector in all_vectors()}
+
+
+@refuses("PE-TOO-LARGE")
+def test_an_image_above_the_policys_size_is_refused() -> None:
+    image = uki()
+    gates = Gates(None, (), Severity.WARN, Severity.WARN, len(image) - 1)
+    assert [f.rule for f in inspect(image, gates).findings if f.severity is Severity.REFUSE] == [
+        "PE-TOO-LARGE"
+    ]

@@ -1,0 +1,69 @@
+"""Holding a ceremony on a chosen face, and turning its end into words and an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ceremony.errors import MediaTrouble, Refused, TokenTrouble
+from ceremony.events import Outcome
+from ceremony.types import Finding, Severity
+from tui.commands import Exit
+from tui.commands.report import put, put_findings
+from tui.faces import Face
+from tui.plain import PlainFace
+from tui.wiring import Ended, Places, hold
+
+STOPPED = "INCOMPLETE: the same command resumes the ceremony; nothing recorded is lost."
+
+Run = Callable[[Callable[[Face], Ended]], Ended]
+
+
+def plain(work: Callable[[Face], Ended]) -> Ended:
+    """Run a ceremony as prompts."""
+    return work(PlainFace())
+
+
+def full_screen(work: Callable[[Face], Ended]) -> Ended:
+    """Run a ceremony in the full screen."""
+    from tui.screen_face import run_full_screen  # noqa: PLC0415 - Textual only where it is used
+
+    return run_full_screen(work)
+
+
+def held(places: Places, run: Run) -> Exit:
+    """Hold the ceremony; say how it ended; return the exit status."""
+    try:
+        ended = run(lambda face: hold(places, face))
+    except (MediaTrouble, TokenTrouble) as trouble:
+        put_findings(_as_findings(trouble), to_stderr=True)
+        put(STOPPED)
+        return Exit.TROUBLE
+    except Refused as error:
+        put_findings(error.findings, to_stderr=True)
+        return Exit.REFUSED
+    except (KeyboardInterrupt, EOFError):
+        put("", STOPPED)
+        return Exit.INCOMPLETE
+    return _said(ended, places)
+
+
+def _said(ended: Ended, places: Places) -> Exit:
+    put(f"{places.mode.upper()}: {ended.closed.outcome}")
+    put_findings(ended.closed.why)
+    for file in ended.closed.files:
+        put(f"  {file.sha256}  {places.out / file.name}")
+    put(f"  {len(ended.witnesses)} of {ended.needed} countersignatures", f"  {places.out}")
+    match ended.closed.outcome:
+        case Outcome.OK if ended.released:
+            return Exit.YES
+        case Outcome.OK:
+            put("signed, unwitnessed: not releasable before enough people countersigned")
+            return Exit.INCOMPLETE
+        case Outcome.ABORTED:
+            return Exit.INCOMPLETE
+        case Outcome.REFUSED | Outcome.DISPUTED | Outcome.OVERRIDE_NEEDED:
+            return Exit.REFUSED
+
+
+def _as_findings(trouble: MediaTrouble | TokenTrouble) -> tuple[Finding, ...]:
+    return (Finding(trouble.rule, Severity.REFUSE, trouble.text),)

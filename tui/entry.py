@@ -1,0 +1,46 @@
+"""The start: a clean environment, one home, one subcommand, one exit status, no traceback.
+
+Variables that could steer the interpreter, Textual or OpenSSL are removed before anything
+else is imported. A bug ends here too: its type and place are said, nothing it held is
+shown, and the transcript stays resumable.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+STEERING = ("TEXTUAL", "PYTHON", "OPENSSL", "LD_", "SSH_ASKPASS")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; without one, explain. Return the exit status."""
+    for name in [n for n in os.environ if n.startswith(STEERING)]:
+        del os.environ[name]
+    sys.excepthook = _last_words
+    signal.signal(signal.SIGTERM, _terminated)
+    os.umask(0o022)
+    from tui.commands.dispatch import dispatch  # noqa: PLC0415 - after the scrubbing
+
+    return dispatch(sys.argv[1:] if arguments is None else arguments)
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _last_words(kind: type[BaseException], error: BaseException, _trace: object) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("\nstopped\n")
+        return
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    sys.stderr.write(
+        f"BUG: {kind.__name__} at {place}\n"
+        "       This is a fault of the program, not of the input; nothing was half written.\n"
+        "       next: keep the log folders, start the same command again, report the line above.\n"
+    )

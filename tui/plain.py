@@ -1,0 +1,179 @@
+"""The ceremony as plain prompts: the same questions, word for word, without a screen.
+
+It needs no Textual, works over a serial line and with a screen reader. Commands at any
+prompt: ":exception", ":abort", ":help". The PIN is read without echo into a bytearray.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+from typing import TextIO
+
+from ceremony.effects import Login
+from ceremony.events import Aborted, Event, Excepted
+from ceremony.ports import Interruption, Progress
+from ceremony.questions import Answer, Question
+from ceremony.rules.register import lookup
+from ceremony.show import grouped
+from ceremony.states import State
+from ceremony.steps import Step
+from ceremony.types import Finding, Mode
+from ceremony.words import rows
+from transcripts.checkpoint import Head
+from tui.faces import Closing
+
+MOST_PIN = 128
+MOST_LINE = 4096
+COMMANDS = (":exception", ":abort", ":help")
+
+
+class PlainFace:
+    """A face on a descriptor that is read unbuffered and a text stream that is written."""
+
+    def __init__(self, reader: int = 0, writer: TextIO = sys.stdout) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._step: Step | None = None
+        self._mode = Mode.REHEARSAL
+
+    def begin(self, mode: Mode) -> None:
+        """Say which mode this is."""
+        self._mode = mode
+        self._say(f"=== {mode.upper()} ===")
+        self._say(f"At any prompt: {', '.join(COMMANDS)}. Ctrl-C stops; the same command resumes.")
+
+    def answer(self, question: Question) -> Answer | Interruption:
+        """Print what is shown, and read who answers and what."""
+        self._say("")
+        for line in question.shown:
+            self._say(f"  {line}")
+        person = question.persons[0]
+        if len(question.persons) > 1:
+            typed = self._ask(f"Who answers ({', '.join(question.persons)})", person)
+            if not isinstance(typed, str):
+                return typed
+            person = typed
+        typed = self._ask(f"{person} ({question.role}): {question.prompt}", person)
+        return Answer(person, typed) if isinstance(typed, str) else typed
+
+    def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
+        """Read the PIN without echo; an empty one where the token has its own reader."""
+        self._say("")
+        for line in login.shown:
+            self._say(f"  {line}")
+        person = login.persons[0]
+        if len(login.persons) > 1:
+            typed = self._ask(f"Who types the PIN ({', '.join(login.persons)})", person)
+            if not isinstance(typed, str):
+                return typed
+            person = typed
+        if login.protected_path:
+            self._say("Enter the PIN on the token's own reader now.")
+            return person, bytearray()
+        self._writer.write(f"{person} (key holder): PIN (not shown): ")
+        self._writer.flush()
+        pin = self._read_secret()
+        self._say("")
+        return person, pin
+
+    def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
+        """Print a step's heading once, real counts at the end of long acts, refusals whole."""
+        if isinstance(news, Progress):
+            if news.done >= news.total:
+                self._say(f"  {news.what}: {news.done:,} of {news.total:,} {news.unit}")
+        elif isinstance(news, tuple):
+            for finding in news:
+                self._refusal(finding)
+        elif news.step is not self._step:
+            self._step = news.step
+            self._say("")
+            self._say(f"--- {self._mode.upper()} --- {news.step.number} of 10: {news.step.heading}")
+
+    def recorded(self, event: Event, head: Head) -> None:
+        """Print the line's number, name and the head words."""
+        self._say(f"  [{head.count:04d}] {event.name:<22} {head.spoken}")
+
+    def countersign(self, closing: Closing) -> str | None:
+        """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id."""
+        self._say("")
+        self._say(f"  The transcript is closed: {closing.outcome}.")
+        for finding in closing.why:
+            self._say(f"  {finding.rule}: {finding.text}")
+        self._say(f"  {closing.checkpoint}:")
+        for line in closing.head.text.decode("ascii").splitlines():
+            self._say(f"    {line}")
+        self._say("  SHA-256 tree root, hex and words, to be read aloud:")
+        digits = closing.head.root.hex()
+        self._say(f"    {grouped(digits[:32])}")
+        self._say(f"    {grouped(digits[32:])}")
+        for row in rows(closing.head.root):
+            self._say(f"    {row}")
+        self._say(f"  Countersigned by {', '.join(closing.signed) or 'nobody yet'}")
+        self._say(f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:")
+        self._say("    ssh-keygen -Y sign -n transcript@uki-ceremony -f KEY checkpoint.txt")
+        hint = ", ".join(closing.rehearsal_signers)
+        extra = f", or one of {hint} to sign with a practice key" if hint else ""
+        typed = self._line(f"Path of a signature file{extra}; empty when done")
+        return typed or None
+
+    def _ask(self, prompt: str, person: str) -> str | Interruption:
+        while True:
+            typed = self._line(prompt)
+            if typed == ":help":
+                self._say("  Type the answer that is asked for. :exception notes a deviation and")
+                self._say("  the ceremony goes on. :abort ends it; its transcript is sealed.")
+            elif typed == ":abort":
+                return Aborted(person, self._line("Why is the ceremony aborted") or "no reason")
+            elif typed == ":exception":
+                return Excepted(
+                    person,
+                    self._line("What was expected"),
+                    self._line("What happened"),
+                    self._line("What was decided"),
+                )
+            else:
+                return typed
+
+    def _line(self, prompt: str) -> str:
+        self._writer.write(f"{prompt}: ")
+        self._writer.flush()
+        return self._read(MOST_LINE).decode("utf-8", "replace").strip()
+
+    def _read(self, most: int) -> bytearray:
+        """Read bytes up to a newline, unbuffered, so that nothing typed ahead is kept."""
+        line = bytearray()
+        while True:
+            byte = os.read(self._reader, 1)
+            if not byte and not line:
+                raise EOFError
+            if byte in (b"", b"\n", b"\r"):
+                return line
+            if len(line) < most:
+                line += byte
+
+    def _read_secret(self) -> bytearray:
+        """Read a line without echo; never as a str."""
+        before = termios.tcgetattr(self._reader) if os.isatty(self._reader) else None
+        if before:
+            quiet = termios.tcgetattr(self._reader)
+            quiet[3] &= ~termios.ECHO
+            termios.tcsetattr(self._reader, termios.TCSAFLUSH, quiet)
+        try:
+            return self._read(MOST_PIN)
+        finally:
+            if before:
+                termios.tcsetattr(self._reader, termios.TCSAFLUSH, before)
+
+    def _refusal(self, finding: Finding) -> None:
+        rule = lookup(finding.rule)
+        self._say(f"  {finding.rule}: {finding.text}")
+        if rule:
+            self._say(f"    must hold: {rule.says}")
+            self._say(f"    next:      {rule.next}")
+
+    def _say(self, line: str) -> None:
+        self._writer.write(line + "\n")
+        self._writer.flush()
+

@@ -1,0 +1,131 @@
+"""After the close line: the checkpoint, people's signatures over it, and SHA256SUMS last.
+
+SHA256SUMS stands in a bundle only when everything else does, so its presence says that
+the bundle is whole. Publishing may be interrupted and begun again at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ceremony import bundle
+from ceremony.attest.sshsig import read_sshsig
+from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.policy import Policy
+from ceremony.show import escaped
+from ceremony.states import Close
+from transcripts import countersign
+from transcripts.checkpoint import NAMESPACE, Head
+from transcripts.replay import make_sums
+from transcripts.store import write_file
+from tui.faces import Closing, Face
+
+MOST_FILES = 50_000
+
+Signers = Mapping[str, Callable[[str, bytes], bytes]]
+
+
+class Publisher:
+    """Publishes one closed transcript into one bundle folder."""
+
+    def __init__(self, folder: Path, face: Face, signers: Signers) -> None:
+        self._folder = folder
+        self._face = face
+        self._signers = signers
+
+    def publish(self, transcript: bytes, head: Head, closed: Close) -> tuple[str, ...]:
+        """Write what is left to write; return the witnesses who signed the checkpoint."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
+            write_file(self._folder / bundle.CHECKPOINT, (head.text,))
+            witnesses = self._collect(head, closed)
+            files = read_bundle(self._folder)
+            files.pop(bundle.SUMS, None)
+            write_file(self._folder / bundle.SUMS, (make_sums(files),))
+        except OSError as error:
+            text = f"{self._folder}: {error.strerror or error}"
+            raise MediaTrouble("MED-WRITE", text) from None
+        return witnesses
+
+    def _collect(self, head: Head, closed: Close) -> tuple[str, ...]:
+        policy = closed.policy
+        needed = policy.countersignatures.threshold if policy else 0
+        while True:
+            signed = self._signed(policy, head)
+            offered = self._face.countersign(
+                Closing(
+                    head=head,
+                    outcome=closed.outcome,
+                    why=closed.why,
+                    files=closed.files,
+                    checkpoint=self._folder / bundle.CHECKPOINT,
+                    signed=signed,
+                    needed=needed,
+                    rehearsal_signers=tuple(p for p in self._signers if p not in signed),
+                )
+            )
+            if offered is None:
+                return signed
+            try:
+                self._take(policy, offered, head)
+            except Refused as error:
+                self._face.tell(error.findings)
+
+    def _signed(self, policy: Policy | None, head: Head) -> tuple[str, ...]:
+        if policy is None:
+            return ()
+        files = {
+            path.name: path.read_bytes()
+            for path in self._folder.iterdir()
+            if countersign.is_countersignature(path.name)
+        }
+        return countersign.count(policy, files, head.text).witnesses
+
+    def _take(self, policy: Policy | None, offered: str, head: Head) -> None:
+        """TRN-COUNTERSIGNATURE: keep a signature only when it is good and its person known."""
+        if policy is None:
+            raise refuse("TRN-COUNTERSIGNATURE", "there is no policy that names any person")
+        if offered in self._signers:
+            person, data = offered, self._signers[offered](NAMESPACE, head.text)
+        else:
+            data = _read(Path(offered))
+            person = _person(policy, data)
+        countersign.check_one(policy, person, data, head.text)
+        write_file(self._folder / countersign.file_name(person), (data,))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(countersign.MOST_BYTES + 1)
+    except OSError as error:
+        raise refuse("TRN-COUNTERSIGNATURE", f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise refuse("TRN-COUNTERSIGNATURE", "that is not a path") from None
+
+
+def _person(policy: Policy, data: bytes) -> str:
+    fpr = read_sshsig(data).public_key.fpr
+    for person in policy.persons:
+        if any(named.key.fpr == fpr for named in person.keys):
+            return person.id
+    raise refuse("TRN-COUNTERSIGNATURE", f"the key {fpr} is nobody's in the policy")
+
+
+def read_bundle(folder: Path) -> dict[str, bytes]:
+    """Return every regular file of a bundle by its name in it, SHA256SUMS included.
+
+    TRN-BUNDLE: a bundle holds regular files and folders only. OSError where it is unreadable.
+    """
+    files: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise refuse("TRN-BUNDLE", f"{escaped(name)} is not a regular file or a folder")
+        if path.is_file():
+            files[name] = path.read_bytes()
+        if len(files) > MOST_FILES:
+            raise refuse("TRN-BUNDLE", f"more than {MOST_FILES:,} files")
+    return files

@@ -1,0 +1,191 @@
+"""Lay out a rehearsal's folder: media, policy, people, builders, token, sheet.
+
+    in/            the stick that comes in: the image and its attestations
+    policy.toml    and policy.toml.owner-1.sshsig, policy.toml.owner-2.sshsig
+    people/ builders/   throw-away keys        machine.toml, token/   the key
+    log-a/ log-b/  the two transcripts' places paper-sheet.txt        sheet P
+`out/` is not made: the ceremony makes it. A folder that was prepared is taken as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ceremony.errors import MediaTrouble, TokenTrouble
+from ceremony.policy_model import POLICY_NAMESPACE
+from hsm.provision import make_rehearsal_token
+from hsm.soft import REHEARSAL_CERTIFICATE_PEM, REHEARSAL_PIN, REHEARSAL_URI
+from tui.rehearsal import ssh_keys
+from tui.rehearsal.attestations import Claim
+from tui.rehearsal.builders import attest_all, make_builders
+from tui.rehearsal.image import DemoImage, make_demo_image
+from tui.rehearsal.parts import default_cache, running_architecture
+from tui.rehearsal.people import OWNERS, make_people
+from tui.rehearsal.policy_text import SECTIONS, Demands, policy_text
+from tui.rehearsal.sheet import SheetFacts, sheet_text
+from tui.rehearsal.uki import NotAStub, architecture, section_names
+
+NOTE = "rehearsal.json"
+EPOCH = 1793491200  # 2026-11-01: the demo image's time where SOURCE_DATE_EPOCH says no other
+MOST_EPOCH = 0xFFFFFFFF  # cpio's times have 32 bits
+REHEARSAL_MODULE = 'module = "rehearsal"\n'
+PIN_DIGITS = 6
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A folder ready for a rehearsal: what is in it, and the PIN that stands on the sheet."""
+
+    folder: Path
+    image_name: str
+    image_sha256: str
+    image_source: str
+    key_source: str
+    pin: str
+
+    @property
+    def media(self) -> Path:
+        """The stick that comes in."""
+        return self.folder / "in"
+
+    @property
+    def policy(self) -> Path:
+        """The policy; its signatures lie beside it."""
+        return self.folder / "policy.toml"
+
+    @property
+    def logs(self) -> tuple[Path, Path]:
+        """The two places of the transcript."""
+        return self.folder / "log-a", self.folder / "log-b"
+
+    @property
+    def out(self) -> Path:
+        """Where the bundle will be; not made yet."""
+        return self.folder / "out"
+
+    @property
+    def machine(self) -> Path:
+        """The machine binding: which PKCS#11 module, or "rehearsal"."""
+        return self.folder / "machine.toml"
+
+    @property
+    def sheet(self) -> Path:
+        """Sheet P."""
+        return self.folder / "paper-sheet.txt"
+
+    def person_key(self, person: str) -> Path:
+        """Return a person's private SSH key file."""
+        return self.folder / "people" / person
+
+
+def prepare(folder: Path, image: Path | None, bits: int = 2048) -> Prepared:
+    """Prepare `folder` with `image`, or with the demo image; `bits` is the RSA key's size.
+
+    Raises MediaTrouble where the folder holds something else or the image cannot be read.
+    """
+    folder = folder.absolute()
+    if (folder / NOTE).is_file():
+        return reopen(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MediaTrouble("MED-OUTPUT", f"{folder} is not an empty folder")
+    chosen, demands = _image(image)
+    try:
+        return _lay_out(folder, chosen, demands, bits)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MediaTrouble("MED-WRITE", f"the rehearsal cannot be laid out: {error}") from error
+
+
+def reopen(folder: Path) -> Prepared:
+    """Return what `prepare` made in `folder` earlier."""
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        return Prepared(folder.absolute(), **{name: str(value) for name, value in note.items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        text = f"{folder / NOTE} does not say what was prepared"
+        raise MediaTrouble("MED-GONE", text) from error
+
+
+def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Prepared:
+    """Write everything; the note comes last, so that a folder half made is not taken."""
+    now = datetime.now(UTC)
+    for name in ("in/attestations", "people", "builders", "log-a", "log-b"):
+        (folder / name).mkdir(parents=True)
+    people, builders = make_people(folder / "people"), make_builders(folder / "builders")
+    signer, pin, key_source = _key(folder, bits, now)
+    digest = hashlib.sha256(chosen.data).digest()
+
+    lock = _lock(chosen)
+    files = {chosen.name: chosen.data, "flake.lock": lock}
+    claim = Claim(
+        chosen.name,
+        digest.hex(),
+        hashlib.sha1(lock, usedforsecurity=False).hexdigest(),
+        hashlib.sha256(lock).hexdigest(),
+        now - timedelta(hours=1),
+    )
+    for name, data in attest_all(claim, folder / "builders").items():
+        files[f"attestations/{name}"] = data
+    for name, data in files.items():
+        (folder / "in" / name).write_bytes(data)
+
+    policy = policy_text(demands, people, builders, signer, now).encode()
+    (folder / "policy.toml").write_bytes(policy)
+    for owner in OWNERS:
+        signature = ssh_keys.sign(folder / "people" / owner, POLICY_NAMESPACE, policy)
+        (folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
+    facts = SheetFacts(chosen.name, len(chosen.data), digest, hashlib.sha256(policy).digest(), pin)
+    prepared = Prepared(folder, chosen.name, digest.hex(), chosen.description, key_source, pin)
+    prepared.sheet.write_text(sheet_text(facts), encoding="ascii")
+    note = {name: value for name, value in asdict(prepared).items() if name != "folder"}
+    (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    return prepared
+
+
+def _image(path: Path | None) -> tuple[DemoImage, Demands]:
+    """Return the image and what the policy is to ask of it."""
+    if path is None:
+        said = os.environ.get("SOURCE_DATE_EPOCH", "")
+        epoch = int(said) if said.isdecimal() else EPOCH
+        demo = make_demo_image(default_cache(), min(epoch, MOST_EPOCH))
+        return demo, Demands(demo.name, demo.architecture)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MediaTrouble("MED-GONE", f"{path}: {error.strerror}") from error
+    try:
+        machine, names = architecture(data), section_names(data)
+    except NotAStub:  # it is for the ceremony to refuse it
+        machine, names = running_architecture(), ()
+    image = DemoImage(path.name, data, str(path), machine)
+    wanted = tuple(name for name in SECTIONS if names.count(name) == 1)
+    return image, Demands(path.name, machine, wanted, overlay="report", signed_input="report")
+
+
+def _key(folder: Path, bits: int, now: datetime) -> tuple[tuple[str, str], str, str]:
+    """Make the token; return URI and certificate, the PIN, and which key it is."""
+    pin = f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}"
+    period = {"not_before": now - DAY, "not_after": now + 365 * DAY}
+    try:
+        made = make_rehearsal_token(folder / "token", pin, bits=bits, **period)
+    except TokenTrouble as error:
+        if error.rule != "KEY-MODULE":
+            raise
+        (folder / "machine.toml").write_text(REHEARSAL_MODULE, encoding="ascii")
+        signer = (REHEARSAL_URI, REHEARSAL_CERTIFICATE_PEM.decode("ascii"))
+        return signer, REHEARSAL_PIN, "the embedded rehearsal key (no PKCS#11 module here)"
+    (folder / "machine.toml").write_text(made.binding_toml, encoding="utf-8")
+    return (made.uri, made.certificate_pem.decode("ascii")), pin, "SoftHSM token"
+
+
+def _lock(image: DemoImage) -> bytes:
+    """Return the file that pins the build's inputs; here it names what the image is made of."""
+    nodes = {"root": {"inputs": {"parts": "parts"}}, "parts": {"locked": image.description}}
+    return json.dumps({"nodes": nodes, "root": "root", "version": 7}, indent=2).encode() + b"\n"

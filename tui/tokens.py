@@ -1,0 +1,102 @@
+"""Which token a machine-binding file names, as the engine's Token port.
+
+`module = "rehearsal"` is the embedded practice key: it exists in rehearsal mode only, and
+the type of request it takes can only be made there.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from ceremony.errors import TokenTrouble, refuse
+from ceremony.token import LoginResult, RehearsalRequest, SignRequest, SignResult, TokenEvidence
+from ceremony.types import Mode
+from hsm.binding import Binding, find_module, read_binding
+from hsm.soft import RehearsalToken
+from hsm.token import Pkcs11Token
+
+MOST_BINDING = 64 * 1024
+
+
+class BoundToken:
+    """The PKCS#11 token of one binding; the policy's URI says which token on it."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+        self._token: Pkcs11Token | None = None
+
+    def probe(self, certificate: bytes, uri: str) -> TokenEvidence:
+        """Start afresh and return what the token shows without a PIN."""
+        self.close()
+        self._token = Pkcs11Token(self._binding, uri)
+        return self._token.probe(certificate)
+
+    def login(self, pin: bytearray) -> LoginResult:
+        """Log in with `pin` once, and wipe it."""
+        return self._present().login(pin)
+
+    def sign(self, request: SignRequest) -> SignResult:
+        """Have the token sign."""
+        return self._present().sign(request)
+
+    def close(self) -> None:
+        """End the child process, and the login with it."""
+        if self._token:
+            self._token.close()
+            self._token = None
+
+    def _present(self) -> Pkcs11Token:
+        if self._token is None:
+            raise TokenTrouble("KEY-TOKEN", "the token was not probed")
+        return self._token
+
+
+class PracticeToken:
+    """The embedded rehearsal key."""
+
+    def __init__(self) -> None:
+        self._token = RehearsalToken()
+
+    def probe(self, certificate: bytes, _uri: str) -> TokenEvidence:
+        """Return what the practice key says of itself."""
+        return self._token.probe(certificate)
+
+    def login(self, pin: bytearray) -> LoginResult:
+        """Log in with the practice PIN."""
+        return self._token.login(pin)
+
+    def sign(self, request: SignRequest) -> SignResult:
+        """Make a practice signature; KEY-REHEARSAL for any other request."""
+        if not isinstance(request, RehearsalRequest):
+            raise refuse("KEY-REHEARSAL", "the rehearsal key makes no release signature")
+        return self._token.sign(request)
+
+    def close(self) -> None:
+        """Forget the login."""
+        self._token.close()
+
+
+def open_token(binding: Path | None, mode: Mode) -> BoundToken | PracticeToken:
+    """Return the token a binding file names, or the first module found where none is given."""
+    if binding is None:
+        module = find_module()
+        if module is None:
+            raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")
+        return BoundToken(Binding(module))
+    try:
+        data = binding.read_bytes()[: MOST_BINDING + 1]
+    except OSError as error:
+        raise refuse("KEY-BINDING", f"{binding}: {error.strerror}") from None
+    if _names_rehearsal(data):
+        if mode is not Mode.REHEARSAL:
+            raise refuse("KEY-REHEARSAL", f"{binding} names the rehearsal key")
+        return PracticeToken()
+    return BoundToken(read_binding(data))
+
+
+def _names_rehearsal(data: bytes) -> bool:
+    try:
+        return tomllib.loads(data.decode("utf-8")) == {"module": "rehearsal"}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        return False

@@ -1,0 +1,155 @@
+"""The composition root: one ceremony wired from folders, a token and a face.
+
+Starting and resuming are the same act: the logs are opened, what they hold is folded
+through the engine, and the driver goes on from the state that comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ceremony.driver import Driver
+from ceremony.effects import Buffer
+from ceremony.engine import Rules, fold
+from ceremony.errors import MediaTrouble, OutOfOrder, refuse
+from ceremony.events import Begun, Event, MediaRead, Outcome
+from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.world import LinuxWorld, boot_id, monotonic_ns
+from ceremony.ports import Ports
+from ceremony.states import Close, State
+from ceremony.types import Mode
+from transcripts.log import Log, Stamp
+from transcripts.store import BundleFolder, FileJournal
+from tui.faces import Face
+from tui.identity import tool_sha256, tool_version
+from tui.publishing import Publisher, Signers
+from tui.tokens import open_token
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys."""
+
+    mode: Mode
+    policy: Path
+    incoming: Path
+    logs: tuple[Path, ...]
+    out: Path
+    machine: Path | None
+    signers: Signers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a ceremony ended: its outcome, its witnesses, and whether they are enough."""
+
+    closed: Close
+    witnesses: tuple[str, ...]
+    needed: int
+
+    @property
+    def released(self) -> bool:
+        """Tell whether there is a signed image that may be released."""
+        return self.closed.outcome is Outcome.OK and len(self.witnesses) >= self.needed
+
+
+class LiveJournal:
+    """The journal as the driver sees it: durable lines, shown to the face, then published."""
+
+    def __init__(self, journal: FileJournal, face: Face, publisher: Publisher) -> None:
+        self._journal = journal
+        self._face = face
+        self._publisher = publisher
+        self.closed: Close | None = None
+        self.witnesses: tuple[str, ...] = ()
+
+    def append(self, event: Event) -> None:
+        """Make `event` durable on every log, then show it."""
+        self._journal.append(event)
+        self._face.recorded(event, self._journal.head)
+
+    def publish(self, closed: Close) -> int:
+        """Make the checkpoint, collect countersignatures, return how many persons signed."""
+        self.witnesses = self._publisher.publish(
+            self._journal.transcript(), self._journal.head, closed
+        )
+        return len(self.witnesses)
+
+
+def hold(places: Places, face: Face) -> Ended:
+    """Hold a ceremony from where its logs stand to its end.
+
+    Refused, MediaTrouble and EOFError leave logs that the same call resumes.
+    """
+    face.begin(places.mode)
+    stamp_boot = boot_id()
+    world = LinuxWorld(
+        mode=places.mode,
+        logs=tuple(folder.name for folder in places.logs),
+        tool=tool_version(),
+        tool_sha256=tool_sha256(),
+    )
+    journal = FileJournal(
+        places.logs, lambda: Stamp(monotonic_ns(), stamp_boot, world.wall())
+    )
+    media = FolderMedia(places.incoming, places.policy)
+    token = open_token(places.machine, places.mode)
+    publisher = Publisher(places.out, face, places.signers)
+    live = LiveJournal(journal, face, publisher)
+    bundle = BundleFolder(places.out, places.logs)
+    try:
+        log, recovered = journal.recover()
+        contents: dict[str, Buffer] = {}
+        state = _resumed_state(places, log, media, contents, face)
+        if state is None:
+            bundle.require_empty()
+        ports = Ports(face, media, bundle, token, live, world)
+        driver = Driver(ports, contents, state)
+        if recovered and not isinstance(state, Close):
+            driver.take(recovered)
+        closed = driver.run()
+        needed = closed.policy.countersignatures.threshold if closed.policy else 0
+        return Ended(closed, live.witnesses, needed)
+    finally:
+        token.close()
+        journal.close()
+
+
+def _resumed_state(
+    places: Places, log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face
+) -> State | None:
+    """Return the state that the logs lead to, None when they are empty."""
+    if not log.lines:
+        return None
+    first = log.lines[0].event
+    if not isinstance(first, Begun) or first.mode is not places.mode:
+        raise refuse("TRN-LOG", "the logs hold a ceremony of the other mode")
+    _bring_image(log, media, contents, face)
+    try:
+        state = fold(tuple(line.event for line in log.lines), Rules(contents))
+    except OutOfOrder as error:
+        raise refuse("TRN-ORDER", f"the logs cannot be resumed: {error}") from None
+    if isinstance(state, Close) and (places.out / "SHA256SUMS").exists():
+        raise refuse("TRN-LOG", f"{places.logs[0]} holds a ceremony that is closed and sealed")
+    return state
+
+
+def _bring_image(
+    log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face
+) -> None:
+    """MED-RESUME: the medium gives the very image again that the transcript names."""
+    entries = [e.event.image for e in log.lines if isinstance(e.event, MediaRead) and e.event.image]
+    if not entries:
+        return
+    entry = entries[-1]
+    try:
+        _, image = media.read((entry.path,), entry.size, face.tell)
+    except MediaTrouble as trouble:
+        raise refuse("MED-RESUME", trouble.text) from None
+    if hashlib.sha256(image).hexdigest() != entry.sha256:
+        text = f"{entry.path} with SHA-256 {entry.sha256} is not on the medium"
+        raise refuse("MED-RESUME", text)
+    contents[entry.sha256] = image
+

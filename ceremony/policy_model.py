@@ -226,8 +226,8 @@ class Policy:
         """Return the keys that may sign DSSE envelopes; a security key cannot."""
         return tuple(
             key.key
-            for builder, key in self.enrolled.values()
-            if "dsse" in builder.formats and not key.key.is_security_key
+            for _, key in self.enrolled.values()
+            if not key.key.is_security_key
         )
 
     @cached_property

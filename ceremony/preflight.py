@@ -9,6 +9,7 @@ to know how evidence is gathered. Key attributes are claims of the module, not p
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ceremony.errors import Refused, refuse
@@ -29,36 +31,37 @@ RSA_LEAST_BITS = 2048
 SigningKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
-def read_certificate(certificate: bytes) -> x509.Certificate:
-    """Read one certificate, PEM or DER, with an RSA or EC key, or raise Refused KEY-CERT-FORM."""
-    if len(certificate) > CERTIFICATE_MOST_BYTES:
-        raise refuse("KEY-CERT-FORM", f"the certificate is over {CERTIFICATE_MOST_BYTES} bytes")
-    try:
-        if b"-----BEGIN" in certificate:
-            if certificate.count(b"-----BEGIN") != 1:
-                raise refuse("KEY-CERT-FORM", "more than one PEM block where one is expected")
-            read = x509.load_pem_x509_certificate(certificate)
-        else:
-            read = x509.load_der_x509_certificate(certificate)
-        read.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except x509.ExtensionNotFound:
-        pass
-    except _UNREADABLE as error:
-        raise refuse(
-            "KEY-CERT-FORM", f"not a readable certificate: {escaped(str(error))}"
-        ) from None
-    signing_key(read)
-    return read
-
-
+# What cryptography raises on a damaged certificate. A deprecation is one that a later version
+# of it will refuse, such as a serial number that is not positive (RFC 5280, 4.1.2.2).
 _UNREADABLE = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
+
+
+def read_certificate(certificate: bytes) -> x509.Certificate:
+    """Read one certificate, PEM or DER, with an RSA or EC key, or raise Refused KEY-CERT-FORM."""
+    if len(certificate) > CERTIFICATE_MOST_BYTES:
+        raise refuse("KEY-CERT-FORM", f"the certificate is over {CERTIFICATE_MOST_BYTES} bytes")
+    blocks = certificate.count(b"-----BEGIN")
+    if blocks > 1:
+        raise refuse("KEY-CERT-FORM", f"{blocks} PEM blocks where one is expected")
+    load = x509.load_pem_x509_certificate if blocks else x509.load_der_x509_certificate
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            read = load(certificate)
+            len(read.extensions)  # parsed at the first look
+            signing_key(read)
+    except _UNREADABLE as error:
+        text = f"not a readable certificate: {escaped(str(error))}"
+        raise refuse("KEY-CERT-FORM", text) from None
+    return read
 
 
 def signing_key(certificate: x509.Certificate) -> SigningKey:
@@ -182,7 +185,7 @@ def _pin(evidence: TokenEvidence) -> Iterator[Finding]:
     if evidence.pin_state == "locked":
         yield _no("KEY-PIN-LOCKED", "the token says that its PIN is locked")
     if evidence.pin_state == "final-try":
-        yield _no("KEY-PIN-FINAL", "the token says that one PIN try is left")
+        yield _warn("KEY-PIN-FINAL", "the token says that one PIN try is left")
     if evidence.pin_state == "count-low":
         yield _warn("KEY-PIN-FINAL", "the token says that a wrong PIN was entered before")
 

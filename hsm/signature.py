@@ -1,8 +1,8 @@
 """Wrap a SHA-256 digest for the token and verify what comes back, outside its process.
 
 Decides whether a token's answer is a signature of that digest by that key. It refuses to
-know who asked and why. Only PKCS#1 v1.5 and ECDSA exist here (docs: every token has both
-CKM_RSA_PKCS and CKM_ECDSA, and no two agree on more).
+know who asked and why. Only PKCS#1 v1.5 and ECDSA over a digest exist here: CKM_RSA_PKCS and
+CKM_ECDSA are the two mechanisms that tokens have in common.
 """
 
 from __future__ import annotations

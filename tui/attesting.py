@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ceremony.attest.dsse import IN_TOTO, pae
 from ceremony.errors import MediaTrouble, Trouble, refuse
-from tui.rehearsal import ssh_keys
+from tui import ssh_keys
 
 MOST_KEY = 2**20
 ATTESTATION_NAMESPACE = "uki-attestation"
@@ -33,13 +34,17 @@ LINE_PINS = {"flake_lock": "flake.lock"}  # pins that are a file's SHA-256 stand
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a builder says: this file, of this SHA-256 (hex), came of these inputs, then."""
+    """What a builder says: this file, of this SHA-256 (hex), came of these inputs, then.
+
+    `source` is the repository of the git_commit pin, such as "github.com/org/repo".
+    """
 
     builder: str
     name: str
     sha256: str
     pins: tuple[tuple[str, str], ...]
     made: datetime
+    source: str = ""
 
 
 def sha256_hex(data: bytes) -> str:
@@ -78,9 +83,7 @@ def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
     program = shutil.which("minisign")
     if program is None:
         raise Trouble("ATT-KEY", "minisign is not installed; it alone reads its secret keys")
-    text = f"{claim.sha256}  {claim.name}\n".encode()
-    pins = [f"{name}:{value}" for name, value in claim.pins]
-    comment = " ".join([f"timestamp:{int(claim.made.timestamp())}", *pins])
+    text, comment = minisign_texts(claim)
     name = f"{claim.builder}.sha256"
     with tempfile.TemporaryDirectory(prefix="uki-ceremony-") as folder:
         message, signature = Path(folder) / name, Path(folder) / "signature"
@@ -88,6 +91,18 @@ def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
         command = [program, "-S", "-s", str(key), "-m", str(message), "-x", str(signature)]
         _run([*command, "-t", comment])
         return {name: text, f"{name}.minisig": signature.read_bytes()}
+
+
+def minisign_texts(claim: Claim) -> tuple[bytes, str]:
+    """Return the .sha256 file and the trusted comment, which carries time and pins."""
+    pins = [
+        f"{claim.source}/commit/{value}"
+        if name == "git_commit" and claim.source.startswith("github.com/")
+        else f"{name}:{value}"
+        for name, value in claim.pins
+    ]
+    comment = " ".join([f"timestamp:{int(claim.made.timestamp())}", *pins])
+    return f"{claim.sha256}  {claim.name}\n".encode(), comment
 
 
 def dsse(claim: Claim, pem: bytes) -> dict[str, bytes]:
@@ -118,7 +133,7 @@ def statement(claim: Claim) -> dict[str, object]:
     dependencies: list[dict[str, object]] = []
     for name, value in claim.pins:
         if name == "git_commit":
-            dependencies.append({"uri": "git+source", "digest": {"gitCommit": value}})
+            dependencies.append({"uri": f"git+https://{claim.source or 'unnamed'}", "digest": {"gitCommit": value}})
         elif name in LINE_PINS:
             dependencies.append({"name": LINE_PINS[name], "digest": {"sha256": value}})
         else:
@@ -162,13 +177,15 @@ def write_new(folder: Path, files: dict[str, bytes]) -> list[Path]:
 def _run(command: list[str]) -> None:
     try:
         done = subprocess.run(  # noqa: S603 - the program that was found, and our own paths
-            command, capture_output=True, timeout=SECONDS, check=False
+            command,
+            stdout=sys.stderr,  # its prompts and words; standard output is for our report
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise Trouble("ATT-KEY", f"{Path(command[0]).name} did not answer") from None
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise Trouble("ATT-KEY", f"{Path(command[0]).name} signed nothing: {''.join(said)}")
+        raise Trouble("ATT-KEY", f"{Path(command[0]).name} signed nothing")
 
 
 def _base64(data: bytes) -> str:

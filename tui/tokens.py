@@ -59,7 +59,8 @@ class PracticeToken:
         self._token = RehearsalToken()
 
     def probe(self, certificate: bytes, _uri: str) -> TokenEvidence:
-        """Return what the practice key says of itself."""
+        """Forget any login, and return what the practice key says of itself."""
+        self._token.close()
         return self._token.probe(certificate)
 
     def login(self, pin: bytearray) -> LoginResult:

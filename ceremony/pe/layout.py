@@ -64,12 +64,7 @@ class Layout:
     @property
     def sections_end(self) -> int:
         """Return the offset behind the last section's bytes."""
-        return max(self.headers_end, *(s.end for s in self.sections if s.size), 0)
-
-    @property
-    def overlay(self) -> int:
-        """Return how many bytes follow the last section, the certificate table left out."""
-        return self.end - self.sections_end
+        return max([self.headers_end, *(s.end for s in self.sections if s.size)])
 
 
 @dataclass(frozen=True, slots=True)

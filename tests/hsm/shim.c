@@ -67,13 +67,16 @@ static CK_RV sign(CK_ULONG session, CK_BYTE *data, CK_ULONG size, CK_BYTE *out, 
     return rv;
 }
 
-/* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes. */
+/* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes.
+   SHIM_BROKEN: slots whose token was never initialised answer with an error instead. */
 static CK_RV get_token_info(CK_ULONG slot, CK_BYTE *info) {
     CK_RV rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *))theirs->function[GET_TOKEN_INFO])(slot, info);
     const char *flags = getenv("SHIM_FLAGS");
     CK_ULONG value;
-    if (rv || !flags) return rv;
+    if (rv) return rv;
     memcpy(&value, info + 96, sizeof value);
+    if (getenv("SHIM_BROKEN") && !(value & 0x400)) return 0x30UL; /* CKR_DEVICE_ERROR */
+    if (!flags) return rv;
     value |= strtoul(flags, NULL, 16);
     memcpy(info + 96, &value, sizeof value);
     return rv;

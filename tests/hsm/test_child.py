@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pkcs11
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from marks import refuses
@@ -21,6 +22,8 @@ from ceremony.errors import TokenTrouble
 from ceremony.token import LoginResult, SignResult
 from hsm import child as child_room
 from hsm.child import Child, ChildLost
+from hsm.cryptoki import Cryptoki
+from hsm.worker import Request, wipe_text
 
 if TYPE_CHECKING:
     from tests.hsm.conftest import Bench
@@ -52,18 +55,79 @@ def test_the_child_is_hardened_and_starts_quickly() -> None:
     facts = status(child.pid)
     assert facts["NoNewPrivs"] == "1"
     assert facts["Threads"] == "1"
+    assert b"-I" in Path(f"/proc/{child.pid}/cmdline").read_bytes().split(b"\0")
     limits = Path(f"/proc/{child.pid}/limits").read_text()
     assert "Max core file size 0 0" in " ".join(limits.split())
     assert os.getsid(child.pid) == child.pid
-    assert Path(f"/proc/{child.pid}/cwd").readlink() == Path("/")
-    # PR_SET_DUMPABLE 0 gives the process's files in /proc to root.
-    assert Path(f"/proc/{child.pid}/environ").stat().st_uid == 0
-    environment = Path(f"/proc/{child.pid}/environ").read_bytes() if os.geteuid() == 0 else b""
-    names = {line.partition(b"=")[0] for line in environment.split(b"\0") if line}
-    assert names <= {b"PATH", b"SETTING", b"LC_CTYPE"}
+    if os.geteuid() == 0:
+        assert Path(f"/proc/{child.pid}/cwd").readlink() == Path("/")
+        environment = Path(f"/proc/{child.pid}/environ").read_bytes().split(b"\0")
+        names = {line.partition(b"=")[0] for line in environment if line}
+        assert names <= {b"PATH", b"SETTING", b"LC_CTYPE"}
+    else:
+        with pytest.raises(PermissionError):
+            Path(f"/proc/{child.pid}/environ").read_bytes()
     child.close()
     assert gone(child.pid)
     child.close()
+
+
+def test_a_hardened_process_is_not_dumpable() -> None:
+    """Asked of itself: to root, the files of every process in /proc look the same."""
+    folder = str(Path(hsm.__file__).parent.parent)
+    program = (
+        f"import ctypes, sys; sys.path.insert(0, {folder!r})\n"
+        "from hsm.worker import harden\n"
+        "ask = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)  # PR_GET_DUMPABLE\n"
+        "before = ask(); harden(); print(before, ask())"
+    )
+    result = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, check=True)
+    assert result.stdout == b"1 0\n"
+
+
+def test_a_text_is_wiped_in_place_and_single_characters_are_left_alone() -> None:
+    text = bytearray(CANARY.encode()).decode("ascii")
+    wipe_text(text)
+    assert text == "\0" * len(CANARY)
+    one = b"x".decode("ascii")
+    wipe_text(one)
+    assert one == "x"
+
+
+class Lock:
+    """A slot and its token whose login fails, which shows the credential it was given."""
+
+    def __init__(self) -> None:
+        self.given = ""
+
+    def get_token(self) -> Lock:
+        return self
+
+    def open(self, user_pin: str) -> None:
+        self.given = user_pin
+        raise pkcs11.PinIncorrect
+
+
+def test_the_child_wipes_a_pin_that_was_wrong() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, CANARY.encode())
+    taken: list[bytearray] = []
+
+    class Watched(Request):
+        def pin(self) -> bytearray:
+            taken.append(super().pin())
+            return taken[-1]
+
+    fields = {"length": len(CANARY), "reader": 0, "certificate": ""}
+    numbers = {"modulus": "01", "exponent": "01", "point": ""}
+    desk, lock = Cryptoki(), Lock()
+    desk._slot = lock  # type: ignore[assignment]  # one answer of a slot is all that is needed
+    answer = desk.login(Watched({**fields, **numbers}, reader))
+    assert answer == {"outcome": "wrong-pin", "code": "PinIncorrect"}
+    assert taken == [bytearray(len(CANARY))]
+    assert lock.given == "\0" * len(CANARY)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_hostile_working_folder_and_environment_change_nothing(

@@ -20,6 +20,7 @@ from ceremony.errors import OutOfOrder, Refused, TokenTrouble
 from ceremony.preflight import preflight, read_certificate, signing_key
 from ceremony.token import TokenEvidence
 from ceremony.types import Mode, refusals
+from hsm.child import TokenRefused
 from hsm.token import Pkcs11Token
 
 if TYPE_CHECKING:
@@ -80,8 +81,10 @@ def test_a_wrong_pin_is_tried_once_and_the_right_one_still_works(
     bench: Bench, token: Pkcs11Token
 ) -> None:
     token.probe(bench.certificate)
+    first = token._child
     wrong = bytearray(b"wrong-pin")
     result = token.login(wrong)
+    assert token._child is not first
     assert set(wrong) == {0}
     assert (result.outcome, result.pin_state, result.evidence) == ("wrong-pin", "count-low", None)
     unsigned = token.sign(bench.request())
@@ -129,6 +132,19 @@ def test_after_close_the_token_serves_again(bench: Bench, token: Pkcs11Token) ->
     assert token.sign(bench.request()).outcome == "failed"
     assert token.probe(bench.certificate).stage == "before-login"
     assert token.login(bench.typed()).outcome == "ok"
+
+
+@refuses("KEY-REFUSED")
+@pytest.mark.parametrize("data", ["", "ab" * 32, "3021300906052b0e03021a05000414" + "ab" * 20])
+def test_the_child_signs_nothing_but_a_sha256_digest_info(
+    bench: Bench, token: Pkcs11Token, data: str
+) -> None:
+    token.probe(bench.certificate)
+    token.login(bench.typed())
+    child = token._child
+    assert child is not None
+    with pytest.raises(TokenRefused, match="only a SHA-256 digest is signed"):
+        child.ask("sign", 5, mechanism="CKM_RSA_PKCS", data=data)
 
 
 @refuses("KEY-MATCH")

@@ -186,7 +186,7 @@ def test_small_rsa_and_ec_keys_are_refused(certify: Certify) -> None:
 def test_pin_counters_count_before_login_only(good: bytes) -> None:
     before = evidence(good, stage="before-login")
     assert judged(replace(before, pin_state="locked"), good) == {"KEY-PIN-LOCKED refuse"}
-    assert judged(replace(before, pin_state="final-try"), good) == {"KEY-PIN-FINAL refuse"}
+    assert judged(replace(before, pin_state="final-try"), good) == {"KEY-PIN-FINAL warn"}
     assert judged(replace(before, pin_state="count-low"), good) == {"KEY-PIN-FINAL warn"}
     assert judged(replace(before, pin_state="unknown"), good) == set()
     assert judged(evidence(good, pin_state="final-try"), good) == set()
@@ -230,6 +230,14 @@ def test_what_is_no_certificate_is_one_finding(good: bytes) -> None:
         findings = preflight(evidence(good), bad, NOW, Mode.PRODUCTION)
         assert rules(findings) == {"KEY-CERT-FORM refuse"}
         assert refusals(findings)
+
+
+@refuses("KEY-CERT-FORM")
+def test_a_serial_number_that_is_not_positive_is_refused_and_warns_nobody(good: bytes) -> None:
+    der = read_certificate(good).public_bytes(Encoding.DER)
+    serial = bytes.fromhex("020107")  # the certificate's serial number is 7
+    bad = der.replace(serial, bytes.fromhex("020180"), 1)
+    assert rules(preflight(evidence(good), bad, NOW, Mode.PRODUCTION)) == {"KEY-CERT-FORM refuse"}
 
 
 @refuses("KEY-CERT-FORM")

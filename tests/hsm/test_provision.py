@@ -53,6 +53,14 @@ def test_a_folder_with_a_token_is_left_alone(tmp_path: Path) -> None:
 
 
 @refuses("KEY-TOKEN")
+def test_a_configuration_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "softhsm2.conf").write_text("somebody's")
+    with pytest.raises(TokenTrouble, match="KEY-TOKEN: the folder holds a token already"):
+        make(tmp_path, "12345678")
+    assert (tmp_path / "softhsm2.conf").read_text() == "somebody's"
+
+
+@refuses("KEY-TOKEN")
 def test_a_folder_that_cannot_be_made_is_a_trouble(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TokenTrouble, match="KEY-TOKEN: the folder cannot be made"):

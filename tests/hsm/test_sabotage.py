@@ -170,6 +170,12 @@ def test_the_tokens_pin_flags_are_read_before_a_pin_is_asked_for(
     token.close()
 
 
+def test_a_broken_slot_beside_the_token_is_passed_over(bench: Bench, shim: Path) -> None:
+    token = bench.shimmed(shim, BROKEN="1").token()
+    assert len(token.probe(bench.certificate).keys) == 1
+    token.close()
+
+
 def test_an_empty_pin_goes_to_the_tokens_own_reader(
     bench: Bench, shim: Path, tmp_path: Path
 ) -> None:

@@ -21,7 +21,8 @@ def signed(alice: Signer) -> bytes:
     image = uki()
     planned = plan(image, alice.certificate, (), MOMENT)
     made = assemble(image, planned, alice.sign(planned.attributes))
-    return Image(b"".join(made.pieces()))
+    whole: bytes = Image(b"".join(made.pieces()))
+    return whole
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ EDGES = (
     0xFFFF_FFFF,
 )
 SHARED = settings(
-    deadline=None, max_examples=15000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ceremony import policy as policies
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
-from ceremony.errors import MediaTrouble
+from ceremony.errors import MediaTrouble, Trouble
 from ceremony.pe.inspect import OPEN_GATES, Gates, inspect
 from ceremony.quorum import Judgement, Standing, Verdict, judge
 from ceremony.types import MediaFile, Severity
@@ -214,9 +214,9 @@ def test_a_tool_that_fails_is_told_and_the_folder_is_not_taken(
     (tmp_path / "ssh-keygen").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     (tmp_path / "ssh-keygen").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MediaTrouble, match="cannot be laid out") as caught:
+    with pytest.raises(Trouble, match="ssh-keygen signed nothing") as caught:
         prepare(tmp_path / "rehearsal", image)
-    assert caught.value.rule == "MED-WRITE"
+    assert caught.value.rule == "ATT-KEY"
     with pytest.raises(MediaTrouble, match="not an empty folder"):
         prepare(tmp_path / "rehearsal", image)
 

@@ -34,6 +34,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flake-lock", metavar="FILE", type=Path, help="pin flake_lock to this file's SHA-256"
     )
+    parser.add_argument(
+        "--source", default="", help="the repository of git_commit: github.com/org/repo"
+    )
     parser.add_argument("--output", metavar="DIR", type=Path, default=Path(), help="where to write")
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 
@@ -49,6 +52,7 @@ def run(options: argparse.Namespace) -> Exit:
         sha256=attesting.sha256_hex(read_image(options.image)),
         pins=tuple(sorted(pins.items())),
         made=datetime.now(UTC),
+        source=options.source,
     )
     files = attesting.attest(claim, options.key)
     written = attesting.write_new(options.output, files)

@@ -10,7 +10,7 @@ from ceremony.types import Mode
 from tui.commands import Exit
 from tui.commands.holding import full_screen, held, plain
 from tui.commands.report import put
-from tui.rehearsal import ssh_keys
+from tui import ssh_keys
 from tui.rehearsal.prepare import Prepared, prepare
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import Places

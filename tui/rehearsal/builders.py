@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tui.rehearsal import attestations, ssh_keys
-from tui.rehearsal.attestations import Claim
+from tui import attesting, ssh_keys
+from tui.attesting import Claim
+from tui.rehearsal import attestations
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Builder:
     format: str
     key_type: str
     make_key: Callable[[Path], str]
-    attest: Callable[[Claim, str, Path], dict[str, bytes]]
+    attest: Callable[[Claim, Path], dict[str, bytes]]
 
 
 def _ssh_key(path: Path) -> str:
@@ -33,7 +34,7 @@ BUILDERS = (
     Builder(
         *("ci-a", "Example", "oscar", "nix-sandbox", "intel", "sshsig", "ssh"),
         make_key=_ssh_key,
-        attest=attestations.sums,
+        attest=attesting.sums,
     ),
     Builder(
         *("alice", "Alice Labs", "alice", "qemu-vm", "amd", "minisign", "minisign"),
@@ -43,7 +44,7 @@ BUILDERS = (
     Builder(
         *("bob", "Bob BV", "bob", "freebsd-jail", "amd", "dsse", "spki"),
         make_key=attestations.make_dsse_key,
-        attest=attestations.dsse,
+        attest=attesting.attest,
     ),
 )
 
@@ -57,5 +58,5 @@ def attest_all(claim: Claim, keys: Path) -> dict[str, bytes]:
     """Return the files of all builders' attestations, by name."""
     files: dict[str, bytes] = {}
     for builder in BUILDERS:
-        files |= builder.attest(claim, builder.id, keys / builder.id)
+        files |= builder.attest(replace(claim, builder=builder.id), keys / builder.id)
     return files

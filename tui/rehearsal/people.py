@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tui.rehearsal import ssh_keys
+from tui import ssh_keys
 
 
 @dataclass(frozen=True, slots=True)

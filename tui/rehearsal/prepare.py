@@ -22,8 +22,8 @@ from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.policy_model import POLICY_NAMESPACE
 from hsm.provision import make_rehearsal_token
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM, REHEARSAL_PIN, REHEARSAL_URI
-from tui.rehearsal import ssh_keys
-from tui.rehearsal.attestations import Claim
+from tui import ssh_keys
+from tui.attesting import Claim
 from tui.rehearsal.builders import attest_all, make_builders
 from tui.rehearsal.image import DemoImage, make_demo_image
 from tui.rehearsal.parts import default_cache, running_architecture
@@ -125,11 +125,15 @@ def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Pr
     lock = _lock(chosen)
     files = {chosen.name: chosen.data, "flake.lock": lock}
     claim = Claim(
-        chosen.name,
-        digest.hex(),
-        hashlib.sha1(lock, usedforsecurity=False).hexdigest(),
-        hashlib.sha256(lock).hexdigest(),
-        now - timedelta(hours=1),
+        builder="",
+        name=chosen.name,
+        sha256=digest.hex(),
+        pins=(
+            ("flake_lock", hashlib.sha256(lock).hexdigest()),
+            ("git_commit", hashlib.sha1(lock, usedforsecurity=False).hexdigest()),
+        ),
+        made=now - timedelta(hours=1),
+        source="github.com/example/anchor",
     )
     for name, data in attest_all(claim, folder / "builders").items():
         files[f"attestations/{name}"] = data

@@ -1,7 +1,7 @@
-"""SSH keys of the people and builders of a rehearsal, and signatures by them (SSHSIG).
+"""SSH keys and signatures by them (SSHSIG), for builders, owners and witnesses.
 
-The real `ssh-keygen` signs where it is installed. Private keys are throw-away keys in the
-rehearsal's folder, unencrypted.
+The real `ssh-keygen` signs where it is installed. Keys that
+are made here are throw-away keys of a rehearsal, unencrypted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ceremony.attest.ssh_wire import string
 from ceremony.attest.sshsig import armor, signed_data
+from ceremony.errors import Trouble, refuse
+from ceremony.show import escaped
 
-SECONDS = 30
+SECONDS = 120  # a person may have to type a passphrase or touch a token
 HASH = "sha512"  # what ssh-keygen takes when it is not told otherwise
 
 
@@ -49,14 +51,19 @@ def sign(key: Path, namespace: str, message: bytes) -> bytes:
     program = shutil.which("ssh-keygen")
     if program is None:
         return _sign(key, namespace, message)
-    done = subprocess.run(  # noqa: S603 - the program that was found, fixed words, our own path
-        [program, "-q", "-Y", "sign", "-f", str(key), "-n", namespace],
-        input=message,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        timeout=SECONDS,
-        check=True,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the program that was found, fixed words, our path
+            [program, "-q", "-Y", "sign", "-f", str(key), "-n", namespace],
+            input=message,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Trouble("ATT-KEY", f"ssh-keygen did not answer in {SECONDS} s") from None
+    if done.returncode:
+        said = "".join(done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:])
+        raise Trouble("ATT-KEY", f"ssh-keygen signed nothing with {key}: {escaped(said)}")
     return done.stdout
 
 
@@ -64,7 +71,7 @@ def _sign(key: Path, namespace: str, message: bytes) -> bytes:
     """Sign without ssh-keygen (OpenSSH PROTOCOL.sshsig)."""
     private = load_ssh_private_key(key.read_bytes(), password=None)
     if not isinstance(private, Ed25519PrivateKey):
-        raise TypeError("a rehearsal's keys are Ed25519")
+        raise refuse("ATT-KEY", "without ssh-keygen only an Ed25519 key can sign")
     kind, raw = b"ssh-ed25519", private.public_key().public_bytes_raw()
     signature = private.sign(signed_data(namespace, message, HASH))
     blob = string(kind) + string(raw)

@@ -1,0 +1,118 @@
+"""Which files belong together: signatures and what they sign, by content and name stem."""
+
+from __future__ import annotations
+
+import pytest
+from marks import accepts, refuses
+from quorum.casebook import TRIO
+from quorum.release import IMAGE, OTHER, Release, SshKey, checksums, judged, pair, sha256
+
+from ceremony.attest.gather import MOST_CANDIDATES, Format, gather, read
+from ceremony.attest.record import Attestation, Malformed, Unverified
+from ceremony.types import MediaFile
+
+CONTENT = checksums(sha256(IMAGE), "anchor.efi", {})
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return Release.make(tmp_path_factory.mktemp("release"))
+
+
+def ssh(release: Release, name: str = "ann") -> SshKey:
+    key = release.keys[name]
+    assert isinstance(key, SshKey)
+    return key
+
+
+def paths(files: tuple[MediaFile, ...]) -> list[tuple[str, Format, list[str]]]:
+    return [(e.file.path, e.format, [file.path for file in e.signed]) for e in gather(files)]
+
+
+@accepts("ATT-ALONE", "ATT-UNSIGNED", "ATT-FORMAT")
+def test_a_signature_finds_its_file_by_its_stem(release: Release) -> None:
+    signature = ssh(release).sign(CONTENT)
+    for path, content in (
+        ("SHA256SUMS.sig", "SHA256SUMS"),
+        ("d/e/anchor.SHA256SUMS.sig", "d/e/anchor.SHA256SUMS"),
+        ("SHA256SUMS.ann.sshsig", "SHA256SUMS"),
+        ("SHA256SUMS.asc", "SHA256SUMS"),
+        (".SHA256SUMS.sig", ".SHA256SUMS"),
+    ):
+        files = (MediaFile(content, CONTENT), MediaFile(path, signature))
+        assert paths(files) == [(path, Format.SSHSIG, [content])]
+        (reading,) = read(gather(files)[0], release.policy())
+        assert isinstance(reading, Attestation)
+        assert reading.builder == "ann"
+
+
+@refuses("ATT-ALONE", "ATT-UNSIGNED", "ATT-FORMAT")
+def test_what_has_no_partner_is_listed_by_what_it_is(release: Release) -> None:
+    files = (
+        MediaFile("a/SHA256SUMS", CONTENT),
+        MediaFile("b/SHA256SUMS.sig", ssh(release).sign(CONTENT)),
+        MediaFile("key.pub", b"untrusted comment: minisign public key\nRWQ\n"),
+        MediaFile("readme", b"{}"),
+    )
+    assert paths(files) == [
+        ("a/SHA256SUMS", Format.CHECKSUMS, []),
+        ("b/SHA256SUMS.sig", Format.SSHSIG, []),
+        ("key.pub", Format.UNKNOWN, []),
+        ("readme", Format.UNKNOWN, []),
+    ]
+    policy = release.policy()
+    rules = [read(evidence, policy)[0] for evidence in gather(files)]
+    assert [r.rule for r in rules if isinstance(r, Unverified)] == [
+        "ATT-UNSIGNED",
+        "ATT-ALONE",
+        "ATT-FORMAT",
+        "ATT-FORMAT",
+    ]
+
+
+def test_one_checksum_file_may_carry_several_signatures(release: Release) -> None:
+    policy = release.policy(inputs={"must_agree": []}, quorum={"threshold": 2})
+    files = (
+        MediaFile("SHA256SUMS", CONTENT),
+        MediaFile("SHA256SUMS.ann.sig", ssh(release).sign(CONTENT)),
+        MediaFile("SHA256SUMS.dan.sig", ssh(release, "dan").sign(CONTENT)),
+    )
+    assert judged(policy, files).verdict == "ACCEPT"
+
+
+def test_two_sticks_with_different_copies_are_both_tried(release: Release) -> None:
+    other = checksums(sha256(OTHER), "anchor.efi", {})
+    stale = MediaFile("SHA256SUMS", other)
+    fresh = pair("SHA256SUMS", CONTENT, ssh(release).sign(CONTENT))
+    for files in ((stale, *fresh), (*fresh, stale)):
+        (evidence,) = gather(files)
+        (reading,) = read(evidence, release.policy())
+        assert isinstance(reading, Attestation)
+        assert reading.claims.artifacts[0].digest("sha256") == sha256(IMAGE)
+
+
+def test_a_signature_is_tried_against_a_bounded_number_of_files(release: Release) -> None:
+    crowd = tuple(MediaFile("SHA256SUMS", b"%d" % n) for n in range(100))
+    (evidence,) = gather((*crowd, MediaFile("SHA256SUMS.sig", ssh(release).sign(CONTENT))))
+    assert len(evidence.signed) == MOST_CANDIDATES
+
+
+def test_a_malformed_file_of_an_enrolled_builder_names_the_builder(release: Release) -> None:
+    content = CONTENT * 2
+    (evidence,) = gather(pair("SHA256SUMS", content, ssh(release).sign(content)))
+    (reading,) = read(evidence, release.policy())
+    assert isinstance(reading, Malformed)
+    assert (reading.builder, reading.rule) == ("ann", "ATT-TWICE")
+    verdict = judged(release.policy(), (*release.all(*TRIO), evidence.file, *evidence.signed))
+    assert "ATT-TWICE" in [finding.rule for finding in verdict.findings]
+
+
+def test_the_record_carries_the_raw_digest_and_format(release: Release) -> None:
+    for name, kind in zip(TRIO, ("sshsig", "minisign", "dsse"), strict=True):
+        files = release.attest(name)
+        (evidence,) = gather(files)
+        (reading,) = read(evidence, release.policy())
+        assert isinstance(reading, Attestation)
+        assert (reading.format, reading.builder) == (kind, name)
+        assert reading.sha256 == sha256(files[-1].data)
+        assert reading.file == files[-1].path

@@ -1,0 +1,114 @@
+"""Checksum files agree with sha256sum and its relatives; caps and strictness."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marks import accepts, refuses
+from quorum.release import sha256
+
+from ceremony.attest.sums import looks_like_sums, read_sums
+from ceremony.errors import Refused
+
+DIGEST = "a" * 64
+
+
+@accepts("ATT-SUMS", "ATT-TWICE", "ATT-PIN")
+@pytest.mark.parametrize("options", [[], ["--binary"], ["--tag"]])
+def test_the_real_sha256sum_writes_what_is_read(tmp_path: Path, options: list[str]) -> None:
+    for name in ("anchor.efi", "with space (1).efi", "\u00e4.efi"):
+        (tmp_path / name).write_bytes(name.encode())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    done = subprocess.run(
+        ["sha256sum", *options, *names], cwd=tmp_path, capture_output=True, check=True
+    )
+    claims = read_sums(done.stdout)
+    found = {artifact.name: artifact.digest("sha256") for artifact in claims.artifacts}
+    assert found == {name: sha256(name.encode()) for name in names}
+
+
+def test_an_escaped_name_of_the_real_tool_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\nb").write_bytes(b"x")
+    done = subprocess.run(["sha256sum", "a\nb"], cwd=tmp_path, capture_output=True, check=True)
+    with pytest.raises(Refused, match="escaped name"):
+        read_sums(done.stdout)
+
+
+def test_pins_come_from_comment_lines_and_the_lock_file() -> None:
+    text = (
+        f"# built in one go, twice\n# git_commit {'c' * 40}\n# image_id anchor\n#\n#x y\n"
+        f"# timestamp 1700000000\n# os freebsd\n{DIGEST}  anchor.efi\n{'b' * 64}  src/flake.lock\n"
+    )
+    claims = read_sums(text.encode())
+    assert claims.pins == (
+        ("flake_lock", "b" * 64),
+        ("git_commit", "c" * 40),
+        ("image_id", "anchor"),
+    )
+    assert claims.self_claims == (("os", "freebsd"),)
+    assert claims.time is not None
+    assert claims.time.isoformat() == "2023-11-14T22:13:20+00:00"
+
+
+def test_other_digests_of_tagged_lines_belong_to_the_same_artifact() -> None:
+    text = f"SHA256 (x) = {DIGEST}\nSHA512 (x) = {'b' * 128}\n"
+    (artifact,) = read_sums(text.encode()).artifacts
+    assert artifact.digests == (("sha256", DIGEST), ("sha512", "b" * 128))
+
+
+@refuses("ATT-SUMS", "ATT-TWICE", "ATT-PIN")
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "ATT-SUMS"),
+        ("\n", "ATT-SUMS"),
+        (f"{DIGEST}  x", "ATT-SUMS"),
+        (f"{DIGEST}  x\r\n", "ATT-SUMS"),
+        (f"{DIGEST}\tx\n", "ATT-SUMS"),
+        (f"{DIGEST}  \n", "ATT-SUMS"),
+        (f"{DIGEST}\n", "ATT-SUMS"),
+        (f" {DIGEST}  x\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\x7f\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\u200b\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\u202e\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\u2028\n", "ATT-SUMS"),
+        (f"{'A' * 64}  x\n", "ATT-SUMS"),
+        (f"{'a' * 63}  x\n", "ATT-SUMS"),
+        (f"{'a' * 65}  x\n", "ATT-SUMS"),
+        ("\uff11" * 64 + "  x\n", "ATT-SUMS"),
+        (f"SHA256 (x) = {'a' * 63}\n", "ATT-SUMS"),
+        (f"SHA512 (x) = {DIGEST}\n", "ATT-SUMS"),
+        (f"SHA1 (x) = {'a' * 40}\n", "ATT-SUMS"),
+        (f"MD5 (x) = {'a' * 32}\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\n-----BEGIN PGP SIGNATURE-----\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\n" + "#\n" * 10_000, "ATT-SUMS"),
+        (f"{DIGEST}  {'x' * 4096}\n", "ATT-SUMS"),
+        ("#" * (1 << 20) + "\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\n{DIGEST} *x\n", "ATT-TWICE"),
+        (f"SHA256 (x) = {DIGEST}\n{DIGEST}  x\n", "ATT-TWICE"),
+        (f"{DIGEST}  flake.lock\n{'b' * 64}  a/flake.lock\n", "ATT-PIN"),
+        ("# git_commit main\n", "ATT-PIN"),
+    ],
+)
+def test_what_is_not_plain_is_refused(text: str, rule: str) -> None:
+    with pytest.raises(Refused, match=rule):
+        read_sums(text.encode())
+
+
+def test_names_of_checksum_files() -> None:
+    yes = ("SHA256SUMS", "a/b/x.SHA256SUMS", "x.sha256", "x.sha256sum", "SHA256SUMS.txt")
+    no = ("SHA256SUMS/x", "x.sha512", "x.sha256.minisig", "sha256")
+    assert all(map(looks_like_sums, yes))
+    assert not any(map(looks_like_sums, no))
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_parse_or_are_refused(noise: bytes) -> None:
+    try:
+        read_sums(DIGEST.encode() + noise + b"\n")
+    except Refused as error:
+        assert error.findings[0].rule.startswith("ATT-")  # noqa: PT017 - both ends are right

@@ -1,0 +1,140 @@
+"""Every way in which a policy can be wrong: the rule, the place that is named, the change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from quorum.casebook import keys_of, rows
+from quorum.release import NOW, Release, Table, base64_text, certificate
+
+Change = Callable[[Release, Table], object]
+
+
+def section(tables: Table, name: str) -> Table:
+    found = tables.setdefault(name, {})
+    assert isinstance(found, dict)
+    return found
+
+
+def people(tables: Table) -> list[Table]:
+    found = tables["person"]
+    assert isinstance(found, list)
+    return found
+
+
+def twice() -> Table:
+    return {"certificate": certificate() * 2}
+
+
+def grouped(tables: Table, rule: str) -> None:
+    tables["groups"] = {"core": ["ann", "bob"]}
+    section(tables, "quorum")["rule"] = rule
+
+
+def diverse(tables: Table, **minima: int) -> None:
+    section(tables, "quorum")["distinct"] = dict(minima)
+
+
+def one_key(release: Release) -> Table:
+    return {"type": "ssh", "public": release.keys["ann"].line + " again"}
+
+
+def rewrapped(release: Release, tables: Table) -> None:
+    """Enrol dan's RSA key a second time, as PEM, for ann."""
+    dan = next(b for b in release.policy().builders if b.id == "dan")
+    (key,) = dan.keys
+    public = base64_text(key.key.spki)
+    rows(tables).sort(key=lambda builder: builder["id"] != "dan")
+    keys_of(tables, 1).append(keys_of(tables, 1)[0] | {"type": "spki", "public": public})
+
+
+def owner_twice(release: Release, tables: Table) -> None:
+    line = release.owners[0].line
+    section(tables, "owners")["keys"] = [line, line + " under another name"]
+
+
+FAULTS: list[tuple[str, str, Change]] = [
+    ("POL-UNKNOWN", "[quorum].treshold", lambda _, t: section(t, "quorum").update(treshold=3)),
+    ("POL-UNKNOWN", "media", lambda _, t: t.update(media={"x": 1})),
+    ("POL-UNKNOWN", "version", lambda _, t: t.update(version={"scheme": "semver"})),
+    ("POL-UNKNOWN", "[builder 2].speed", lambda _, t: rows(t)[1].update(speed=1)),
+    ("POL-UNKNOWN", "[builder.key 3].x", lambda _, t: keys_of(t, 2)[0].update(x=1)),
+    ("POL-UNKNOWN", "reason", lambda _, t: section(t, "dissent").update(override={"reason": True})),
+    ("POL-UNKNOWN", "mood", lambda _, t: section(t, "quorum").update(distinct={"mood": 1})),
+    ("POL-MISSING", "sequence", lambda _, t: t.pop("sequence")),
+    ("POL-MISSING", "signer", lambda _, t: t.pop("signer")),
+    ("POL-MISSING", "[builder 1].isolation", lambda _, t: rows(t)[0].pop("isolation")),
+    ("POL-MISSING", "has no key", lambda _, t: rows(t)[0].pop("key")),
+    ("POL-VALUE", "[quorum].threshold", lambda _, t: section(t, "quorum").update(threshold=0)),
+    ("POL-VALUE", "[quorum].threshold", lambda _, t: section(t, "quorum").update(threshold=True)),
+    ("POL-VALUE", "[quorum].threshold", lambda _, t: section(t, "quorum").update(threshold="3")),
+    ("POL-VALUE", "[owners].threshold", lambda _, t: section(t, "owners").update(threshold=-1)),
+    ("POL-VALUE", "policy_id", lambda _, t: t.update(policy_id="")),
+    ("POL-VALUE", "policy_id", lambda _, t: t.update(policy_id="a\x1b[2J")),
+    ("POL-VALUE", "sequence", lambda _, t: t.update(sequence=2**53)),
+    ("POL-VALUE", "valid_from", lambda _, t: t.update(valid_from="2026-11-01")),
+    ("POL-VALUE", "[artifact].names", lambda _, t: section(t, "artifact").update(names=[])),
+    ("POL-VALUE", "[artifact].names", lambda _, t: section(t, "artifact").update(names=[1])),
+    ("POL-VALUE", "[artifact].arch", lambda _, t: section(t, "artifact").update(arch="riscv")),
+    ("POL-VALUE", "must_agree", lambda _, t: section(t, "inputs").update(must_agree=["Git"])),
+    ("POL-VALUE", "flake_lock", lambda _, t: section(t, "inputs").update(flake_lock_file="l")),
+    ("POL-VALUE", "missing", lambda _, t: section(t, "inputs").update(missing="fine")),
+    ("POL-VALUE", "same_inputs", lambda _, t: section(t, "dissent").update(same_inputs="report")),
+    ("POL-VALUE", "unverified", lambda _, t: section(t, "dissent").update(unverified="refuse")),
+    ("POL-VALUE", "max_age", lambda _, t: t.update(time={"max_age": "45"})),
+    ("POL-VALUE", "max_age", lambda _, t: t.update(time={"max_age": "-1d"})),
+    ("POL-VALUE", "sign", lambda _, t: t.update(algorithms={"sign": ["sha1"]})),
+    ("POL-VALUE", "overlay", lambda _, t: t.update(gates={"overlay": "ignore"})),
+    ("POL-VALUE", "words", lambda _, t: t.update(read_back={"words": 3})),
+    ("POL-VALUE", "unsigned", lambda _, t: t.update(outputs={"unsigned": 1})),
+    ("POL-VALUE", "quorum", lambda _, t: t.update(quorum=[1])),
+    ("POL-VALUE", "person", lambda _, t: t.update(person={"id": "x"})),
+    ("POL-VALUE", "isolation", lambda _, t: rows(t)[0].update(isolation="vm")),
+    ("POL-VALUE", "formats", lambda _, t: rows(t)[0].update(formats=["pgp"])),
+    ("POL-VALUE", "type", lambda _, t: keys_of(t, 0)[0].update(type="pgp")),
+    ("POL-VALUE", "uri", lambda _, t: section(t, "signer").update(uri="file:x")),
+    ("POL-VALUE", "fpr", lambda _, t: t.update(revoked=[{"fpr": "sha256:AB", "since": NOW}])),
+    ("POL-PERIOD", "expires", lambda _, t: t.update(expires=t["valid_from"])),
+    (
+        "POL-PERIOD",
+        "[builder.key 1].to",
+        lambda _, t: keys_of(t, 0)[0].update(to=NOW - timedelta(days=301)),
+    ),
+    ("POL-TWICE", "names", lambda _, t: section(t, "artifact").update(names=["a", "a"])),
+    ("POL-TWICE", "[builder 2]", lambda _, t: rows(t)[1].update(id="ann")),
+    ("POL-TWICE", "[person 2]", lambda _, t: people(t)[1].update(id="carol")),
+    ("POL-PUBLIC-KEY", "[builder.key 1]", lambda _, t: keys_of(t, 0)[0].update(public="ssh-x A")),
+    ("POL-PUBLIC-KEY", "[owners].keys", lambda _, t: section(t, "owners").update(keys=["x"])),
+    ("POL-MEMBERS", "[groups].core", lambda _, t: t.update(groups={"core": ["zoe"]})),
+    ("POL-MEMBERS", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="1 of core")),
+    ("POL-RULE", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="all(1 of)")),
+    ("POL-THRESHOLD", "[quorum]", lambda _, t: section(t, "quorum").update(threshold=5)),
+    ("POL-THRESHOLD", "[quorum]", lambda _, t: rows(t)[0].update(shares_with=["bob", "cat"])),
+    ("POL-THRESHOLD", "rule", lambda _, t: grouped(t, "3 of core")),
+    ("POL-THRESHOLD", "organisation", lambda _, t: diverse(t, organisation=5)),
+    ("POL-THRESHOLD", "os", lambda _, t: diverse(t, os=1)),
+    ("POL-THRESHOLD", "[owners]", lambda _, t: section(t, "owners").update(threshold=4)),
+    ("POL-THRESHOLD", "[approvals]", lambda _, t: t.update(approvals={"threshold": 2})),
+    ("POL-THRESHOLD", "[countersig", lambda _, t: t.update(countersignatures={"threshold": 3})),
+    ("POL-THRESHOLD", "[dissent]", lambda _, t: t.update(dissent={"override": {"operators": 5}})),
+    ("POL-ROLES", "administrator", lambda _, t: section(t, "roles").update(administrator="zoe")),
+    ("POL-ROLES", "internal", lambda _, t: section(t, "roles").update(internal_witness="carol")),
+    ("POL-ROLES", "external", lambda _, t: section(t, "roles").update(external_witness="ines")),
+    ("POL-ROLES", "key_holders", lambda _, t: section(t, "roles").update(key_holders=["carol"])),
+    ("POL-ROLES", "key_holders", lambda _, t: section(t, "roles").update(key_holders=["kim", "z"])),
+    ("POL-CERTIFICATE", "certificate", lambda _, t: section(t, "signer").update(certificate="x")),
+    (
+        "POL-CERTIFICATE",
+        "certificate",
+        lambda _, t: section(t, "signer").update(twice()),
+    ),
+    ("POL-CERTIFICATE", "chain", lambda _, t: section(t, "signer").update(chain=["x"])),
+    ("POL-KEY-TWICE", "ann and bob", lambda r, t: keys_of(t, 1)[0].update(one_key(r))),
+    ("POL-KEY-TWICE", "ann", lambda r, t: keys_of(t, 0).append(keys_of(t, 0)[0] | one_key(r))),
+    ("POL-KEY-TWICE", "dan and ann", rewrapped),
+    ("POL-KEY-TWICE", "[owners]", owner_twice),
+    ("POL-KEY-TWICE", "ines", lambda _, t: people(t)[0].update(keys=people(t)[1]["keys"])),
+    ("POL-SCHEMA", "schema", lambda _, t: t.update(schema="uki-ceremony/policy/2")),
+    ("POL-SCHEMA", "schema", lambda _, t: t.pop("schema")),
+]

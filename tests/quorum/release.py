@@ -1,0 +1,392 @@
+"""A release with six builders whose keys and signatures are made by the real tools."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
+
+from ceremony.attest.dsse import IN_TOTO, pae, write_envelope
+from ceremony.policy import Policy, load
+from ceremony.quorum import Verdict, judge
+from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+STAMP = int((NOW - timedelta(days=2)).timestamp())
+IMAGE = b"an unsigned unified kernel image"
+OTHER = b"another unsigned unified kernel image"
+COMMIT = "c0ffee" * 6 + "beef"
+LOCK = b'{"nodes": {}, "root": "root", "version": 7}\n'
+NAMESPACE = "uki-attestation"
+Signer = Callable[[bytes, str], bytes]
+Table = dict[str, object]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def facts(data: bytes = IMAGE) -> ImageFacts:
+    digest = Digest(DigestKind.FILE_SHA256, hashlib.sha256(data).digest())
+    meaning = Meaning((), "", "", "", (), "")
+    return ImageFacts(len(data), digest, None, "x86_64", (), (), meaning, ())
+
+
+@cache
+def certificate() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "release")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW - timedelta(days=30))
+        .not_valid_after(NOW + timedelta(days=300))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass(frozen=True)
+class SshKey:
+    """A key pair in files, used through ssh-keygen only."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path, kind: str = "ed25519", bits: int = 0) -> SshKey:
+        size = ["-b", str(bits)] if bits else []
+        command: list[str | Path] = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            kind,
+            *size,
+            "-N",
+            "",
+            "-C",
+            path.name,
+            "-f",
+            path,
+        ]
+        subprocess.run(command, check=True)
+        return cls(path)
+
+    @property
+    def line(self) -> str:
+        return Path(f"{self.path}.pub").read_text(encoding="ascii").strip()
+
+    def sign(self, message: bytes, namespace: str = NAMESPACE) -> bytes:
+        command: list[str | Path] = [
+            "ssh-keygen",
+            "-q",
+            "-Y",
+            "sign",
+            "-n",
+            namespace,
+            "-f",
+            self.path,
+        ]
+        return subprocess.run(command, input=message, capture_output=True, check=True).stdout
+
+
+@dataclass(frozen=True)
+class MinisignKey:
+    """An unencrypted key pair in files, used through minisign only."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path) -> MinisignKey:
+        command: list[str | Path] = ["minisign", "-G", "-W", "-p", f"{path}.pub", "-s", path]
+        subprocess.run(command, check=True, capture_output=True)
+        return cls(path)
+
+    @property
+    def line(self) -> str:
+        return Path(f"{self.path}.pub").read_text(encoding="ascii").split("\n")[1]
+
+    def sign(self, message: bytes, comment: str, *options: str) -> bytes:
+        content, out = self.path.with_suffix(".content"), self.path.with_suffix(".minisig")
+        content.write_bytes(message)
+        command: list[str | Path] = [
+            "minisign",
+            "-S",
+            *options,
+            "-s",
+            self.path,
+            "-m",
+            content,
+            "-x",
+            out,
+        ]
+        subprocess.run([*command, "-t", comment], check=True, capture_output=True)
+        return out.read_bytes()
+
+
+@dataclass(frozen=True)
+class BareKey:
+    """An Ed25519 or P-256 key that signs DSSE envelopes."""
+
+    private: Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+
+    @property
+    def line(self) -> str:
+        return (
+            self.private.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            .decode()
+        )
+
+    def sign(self, message: bytes) -> bytes:
+        if isinstance(self.private, Ed25519PrivateKey):
+            return self.private.sign(message)
+        return self.private.sign(message, ec.ECDSA(hashes.SHA256()))
+
+    def envelope(self, payload: bytes, kind: str = IN_TOTO, hint: str = "") -> bytes:
+        return write_envelope(kind, payload, ((hint, self.sign(pae(kind, payload))),))
+
+
+Key = SshKey | MinisignKey | BareKey
+
+
+def checksums(digest: str, name: str, pins: Mapping[str, str]) -> bytes:
+    lines = [f"{digest}  {name}", *(f"# {pin} {value}" for pin, value in pins.items())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def statement(  # noqa: PLR0913 - one member each
+    digest: str,
+    name: str,
+    pins: Mapping[str, str],
+    *,
+    version: str = "v1",
+    finished: datetime | None = None,
+    internal: Mapping[str, str] | None = None,
+) -> bytes:
+    materials: list[object] = []
+    if "git_commit" in pins:
+        uri = "git+https://example.org/anchor"
+        materials.append({"uri": uri, "digest": {"gitCommit": pins["git_commit"]}})
+    if "flake_lock" in pins:
+        materials.append({"name": "flake.lock", "digest": {"sha256": pins["flake_lock"]}})
+    stamp = finished.isoformat().replace("+00:00", "Z") if finished else None
+    if version == "v1":
+        predicate: object = {
+            "buildDefinition": {
+                "buildType": "https://example.org/nix-build",
+                "externalParameters": {},
+                "internalParameters": internal or {},
+                "resolvedDependencies": materials,
+            },
+            "runDetails": {"builder": {"id": "x"}, "metadata": {"finishedOn": stamp}},
+        }
+    else:
+        predicate = {
+            "buildType": "https://example.org/nix-build",
+            "invocation": {"environment": internal or {}},
+            "metadata": {"buildFinishedOn": stamp},
+            "materials": materials,
+        }
+    return json.dumps(
+        {
+            "_type": f"https://in-toto.io/Statement/{'v1' if version == 'v1' else 'v0.1'}",
+            "subject": [{"name": name, "digest": {"sha256": digest}}],
+            "predicateType": f"https://slsa.dev/provenance/{version}",
+            "predicate": predicate,
+        }
+    ).encode()
+
+
+BUILDERS: tuple[tuple[str, str, str, str], ...] = (
+    ("ann", "Annex", "nix-sandbox", "ssh"),
+    ("bob", "Bob BV", "freebsd-jail", "minisign"),
+    ("cat", "Catalogue", "docker", "spki"),
+    ("dan", "Dantzig", "qemu-vm", "ssh"),
+    ("eve", "Evening", "podman", "spki"),
+    ("fay", "Fayence", "bare-metal", "ssh"),
+)
+
+
+@dataclass
+class Release:
+    """The six builders, their keys, and everything that they ever signed, made once."""
+
+    folder: Path
+    keys: dict[str, Key] = field(default_factory=dict)
+    owners: list[SshKey] = field(default_factory=list)
+    made: dict[tuple[object, ...], tuple[MediaFile, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, folder: Path) -> Release:
+        release = cls(folder)
+        kinds = {"ann": ("ed25519", 0), "dan": ("rsa", 3072), "fay": ("ecdsa", 521)}
+        for name, kind in kinds.items():
+            release.keys[name] = SshKey.make(folder / name, *kind)
+        release.keys["bob"] = MinisignKey.make(folder / "bob")
+        release.keys["cat"] = BareKey(ec.generate_private_key(ec.SECP256R1()))
+        release.keys["eve"] = BareKey(Ed25519PrivateKey.generate())
+        release.owners = [SshKey.make(folder / f"owner-{n}") for n in (1, 2, 3)]
+        return release
+
+    def tables(self, *builders: str, **changes: Table) -> Table:
+        """Return the policy as nested tables; `changes` are merged into its tables."""
+        names = builders or ("ann", "bob", "cat", "dan")
+        policy: Table = {
+            "schema": "uki-ceremony/policy/1",
+            "policy_id": "demo",
+            "sequence": 1,
+            "valid_from": NOW - timedelta(days=20),
+            "expires": NOW + timedelta(days=60),
+            "owners": {"threshold": 2, "keys": [key.line for key in self.owners]},
+            "artifact": {"names": ["anchor.efi"], "arch": "x86_64", "max_bytes": 1 << 29},
+            "inputs": {"must_agree": ["git_commit"], "missing": "weak"},
+            "quorum": {"threshold": 3},
+            "dissent": {"override": {"operators": 2}},
+            "signer": {"uri": "pkcs11:token=t;object=o", "certificate": certificate()},
+            "roles": {
+                "administrator": "carol",
+                "internal_witness": "ines",
+                "external_witness": "ed",
+                "key_holders": ["kim"],
+            },
+            "person": [
+                {"id": name, "name": name.title(), "keys": [owner.line]}
+                for name, owner in zip(("carol", "ines", "ed"), self.owners, strict=True)
+            ]
+            + [{"id": "kim", "name": "Kim"}],
+            "builder": [self.builder(*row) for row in BUILDERS if row[0] in names],
+        }
+        for table, change in changes.items():
+            there = policy.get(table)
+            policy[table] = {**there, **change} if isinstance(there, dict) else change
+        return policy
+
+    def builder(self, name: str, organisation: str, isolation: str, wrapping: str) -> Table:
+        key = {
+            "type": wrapping,
+            "public": self.keys[name].line,
+            "from": NOW - timedelta(days=300),
+            "to": NOW + timedelta(days=300),
+        }
+        return {
+            "id": name,
+            "organisation": organisation,
+            "persons": [name],
+            "isolation": isolation,
+            "formats": ["sshsig", "minisign", "dsse"],
+            "key": [key],
+        }
+
+    def policy(self, *builders: str, **changes: Table) -> Policy:
+        return load(toml(self.tables(*builders, **changes)))
+
+    def attest(
+        self,
+        name: str,
+        image: bytes = IMAGE,
+        pins: Mapping[str, str] | None = None,
+        *,
+        artifact: str = "anchor.efi",
+        folder: str = "",
+    ) -> tuple[MediaFile, ...]:
+        """Return the files with which a builder attests an image, in the key's own format."""
+        said = {"git_commit": COMMIT} if pins is None else dict(pins)
+        at = (name, image, tuple(said.items()), artifact)
+        if at not in self.made:
+            self.made[at] = self._attest(name, sha256(image), said, artifact)
+        where = folder or name
+        return tuple(MediaFile(f"{where}/{file.path}", file.data) for file in self.made[at])
+
+    def _attest(
+        self, name: str, digest: str, pins: Mapping[str, str], artifact: str
+    ) -> tuple[MediaFile, ...]:
+        key = self.keys[name]
+        if isinstance(key, BareKey):
+            payload = statement(digest, artifact, pins, finished=NOW - timedelta(days=2))
+            return (MediaFile("anchor.intoto.json", key.envelope(payload)),)
+        if isinstance(key, MinisignKey):
+            sums = checksums(digest, artifact, {})
+            words = [f"timestamp:{STAMP}"]
+            words += [
+                f"github.com/acme/anchor/commit/{value}"
+                if pin == "git_commit"
+                else f"{pin}:{value}"
+                for pin, value in pins.items()
+            ]
+            signature = key.sign(sums, " ".join(words))
+            return (
+                MediaFile("anchor.sha256", sums),
+                MediaFile("anchor.sha256.minisig", signature),
+            )
+        sums = checksums(digest, artifact, pins)
+        return MediaFile("SHA256SUMS", sums), MediaFile("SHA256SUMS.sig", key.sign(sums))
+
+    def all(self, *names: str, image: bytes = IMAGE) -> tuple[MediaFile, ...]:
+        return tuple(file for name in names for file in self.attest(name, image))
+
+
+def pair(
+    path: str, content: bytes, signature: bytes, ending: str = ".sig"
+) -> tuple[MediaFile, ...]:
+    return MediaFile(path, content), MediaFile(path + ending, signature)
+
+
+def judged(
+    policy: Policy, files: tuple[MediaFile, ...], image: bytes = IMAGE, now: datetime = NOW
+) -> Verdict:
+    return judge(policy, "anchor.efi", facts(image), files, now)
+
+
+def toml(tables: Table) -> bytes:
+    """Write nested tables as TOML."""
+    lines: list[str] = []
+    _write(lines, "", tables)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _write(lines: list[str], path: str, table: Table) -> None:
+    below = []
+    for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            below.append((key, value))
+        elif isinstance(value, dict) and path == "":
+            below.append((key, [value]))
+        else:
+            lines.append(f"{key} = {_value(value)}")
+    for key, entries in below:
+        full = f"{path}.{key}" if path else key
+        brackets = "[[{}]]" if isinstance(table[key], list) else "[{}]"
+        for entry in entries:
+            lines.append(brackets.format(full))
+            _write(lines, full, entry)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, list):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_value(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=True)
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,117 @@
+"""What a verdict tells: the matrix, the principals, bounded findings, escaped text."""
+
+from __future__ import annotations
+
+import hashlib
+
+from marks import accepts, refuses
+from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, rows
+from quorum.cases_envelopes import subject
+from quorum.release import (
+    COMMIT,
+    IMAGE,
+    NOW,
+    OTHER,
+    Release,
+    checksums,
+    facts,
+    judged,
+    pair,
+    sha256,
+)
+from quorum.security_key import SecurityKey
+
+from ceremony.quorum import Answer, judge
+from ceremony.types import MediaFile, Severity
+
+
+@accepts("QRM-ABSENT")
+@refuses("QRM-ABSENT")
+def test_the_matrix_has_a_row_for_every_builder(release: Release) -> None:
+    names = ("ann", "bob", "cat", "dan", "eve", "fay")
+    files = (
+        *release.all("ann", "bob"),
+        *release.attest("cat", OTHER),
+        *release.attest("dan", b"a third image", ELSEWHERE),
+        *release.attest("eve", OTHER, ELSEWHERE),
+    )
+    verdict = judged(release.policy(*names), files)
+    letters = dict(zip(sorted((sha256(OTHER), sha256(b"a third image"))), "AB", strict=True))
+    table = [(row.builder, row.answer, row.variant, row.rule) for row in verdict.matrix]
+    assert table == [
+        ("ann", Answer.MATCH, "=", ""),
+        ("bob", Answer.MATCH, "=", ""),
+        ("cat", Answer.VARIANT, letters[sha256(OTHER)], "QRM-DISSENT"),
+        ("dan", Answer.VARIANT, letters[sha256(b"a third image")], "QRM-OTHER-INPUTS"),
+        ("eve", Answer.VARIANT, letters[sha256(OTHER)], "QRM-OTHER-INPUTS"),
+        ("fay", Answer.MISSING, "", "QRM-ABSENT"),
+    ]
+
+
+def test_principals_say_what_joins_their_builders(release: Release) -> None:
+    tables = release.tables("ann", "bob", "cat", "dan", "eve")
+    rows(tables)[1] |= {"persons": ["bob", "ann"]}
+    rows(tables)[2] |= {"shares_with": ["bob"]}
+    verdict = judged(loaded(tables), release.all("bob"))
+    joined = [(one.name, one.builders, one.because, one.vote) for one in verdict.principals]
+    assert joined == [
+        ("ann", ("ann", "bob", "cat"), "person ann, store bob", "counted"),
+        ("dan", ("dan",), "", ""),
+        ("eve", ("eve",), "", ""),
+    ]
+
+
+def test_text_from_outside_is_escaped_and_findings_are_bounded(release: Release) -> None:
+    stray = [
+        MediaFile(f"{n}\x1b]0;x\x07\u202e.dsse", release.attest("eve", f"{n}".encode())[0].data)
+        for n in range(40)
+    ]
+    verdict = judged(release.policy(), (*release.all(*TRIO), *stray))
+    assert verdict.verdict == "ACCEPT"
+    told = [finding for finding in verdict.findings if finding.rule == "QRM-UNVERIFIED"]
+    assert len(told) == 21
+    assert told[-1].text == "and 20 more of this kind"
+    texts = [f.text for f in verdict.findings] + [d.text for d in verdict.dispositions]
+    assert all(text.isascii() and text.isprintable() for text in texts)
+
+
+@accepts("QRM-NAME")
+@refuses("QRM-NAME")
+def test_a_presented_file_of_another_name_is_told(release: Release) -> None:
+    verdict = judge(release.policy(), "stray.efi", facts(), release.all(*TRIO), NOW)
+    assert verdict.verdict == "ACCEPT"
+    told = [finding.severity for finding in verdict.findings if finding.rule == "QRM-NAME"]
+    assert told == [Severity.WARN]
+    assert not [
+        f for f in judged(release.policy(), release.all(*TRIO)).findings if f.rule == "QRM-NAME"
+    ]
+
+
+@accepts("ATT-DIGEST")
+@refuses("ATT-DIGEST")
+def test_a_second_digest_must_be_right_too(release: Release) -> None:
+    good, bad = hashlib.sha512(IMAGE).hexdigest(), hashlib.sha512(OTHER).hexdigest()
+    policy = release.policy(inputs={"must_agree": []})
+    for listed, known, standing in (
+        (good, (("sha512", good),), "counted"),
+        (bad, (("sha512", good),), "malformed"),
+        (good, (), "not-counted"),
+    ):
+        file = envelope(release, subject(sha256=sha256(IMAGE), sha512=listed))
+        verdict = judge(policy, "anchor.efi", facts(), (file,), NOW, digests=known)
+        assert [d.disposition for d in verdict.dispositions] == [standing]
+
+
+@accepts("QRM-TOUCH")
+@refuses("QRM-TOUCH")
+def test_a_security_key_must_have_been_touched(release: Release) -> None:
+    token = SecurityKey.make()
+    tables = release.tables("ann", "bob", "cat")
+    keys_of(tables, 0)[0]["public"] = token.line
+    policy = loaded(tables)
+    content = checksums(sha256(IMAGE), "anchor.efi", {"git_commit": COMMIT})
+    for flags, standing in ((1, "counted"), (5, "counted"), (0, "not-counted"), (4, "not-counted")):
+        files = pair("SHA256SUMS", content, token.sign(content, flags=flags))
+        (disposition,) = judged(policy, files).dispositions
+        assert disposition.disposition == standing
+        assert disposition.rule == ("" if standing == "counted" else "QRM-TOUCH")

@@ -1,0 +1,207 @@
+"""Where people type: a line of text, and a PIN that is never a str and never shown.
+
+Enter confirms nothing: it only asks for the next field. A field that is not armed drops
+every key, so that what was typed ahead never answers a dangerous question. The terminal's
+cursor follows the focused field, for Braille lines and screen readers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.content import Content
+from textual.geometry import Offset, Size
+from textual.message import Message
+from textual.widget import Widget
+
+from tui.parts.lines import BUDGET
+
+if TYPE_CHECKING:
+    from textual.app import RenderResult
+
+MOST_CHARACTERS = 500
+MOST_ROWS = 4
+MOST_PIN = 128  # bytes
+STARS = "*" * 8
+
+
+class Entry(Widget, can_focus=True):
+    """What both fields share: arming, the cursor, and what Enter does."""
+
+    class Entered(Message):
+        """Enter was pressed."""
+
+    class Touched(Message):
+        """Something was typed; old refusals may go."""
+
+    class Unshowable(Message):
+        """A character was typed that the console cannot show, so it was not taken."""
+
+    armed = True
+
+    def on_key(self, event: events.Key) -> None:
+        """Take a key; keys with a meaning elsewhere pass on."""
+        typed = event.is_printable and event.character is not None
+        if not self.armed:
+            if typed or event.key in ("enter", "backspace"):
+                event.stop()
+            return
+        if event.key == "enter":
+            event.stop()
+            self.post_message(self.Entered())
+            return
+        if event.is_printable and event.character is not None:
+            self.type(event.character)
+        elif not self.edit(event.key):
+            return
+        event.stop()
+        event.prevent_default()
+        self.post_message(self.Touched())
+        self.refresh(layout=True)
+
+    def type(self, character: str) -> None:
+        """Take one printable character."""
+        raise NotImplementedError
+
+    def edit(self, key: str) -> bool:
+        """Do what an editing key means; False if the key means nothing here."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forget what was typed."""
+        raise NotImplementedError
+
+    def place_cursor(self, column: int, row: int) -> None:
+        """Put the terminal's cursor on this field's column and row, if it has the focus."""
+        if self.has_focus:
+            region = self.content_region
+            self.app.cursor_position = Offset(region.x + column, region.y + row)
+
+
+class Field(Entry):
+    """One line of text, folded over a few rows."""
+
+    def __init__(self, *, id: str, rows: int = MOST_ROWS, rule: str = " ") -> None:  # noqa: A002 - Textual's name
+        """`rule` fills the rows, so that a field without a border is seen without colours."""
+        super().__init__(id=id)
+        self._rows = rows
+        self._rule = rule
+        self._text = ""
+        self._place = 0
+
+    @property
+    def text(self) -> str:
+        """Return what was typed."""
+        return self._text
+
+    def fill(self, text: str) -> None:
+        """Put `text` in the field, the cursor behind it."""
+        self._text = text
+        self._place = len(text)
+        self.refresh(layout=True)
+
+    def clear(self) -> None:
+        """Forget what was typed."""
+        self.fill("")
+
+    def type(self, character: str) -> None:
+        """Insert one character at the cursor."""
+        if character not in BUDGET:
+            self.post_message(self.Unshowable())
+        elif len(self._text) < MOST_CHARACTERS:
+            self._text = self._text[: self._place] + character + self._text[self._place :]
+            self._place += 1
+
+    def edit(self, key: str) -> bool:
+        """Move or delete, as the keys say."""
+        text, place = self._text, self._place
+        match key:
+            case "backspace" | "ctrl+h":
+                self._text, self._place = text[: max(place - 1, 0)] + text[place:], place - 1
+            case "delete":
+                self._text = text[:place] + text[place + 1 :]
+            case "left" | "right":
+                self._place += 1 if key == "right" else -1
+            case "home" | "end":
+                self._place = 0 if key == "home" else len(text)
+            case "ctrl+u":
+                self._text, self._place = text[place:], 0
+            case _:
+                return False
+        self._place = min(max(self._place, 0), len(self._text))
+        return True
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's signature
+        """Return the rows that the text takes at this width."""
+        return min(len(self._text) // max(width, 1) + 1, self._rows)
+
+    def render(self) -> RenderResult:
+        """Draw the text and, with the focus, the cursor as a reversed cell."""
+        width = max(self.content_size.width, 1)
+        row, column = divmod(self._place, width)
+        first = max(0, row - self._rows + 1)
+        self.place_cursor(column, row - first)
+        start, end = first * width, (first + self._rows) * width
+        taken = max(len(self._text) + 1, (row + 1) * width if self._rule.strip() else 0)
+        content = Content(self._text.ljust(taken, self._rule)[start:end])
+        if self.has_focus:
+            at = self._place - start
+            content = content.stylize("reverse", at, at + 1)
+        rows = [content[i : i + width] for i in range(0, len(content), width)]
+        return Content("\n").join(rows)
+
+
+class PinField(Entry):
+    """A PIN: bytes in one buffer that is wiped, shown as a fixed row of stars or nothing."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self._bytes = bytearray(MOST_PIN)
+        self._length = 0
+        self.too_long = False
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether nothing was typed."""
+        return self._length == 0
+
+    def take(self) -> bytearray:
+        """Hand the PIN over in a buffer of its own, and wipe this one."""
+        pin = self._bytes[: self._length]
+        self.clear()
+        return pin
+
+    def clear(self) -> None:
+        """Wipe the buffer."""
+        self._bytes[:] = bytes(MOST_PIN)
+        self._length = 0
+        self.too_long = False
+        self.refresh()
+
+    def type(self, character: str) -> None:
+        """Append one character as UTF-8."""
+        for byte in character.encode("utf-8"):
+            if self._length == MOST_PIN:
+                self.too_long = True
+                return
+            self._bytes[self._length] = byte
+            self._length += 1
+
+    def edit(self, key: str) -> bool:
+        """Clear all of it: taking one character off would tell how many there are."""
+        if key not in ("backspace", "ctrl+h", "delete", "ctrl+u"):
+            return False
+        self.clear()
+        return True
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's signature
+        """Return one row."""
+        return 1
+
+    def render(self) -> RenderResult:
+        """Draw the same stars for any PIN."""
+        shown = "" if self.empty else STARS
+        self.place_cursor(len(shown), 0)
+        cursor = Content.styled(" ", "reverse") if self.has_focus else Content("")
+        return Content(shown) + cursor

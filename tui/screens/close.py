@@ -1,0 +1,183 @@
+"""close: the checkpoint as hex, words and QR code, and the signatures over it.
+
+Page by page: hex and words, then how it came out and the outputs, then the QR code, which
+takes the whole body.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ceremony.events import Outcome
+from ceremony.show import counted, grouped
+from ceremony.steps import Step
+from ceremony.words import rows
+from transcripts.checkpoint import NAMESPACE
+from tui.faces import Closing
+from tui.parts import dialogs, messages
+from tui.parts.field import Field
+from tui.parts.lines import ASKED, BAD, BAD_MARK, DONE, GOOD, STRONG, Line, wrap
+from tui.parts.notice import findings_lines
+from tui.parts.page import Page
+from tui.parts.qr import Cell, Code
+from tui.parts.view import View, Wanted
+from tui.screens.step import Guide, StepScreen
+
+SIDE_GAP = 2
+
+
+class CloseScreen(StepScreen):
+    """What people sign, print, read aloud and take a picture of."""
+
+    STEP = Step.CLOSE
+    GUIDE = Guide(
+        what="The transcript is closed. Its checkpoint is signed by witnesses with their own "
+        "keys on their own machines; the words and the QR code carry it there.",
+        do=(
+            "Read the words aloud; everybody compares with what they wrote down.",
+            "PageDown to the QR code; take a picture of it.",
+            f"Sign checkpoint.txt elsewhere: ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE",
+            "Type the signature file's path and F9, one witness after the other.",
+            "F9 with an empty line when all have signed.",
+        ),
+        cases=(
+            ("the code was not read back", "use the words; they say the same."),
+            ("a witness cannot sign now", "F10 leaves; the bundle says INCOMPLETE meanwhile."),
+        ),
+    )
+    KEYS = (
+        ("F1", "Help"),
+        ("F2", "Record"),
+        ("F8", "Lock"),
+        ("PageDown", "QR code"),
+        ("F9", "Go on"),
+        ("F10", "Leave"),
+    )
+    coded = False
+
+    def before(self, view: View) -> tuple[Line, ...]:
+        """Draw the root in hex and words, the checkpoint, the outcome, the outputs."""
+        closing = view.wanted
+        if not isinstance(closing, Closing):
+            return ()
+        digits = closing.head.root.hex()
+        good = closing.outcome is Outcome.OK
+        signed = f": {', '.join(closing.signed)}" if closing.signed else ""
+        code = view.code.said if view.code else "not made"
+        paged = ", PageDown shows it" if view.code and view.code.cells else ""
+        outputs = sum(file.size for file in closing.files)
+        return (
+            Line(
+                f"{len(closing.signed)} of {closing.needed} witnesses signed it{signed}",
+                GOOD if closing.enough else ASKED,
+            ),
+            Line(f"Root  {grouped(digits[:32])}"),
+            Line(f"      {grouped(digits[32:])}"),
+            *(Line(row, STRONG) for row in rows(closing.head.root)),
+            Line(f"{DONE if good else BAD_MARK} Outcome: {closing.outcome}", GOOD if good else BAD),
+            Line(f"QR code {code}{paged}", ASKED),
+            *findings_lines(closing.why),
+            Line(f"Outputs {len(closing.files)} files, {counted(outputs)}"),
+            Line(f"Sign    {closing.checkpoint}"),
+            *(Line(f"  {text}") for text in closing.head.text.decode("ascii").splitlines()),
+        )
+
+    def prompt(self, view: View) -> str:
+        """Return the sentence that asks for a countersignature."""
+        if not isinstance(view.wanted, Closing):
+            return super().prompt(view)
+        signers = ", ".join(view.wanted.rehearsal_signers)
+        practice = f" (or {signers})" if signers else ""
+        return f"Path of a signature file{practice}; empty when done"
+
+    def show(self, view: View) -> None:
+        """Draw the frame, and the code."""
+        super().show(view)
+        if self.is_mounted and view.code is not None:
+            width = self.query_one("#middle").size.width - self.query_one("#steps").outer_size.width
+            self.query_one("#code", Static).update(code_page(view.code, width))
+
+    def action_turn(self, pages: int) -> None:
+        """Turn the page; behind the last one is the code."""
+        page = self.query_one("#facts", Page)
+        if pages < 0 and self.coded:
+            self._show_code(shown=False)
+        elif pages > 0 and page.at_end and self.view.code and self.view.code.cells:
+            self._show_code(shown=True)
+        else:
+            super().action_turn(pages)
+
+    def _show_code(self, *, shown: bool) -> None:
+        self.coded = shown
+        self.set_class(shown, "-code")
+        if not shown:
+            self.query_one("#answer", Field).focus()
+
+    def action_go_on(self) -> None:
+        """Offer what was typed; on the code's page only go back."""
+        if self.coded:
+            self._show_code(shown=False)
+        else:
+            super().action_go_on()
+
+    def submit(self, wanted: Wanted) -> None:
+        """Post the path or id; an empty line ends it when there are enough."""
+        if not isinstance(wanted, Closing):
+            super().submit(wanted)
+            return
+        typed = self.query_one("#answer", Field).text.strip()
+        if not typed and not wanted.enough:
+            missing = wanted.needed - len(wanted.signed)
+            self._hint(f"{missing} more must sign. F10 leaves without them.")
+            return
+        self._wanted = None
+        self.post_message(messages.Offered(typed or None))
+
+    def action_abort(self) -> None:
+        """Let a person leave before enough have signed."""
+        lines = (
+            Line("The transcript is closed; it cannot be aborted any more."),
+            Line("Without enough countersignatures the bundle is INCOMPLETE."),
+            Line("Started again, the same command comes back to this screen."),
+        )
+        self.app.push_screen(dialogs.LeaveSheet(self.view, lines), self._left)
+
+    def _left(self, leave: bool | None) -> None:  # noqa: FBT001 - the dialog's answer
+        if leave and isinstance(self.view.wanted, Closing):
+            self._wanted = None
+            self.post_message(messages.Offered(None))
+
+
+def code_page(code: Code, width: int) -> Content:
+    """Return the code, and beside it what was read back and how to go on."""
+    side = width - (len(code.cells[0]) if code.cells else 0) - SIDE_GAP
+    texts = (
+        f"QR code of checkpoint.txt, {len(code.text)} bytes, version {code.version}",
+        code.said,
+        "PageUp: the words",
+    )
+    said = [row for text in texts for row in (*wrap(text, side, hang=0), "")]
+    drawn = [_row(row) for row in code.cells]
+    text = [
+        Content.styled("  " + line, GOOD if code.equal and line in code.said else ASKED)
+        for line in said
+    ]
+    text += [Content("")] * (len(drawn) - len(text))
+    beside = [row + line for row, line in zip(drawn, text, strict=False)]
+    return Content("\n").join(beside or text)
+
+
+def _row(cells: tuple[Cell, ...]) -> Content:
+    """Return one row of cells, runs of the same colours together."""
+    runs = groupby(cells, key=lambda cell: (cell.ink, cell.ground))
+    return Content("").join(
+        Content.styled("".join(cell.glyph for cell in run), f"{_colour(ink)} on {_colour(ground)}")
+        for (ink, ground), run in runs
+    )
+
+
+def _colour(light: bool) -> str:  # noqa: FBT001 - one module
+    return "ansi_bright_white" if light else "ansi_black"

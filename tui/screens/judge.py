@@ -1,0 +1,61 @@
+"""judge: the matrix of builders, and every attestation's disposition."""
+
+from __future__ import annotations
+
+from ceremony.show import escaped
+from ceremony.states import Judge
+from ceremony.steps import Step
+from ceremony.verdicts import Judgement, Row
+from tui.parts.lines import BAD, BAD_MARK, DONE, GOOD, NOT_DONE, NOTE, STRONG, Line
+from tui.parts.view import View, inner
+from tui.screens.step import Guide, StepScreen
+
+MARKS = {"counted": (DONE, GOOD), "weak": (NOTE, ""), "dissent": (BAD_MARK, BAD)}
+COLUMNS = (10, 12, 12, 8, 11)
+
+
+class JudgeScreen(StepScreen):
+    """Who built these bytes, who built others, and who says nothing."""
+
+    STEP = Step.JUDGE
+    GUIDE = Guide(
+        what="Each builder whom the policy names is asked, through its attestation, whether it "
+        "built these very bytes. The verdict follows from the policy alone.",
+        do=(
+            "Read the matrix: a mark, the builder, what it says, whether it counts.",
+            "Ask about every builder that is missing or does not count.",
+            "Type COUNTED when the matrix is the one you expected.",
+        ),
+        cases=(
+            ("a builder disagrees", "find out why before anybody overrides it."),
+            ("the quorum is not reached", "the ceremony ends here; bring more attestations."),
+        ),
+    )
+
+    def before(self, view: View) -> tuple[Line, ...]:
+        """Draw the matrix."""
+        state = inner(view.state)
+        if not isinstance(state, Judge):
+            return ()
+        verdict = state.verdict
+        style = GOOD if verdict.verdict is Judgement.ACCEPT else BAD
+        weak = f", {verdict.weak} of them weak" if verdict.weak else ""
+        return (
+            Line(f"{verdict.votes} independent votes{weak}: {verdict.verdict}", style),
+            Line("  " + _columns("Builder", "Organisation", "Isolation", "Says", "Vote"), STRONG),
+            *(_row(row) for row in verdict.matrix),
+        )
+
+
+def _row(row: Row) -> Line:
+    mark, style = MARKS.get(row.disposition, (NOT_DONE, ""))
+    says = {"match": "same", "missing": "nothing"}.get(row.answer, f"other {row.variant}")
+    vote = row.disposition or "none"
+    cells = (row.builder, row.organisation, row.isolation, says, vote)
+    return Line(f"{mark} {_columns(*(escaped(cell, 40) for cell in cells))}", style)
+
+
+def _columns(*cells: str) -> str:
+    return " ".join(
+        f"{cell[:width]:<{width}}" for cell, width in zip(cells, COLUMNS, strict=True)
+    ).rstrip()

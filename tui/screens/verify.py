@@ -1,0 +1,39 @@
+"""verify: the signed image is read from nothing before it is put out."""
+
+from __future__ import annotations
+
+from ceremony.show import counted, grouped
+from ceremony.states import Verify
+from ceremony.steps import Step
+from tui.parts.lines import DONE, GOOD, Line
+from tui.parts.view import View, inner
+from tui.screens.step import Guide, StepScreen
+
+
+class VerifyScreen(StepScreen):
+    """What our own verifier and another one say."""
+
+    STEP = Step.VERIFY
+    GUIDE = Guide(
+        what="The image is assembled with its signature and verified from its bytes, by this "
+        "tool and by another implementation where one is installed.",
+        do=("Wait. Nothing is asked of you.",),
+        cases=(("a verifier refuses", "the image is not put out; the transcript says why."),),
+    )
+
+    def before(self, view: View) -> tuple[Line, ...]:
+        """Draw what was assembled and what was said of it."""
+        state = inner(view.state)
+        if not isinstance(state, Verify) or state.image is None:
+            return ()
+        digest = state.image.sha256.hex
+        lines = [
+            Line(f"Signed    {counted(state.image.size)}"),
+            Line(f"SHA-256   {grouped(digest[:32])}"),
+            Line(f"          {grouped(digest[32:])}"),
+        ]
+        if state.signed:
+            lines.append(Line(f"{DONE} this tool's verifier accepts it", GOOD))
+        if state.second:
+            lines.append(Line(f"{state.second.tool}: {state.second.answer}"))
+        return tuple(lines)

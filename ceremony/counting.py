@@ -82,12 +82,9 @@ def _ballots(
 ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     full: dict[str, set[str]] = {}
     weak: dict[str, set[str]] = {}
-    complete = {vote.builder for vote in votes if vote.full}
     for vote in votes:
-        if vote.full:
-            full.setdefault(principal[vote.builder], set()).add(vote.builder)
-        elif vote.builder not in complete:
-            weak.setdefault(principal[vote.builder], set()).add(vote.builder)
+        ballots = full if vote.full else weak
+        ballots.setdefault(principal[vote.builder], set()).add(vote.builder)
     return full, weak
 
 

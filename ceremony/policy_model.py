@@ -224,11 +224,7 @@ class Policy:
     @cached_property
     def bare_keys(self) -> tuple[PublicKey, ...]:
         """Return the keys that may sign DSSE envelopes; a security key cannot."""
-        return tuple(
-            key.key
-            for _, key in self.enrolled.values()
-            if not key.key.is_security_key
-        )
+        return tuple(key.key for _, key in self.enrolled.values() if not key.key.is_security_key)
 
     @cached_property
     def by_hint(self) -> Mapping[str, tuple[PublicKey, ...]]:

@@ -106,8 +106,3 @@ class Verdict:
     principals: tuple[PrincipalVote, ...]
     operators: tuple[str, ...] = ()
     reason: str = ""
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """Return the ids of the rules that speak against the image, each once, in order."""
-        return tuple(dict.fromkeys(f.rule for f in self.findings if f.severity != "info"))

@@ -11,9 +11,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from ceremony.events import Decided, Event
+from ceremony.policy_model import POLICY_NAMESPACE
 from ceremony.types import Mode
+from transcripts.log import read_log
+from transcripts.replay import Replayed, replay
+from tui import ssh_keys
 from tui.commands.rehearse import places_of
+from tui.publishing import read_bundle
 from tui.rehearsal.efi_program import efi_program
+from tui.rehearsal.people import OWNERS
 from tui.rehearsal.prepare import Prepared, prepare, reopen
 from tui.rehearsal.script import ScriptFace
 from tui.rehearsal.uki import build_uki
@@ -79,3 +86,43 @@ def production(prepared: Prepared) -> Places:
         machine=places.machine,
         signers={},
     )
+
+
+def events(prepared: Prepared) -> list[Event]:
+    """Return the events of the rehearsal's transcript, from its first log."""
+    data = (prepared.logs[0] / "transcript.jsonl").read_bytes()
+    log = read_log(data)
+    assert log.fault is None
+    return [line.event for line in log.lines]
+
+
+def names(prepared: Prepared) -> list[str]:
+    """Return the names of the events, in order."""
+    return [event.name for event in events(prepared)]
+
+
+def decisions(prepared: Prepared, name: str) -> list[Decided]:
+    """Return the decisions of one name, in order."""
+    return [e for e in events(prepared) if isinstance(e, Decided) and e.name == name]
+
+
+def edit_policy(prepared: Prepared, *changes: tuple[str, str]) -> None:
+    """Change the policy's text and let both owners sign it again."""
+    text = prepared.policy.read_text("utf-8")
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    prepared.policy.write_text(text, "utf-8")
+    for owner in OWNERS:
+        signature = ssh_keys.sign(prepared.person_key(owner), POLICY_NAMESPACE, text.encode())
+        (prepared.folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
+
+
+def refused_rules(ended: Ended) -> set[str]:
+    """Return the rule ids that ended a ceremony."""
+    return {finding.rule for finding in ended.closed.why}
+
+
+def replayed(prepared: Prepared) -> Replayed:
+    """Replay the rehearsal's bundle."""
+    return replay(read_bundle(prepared.out))

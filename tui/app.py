@@ -209,7 +209,9 @@ class CeremonyApp(App[None], inherit_bindings=False):
     def _draw(self, view: View) -> None:
         self._view = view
         for screen in self.screen_stack:
-            if isinstance(screen, StepScreen | Dialog | Lock) and screen.is_mounted:
+            if isinstance(screen, StepScreen) or (
+                isinstance(screen, Dialog | Lock) and screen.is_mounted
+            ):
                 screen.show(view)
 
     async def on_back(self) -> None:

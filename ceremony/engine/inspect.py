@@ -103,7 +103,7 @@ def meaning_lines(facts: ImageFacts) -> tuple[str, ...]:
         f"System    {escaped(name, LINE)}",
         f"Kernel    {escaped(meaning.kernel, LINE) or '(none)'}, {facts.machine}",
         *_wrapped("Command   ", command_line),
-        f"Initrd    {escaped(meaning.initrd, LINE) or '(none)'}",
+        *_wrapped("Initrd    ", escaped(meaning.initrd, 4 * LINE) or "(none)"),
         f"Stub      {escaped(meaning.stub, LINE) or '(unknown)'}",
         f"Sections  {escaped(' '.join(s.name for s in facts.sections), 4 * LINE)}",
         f"Size      {counted(facts.size)}, {len(facts.signatures)} signatures",

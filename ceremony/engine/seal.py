@@ -118,7 +118,7 @@ def _after_decision(state: Seal, event: Decided) -> State:
 
 def _next_to_state(state: Seal) -> tuple[str, str] | None:
     """Return the next (role, person) to make a statement; only a signature asks for them."""
-    if state.policy is None or state.signed is None:
+    if state.policy is None or state.signed is None or state.outcome is not Outcome.OK:
         return None
     roles = state.policy.roles
     order = [

@@ -12,21 +12,22 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from ceremony.codec import Json
-from ceremony.effects import AskSecond, Effect, Record
+from ceremony.effects import Ask, AskSecond, Effect, Record
 from ceremony.engine import seal
 from ceremony.engine.endings import refused
-from ceremony.engine.order import OutOfStep, expect_same
+from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Decided, Event, Outcome, SecondOpinion
+from ceremony.events import Ack, Decided, Event, Outcome, SecondOpinion
 from ceremony.pe.attach import Signed
 from ceremony.pe.sign import SigningPlan, assemble, check_signature
 from ceremony.pe.verify import verify
-from ceremony.show import escaped
+from ceremony.questions import Form, Question
+from ceremony.show import counted, escaped, grouped
 from ceremony.states import Ready, SignedImage, State, Verify
 from ceremony.types import Finding, Severity, refusals
 
-VerifyEvent: TypeAlias = SecondOpinion | Decided
+VerifyEvent: TypeAlias = SecondOpinion | Ack | Decided
 
 
 def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Verify:
@@ -58,6 +59,8 @@ def wants(state: Verify) -> Effect:
         return Record(state.pending)
     if state.image is None:
         raise OutOfOrder("there is no image to verify")
+    if state.signed and state.second:
+        return Ask(_question(state, state.signed, state.second))
     return AskSecond(state.image.pieces, state.ready.session.certificate)
 
 
@@ -71,7 +74,10 @@ def absorb(state: Verify, event: Event, _rules: Rules) -> State:
             return _after_decision(replace(state, pending=None), event)
         case SecondOpinion() if not state.pending and state.signed and state.second is None:
             return replace(state, second=event, pending=_judge_second(event))
-        case Decided() | SecondOpinion():
+        case Ack() if not state.pending and state.signed and state.second:
+            expect_ack(event, _question(state, state.signed, state.second))
+            return seal.enter(state.ready, state.signed)
+        case Decided() | SecondOpinion() | Ack():
             raise OutOfStep(state, event)
         case _:
             assert_never(event)
@@ -86,7 +92,30 @@ def _after_decision(state: Verify, event: Decided) -> State:
     if state.signed is None:
         digest = hashlib.sha256(state.image.cms).hexdigest()
         return replace(state, signed=SignedImage(state.plan, state.image, digest))
-    return seal.enter(state.ready, state.signed)
+    return state
+
+
+def _question(state: Verify, signed: SignedImage, second: SecondOpinion) -> Question:
+    roles = state.ready.session.policy.roles
+    digest = signed.image.sha256.hex
+    return Question(
+        name="verify.seen",
+        role="internal witness",
+        persons=(roles.internal_witness,),
+        shown=(
+            "The signature was attached and the signed image verified, before it is written.",
+            "Own verifier  accepted",
+            f"{escaped(second.tool, 12):<13} {second.answer}: {escaped(second.text)}",
+            f"Signed image  {counted(signed.image.size)}",
+            f"SHA-256       {grouped(digest[:32])}",
+            f"              {grouped(digest[32:])}",
+            f"PKCS#7        {grouped(signed.cms_sha256[:32])}",
+            f"              {grouped(signed.cms_sha256[32:])}",
+        ),
+        prompt="Type VERIFIED when no verifier disagrees",
+        form=Form.CONFIRM,
+        word="VERIFIED",
+    )
 
 
 def _judge_second(event: SecondOpinion) -> Decided:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from quorum.release import MinisignKey, SshKey
+from quorum.tool_keys import MinisignKey, SshKey
 
 KINDS = {
     "ed25519": ("ed25519", 0),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from marks import accepts, refuses
 from quorum.casebook import TRIO
-from quorum.release import IMAGE, OTHER, Release, SshKey, checksums, judged, pair, sha256
+from quorum.release import IMAGE, OTHER, Release, checksums, judged, pair, sha256
+from quorum.tool_keys import SshKey
 
 from ceremony.attest.gather import MOST_CANDIDATES, Format, gather, read
 from ceremony.attest.record import Attestation, Malformed, Unverified
@@ -93,8 +94,9 @@ def test_two_sticks_with_different_copies_are_both_tried(release: Release) -> No
 
 def test_a_signature_is_tried_against_a_bounded_number_of_files(release: Release) -> None:
     crowd = tuple(MediaFile("SHA256SUMS", b"%d" % n) for n in range(100))
-    (evidence,) = gather((*crowd, MediaFile("SHA256SUMS.sig", ssh(release).sign(CONTENT))))
-    assert len(evidence.signed) == MOST_CANDIDATES
+    signature = MediaFile("SHA256SUMS.sig", ssh(release).sign(CONTENT))
+    gathered = {evidence.format: evidence for evidence in gather((*crowd, signature))}
+    assert len(gathered[Format.SSHSIG].signed) == MOST_CANDIDATES
 
 
 def test_a_malformed_file_of_an_enrolled_builder_names_the_builder(release: Release) -> None:

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
 from marks import accepts, refuses
-from quorum.release import MinisignKey, SshKey
 from quorum.security_key import SecurityKey
+from quorum.tool_keys import MinisignKey, SshKey
 
 from ceremony import keys
 from ceremony.attest.ssh_wire import mpint, string
@@ -96,30 +96,30 @@ SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_ke
 GOOD = ssh_line(b"ssh-ed25519", bytes(31) + b"\1")
 
 
+NO_SSH_KEYS = [
+    *("", "ssh-ed25519", "ssh-ed25519 ####", "x" * 9000, GOOD.rstrip("=") + "!"),
+    ssh_line(b"ssh-ed25519", bytes(31)),
+    ssh_line(b"ssh-ed25519", bytes(32), b"more"),
+    ssh_line(b"ssh-ed25519", b"\xff" * 32),  # y is not below p: a second name of a key
+    ssh_line(b"ssh-ed25519", (2**255 - 19).to_bytes(32, "little")),
+    ssh_line(b"ssh-ed25519", bytes(32), named=b"ssh-rsa"),
+    ssh_line(b"ssh-dss", b"\1", b"\1", b"\1", b"\1"),
+    ssh_line(b"ecdsa-sha2-nistp256", b"nistp384", b"\4" + bytes(64)),
+    ssh_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\4" + bytes(64)),
+    ssh_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\2" + bytes(32)),
+    ssh_line(b"sk-ecdsa-sha2-nistp256@openssh.com", b"nistp384", b"\4" + bytes(64), b"ssh:"),
+    ssh_line(b"ssh-rsa", b"\1\0\1", b"\0\0" + RSA.n.to_bytes(256, "big")),  # not shortest
+    ssh_line(b"ssh-rsa", b"\1\0\1", RSA.n.to_bytes(256, "big")),  # negative
+    ssh_line(b"ssh-rsa", b"", b"\1"),
+    ssh_line(b"ssh-rsa", b"\2", b"\0" + RSA.n.to_bytes(256, "big")),  # even exponent
+    ssh_line(b"ssh-rsa", b"\1\0\1", b"\1" + bytes(4096)),
+    ssh_line(b"ssh-rsa", b"\1\0\1", mpint(SHORT.public_numbers().n)[4:]),
+    ssh_line(b"\xff\xfe", bytes(32), named=b"ssh-ed25519"),
+]
+
+
 @refuses("ATT-KEY")
-@pytest.mark.parametrize(
-    "line",
-    [
-        *("", "ssh-ed25519", "ssh-ed25519 ####", "x" * 9000, GOOD.rstrip("=") + "!"),
-        ssh_line(b"ssh-ed25519", bytes(31)),
-        ssh_line(b"ssh-ed25519", bytes(32), b"more"),
-        ssh_line(b"ssh-ed25519", b"\xff" * 32),  # y is not below p: a second name of a key
-        ssh_line(b"ssh-ed25519", (2**255 - 19).to_bytes(32, "little")),
-        ssh_line(b"ssh-ed25519", bytes(32), named=b"ssh-rsa"),
-        ssh_line(b"ssh-dss", b"\1", b"\1", b"\1", b"\1"),
-        ssh_line(b"ecdsa-sha2-nistp256", b"nistp384", b"\4" + bytes(64)),
-        ssh_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\4" + bytes(64)),
-        ssh_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\2" + bytes(32)),
-        ssh_line(b"sk-ecdsa-sha2-nistp256@openssh.com", b"nistp384", b"\4" + bytes(64), b"ssh:"),
-        ssh_line(b"ssh-rsa", b"\1\0\1", b"\0\0" + RSA.n.to_bytes(256, "big")),  # not shortest
-        ssh_line(b"ssh-rsa", b"\1\0\1", RSA.n.to_bytes(256, "big")),  # negative
-        ssh_line(b"ssh-rsa", b"", b"\1"),
-        ssh_line(b"ssh-rsa", b"\2", b"\0" + RSA.n.to_bytes(256, "big")),  # even exponent
-        ssh_line(b"ssh-rsa", b"\1\0\1", b"\1" + bytes(4096)),
-        ssh_line(b"ssh-rsa", b"\1\0\1", mpint(SHORT.public_numbers().n)[4:]),
-        ssh_line(b"\xff\xfe", bytes(32), named=b"ssh-ed25519"),
-    ],
-)
+@pytest.mark.parametrize("line", NO_SSH_KEYS, ids=range(len(NO_SSH_KEYS)))
 def test_what_is_no_ssh_key_is_refused(line: str) -> None:
     with pytest.raises(Refused, match="ATT-KEY"):
         keys.parse_ssh_line(line)
@@ -133,19 +133,19 @@ def spki(key: object) -> str:
     return base64.b64encode(raw).decode()
 
 
+NO_KEY_INFOS = [
+    *("", "AAAA", "-----BEGIN PUBLIC KEY-----\nAAAA", "x" * 9000),
+    spki(SHORT),
+    spki(dsa.generate_private_key(2048).public_key()),
+    spki(ed448.Ed448PrivateKey.generate().public_key()),
+    spki(ec.generate_private_key(ec.SECP256K1()).public_key()),
+    base64.b64encode(ED25519_SPKI + bytes(33)).decode(),
+    base64.b64encode(ED25519_SPKI + b"\xff" * 32).decode(),
+]
+
+
 @refuses("ATT-KEY")
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "AAAA", "-----BEGIN PUBLIC KEY-----\nAAAA", "x" * 9000),
-        spki(SHORT),
-        spki(dsa.generate_private_key(2048).public_key()),
-        spki(ed448.Ed448PrivateKey.generate().public_key()),
-        spki(ec.generate_private_key(ec.SECP256K1()).public_key()),
-        base64.b64encode(ED25519_SPKI + bytes(33)).decode(),
-        base64.b64encode(ED25519_SPKI + b"\xff" * 32).decode(),
-    ],
-)
+@pytest.mark.parametrize("text", NO_KEY_INFOS, ids=range(len(NO_KEY_INFOS)))
 def test_what_is_no_public_key_info_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="ATT-KEY"):
         keys.parse_spki(text)

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import accepts, refuses
-from quorum.release import COMMIT, STAMP, MinisignKey
+from quorum.release import COMMIT, STAMP
+from quorum.tool_keys import MinisignKey
 
 from ceremony.attest.minisign import (
     read_comment,

@@ -17,7 +17,7 @@ from transcripts.replay import Verdict, replay
 from tui.publishing import read_bundle
 from tui.rehearsal.prepare import Prepared
 
-LINES = 42  # of a ceremony without incident
+LINES = 43  # of a ceremony without incident
 WHERE = ("before", "between", "torn", "after")
 
 

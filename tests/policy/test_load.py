@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.casebook import keys_of, rows
 from quorum.policy_faults import FAULTS, Change, section
-from quorum.release import NOW, Release, certificate, toml
+from quorum.release import NOW, Release, certificate
+from quorum.toml_text import toml
 
 from ceremony import policy_model as model
 from ceremony.errors import Refused

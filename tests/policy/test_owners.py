@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from marks import accepts, refuses
-from quorum.release import NOW, Release, toml
+from quorum.release import NOW, Release
+from quorum.toml_text import toml
 
 from ceremony.policy import Policy, check_owners, check_window, load
 from ceremony.types import MediaFile, Severity, refusals

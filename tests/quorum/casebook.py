@@ -7,19 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from quorum.release import (
-    COMMIT,
-    IMAGE,
-    NOW,
-    BareKey,
-    Release,
-    SshKey,
-    Table,
-    pair,
-    sha256,
-    statement,
-    toml,
-)
+from quorum.release import COMMIT, IMAGE, NOW, Release, pair, sha256, statement
+from quorum.toml_text import Table, toml
+from quorum.tool_keys import BareKey, SshKey
 
 from ceremony.policy import Policy, load
 from ceremony.types import MediaFile

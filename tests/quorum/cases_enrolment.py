@@ -16,7 +16,8 @@ from quorum.casebook import (
     rows,
     with_third,
 )
-from quorum.release import COMMIT, IMAGE, LOCK, NOW, Release, Table, sha256, statement
+from quorum.release import COMMIT, IMAGE, LOCK, NOW, Release, sha256, statement
+from quorum.toml_text import Table
 
 from ceremony.types import MediaFile
 

@@ -14,19 +14,9 @@ from quorum.casebook import (
     signed_sums,
     with_third,
 )
-from quorum.release import (
-    COMMIT,
-    OTHER,
-    STAMP,
-    MinisignKey,
-    Release,
-    SshKey,
-    Table,
-    checksums,
-    pair,
-    sha256,
-    statement,
-)
+from quorum.release import COMMIT, OTHER, STAMP, Release, checksums, pair, sha256, statement
+from quorum.toml_text import Table
+from quorum.tool_keys import MinisignKey, SshKey
 
 from ceremony.types import MediaFile
 

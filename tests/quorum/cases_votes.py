@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 from quorum.casebook import ELSEWHERE, TRIO, Built, case, loaded, revoking, rows
-from quorum.release import COMMIT, IMAGE, LOCK, OTHER, Release, Table, base64_text, sha256
+from quorum.release import COMMIT, IMAGE, LOCK, OTHER, Release, base64_text, sha256
+from quorum.toml_text import Table
 
 from ceremony.types import MediaFile
 

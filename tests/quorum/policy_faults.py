@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from quorum.casebook import keys_of, rows
-from quorum.release import NOW, Release, Table, base64_text, certificate
+from quorum.release import NOW, Release, base64_text, certificate
+from quorum.toml_text import Table
+from quorum.tool_keys import BareKey
 
 Change = Callable[[Release, Table], object]
 
@@ -21,6 +24,26 @@ def people(tables: Table) -> list[Table]:
     found = tables["person"]
     assert isinstance(found, list)
     return found
+
+
+# Before the year 1 in UTC.
+EARLIEST = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+
+
+def many(prefix: str) -> list[str]:
+    return [f"{prefix}{number}" for number in range(65)]
+
+
+def crowded(release: Release, tables: Table) -> None:
+    """Enrol so many builders that the weak votes among them cannot be searched."""
+    (eve,) = rows(release.tables("eve"))
+    (key,) = keys_of(release.tables("eve"), 0)
+    for number in range(20):
+        public = BareKey(Ed25519PrivateKey.generate()).line
+        name = f"b{number}"
+        more = {"id": name, "persons": [name], "key": [key | {"public": public}]}
+        rows(tables).append(eve | more)
+    section(tables, "quorum")["weak_votes_max"] = 10
 
 
 def twice() -> Table:
@@ -76,6 +99,12 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-VALUE", "valid_from", lambda _, t: t.update(valid_from="2026-11-01")),
     ("POL-VALUE", "[artifact].names", lambda _, t: section(t, "artifact").update(names=[])),
     ("POL-VALUE", "[artifact].names", lambda _, t: section(t, "artifact").update(names=[1])),
+    ("POL-VALUE", "[artifact].names", lambda _, t: section(t, "artifact").update(names=[""])),
+    ("POL-VALUE", "expires", lambda _, t: t.update(expires=EARLIEST)),
+    ("POL-VALUE", "person", lambda _, t: people(t).extend([{"id": "x"}] * 256)),
+    ("POL-VALUE", "[groups]", lambda _, t: t.update(groups={f"g{n}": ["ann"] for n in range(257)})),
+    ("POL-VALUE", "[owners].keys", lambda _, t: section(t, "owners").update(keys=many("k"))),
+    ("POL-VALUE", "weak_votes_max", crowded),
     ("POL-VALUE", "[artifact].arch", lambda _, t: section(t, "artifact").update(arch="riscv")),
     ("POL-VALUE", "must_agree", lambda _, t: section(t, "inputs").update(must_agree=["Git"])),
     ("POL-VALUE", "flake_lock", lambda _, t: section(t, "inputs").update(flake_lock_file="l")),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -17,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
+from quorum.toml_text import Table, toml
+from quorum.tool_keys import BareKey, Key, MinisignKey, SshKey
 
-from ceremony.attest.dsse import IN_TOTO, pae, write_envelope
 from ceremony.policy import Policy, load
 from ceremony.quorum import Verdict, judge
 from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
@@ -29,9 +29,6 @@ IMAGE = b"an unsigned unified kernel image"
 OTHER = b"another unsigned unified kernel image"
 COMMIT = "c0ffee" * 6 + "beef"
 LOCK = b'{"nodes": {}, "root": "root", "version": 7}\n'
-NAMESPACE = "uki-attestation"
-Signer = Callable[[bytes, str], bytes]
-Table = dict[str, object]
 
 
 def sha256(data: bytes) -> str:
@@ -59,111 +56,6 @@ def certificate() -> str:
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM).decode()
-
-
-@dataclass(frozen=True)
-class SshKey:
-    """A key pair in files, used through ssh-keygen only."""
-
-    path: Path
-
-    @classmethod
-    def make(cls, path: Path, kind: str = "ed25519", bits: int = 0) -> SshKey:
-        size = ["-b", str(bits)] if bits else []
-        command: list[str | Path] = [
-            "ssh-keygen",
-            "-q",
-            "-t",
-            kind,
-            *size,
-            "-N",
-            "",
-            "-C",
-            path.name,
-            "-f",
-            path,
-        ]
-        subprocess.run(command, check=True)
-        return cls(path)
-
-    @property
-    def line(self) -> str:
-        return Path(f"{self.path}.pub").read_text(encoding="ascii").strip()
-
-    def sign(self, message: bytes, namespace: str = NAMESPACE) -> bytes:
-        command: list[str | Path] = [
-            "ssh-keygen",
-            "-q",
-            "-Y",
-            "sign",
-            "-n",
-            namespace,
-            "-f",
-            self.path,
-        ]
-        return subprocess.run(command, input=message, capture_output=True, check=True).stdout
-
-
-@dataclass(frozen=True)
-class MinisignKey:
-    """An unencrypted key pair in files, used through minisign only."""
-
-    path: Path
-
-    @classmethod
-    def make(cls, path: Path) -> MinisignKey:
-        command: list[str | Path] = ["minisign", "-G", "-W", "-p", f"{path}.pub", "-s", path]
-        subprocess.run(command, check=True, capture_output=True)
-        return cls(path)
-
-    @property
-    def line(self) -> str:
-        return Path(f"{self.path}.pub").read_text(encoding="ascii").split("\n")[1]
-
-    def sign(self, message: bytes, comment: str, *options: str) -> bytes:
-        content, out = self.path.with_suffix(".content"), self.path.with_suffix(".minisig")
-        content.write_bytes(message)
-        command: list[str | Path] = [
-            "minisign",
-            "-S",
-            *options,
-            "-s",
-            self.path,
-            "-m",
-            content,
-            "-x",
-            out,
-        ]
-        subprocess.run([*command, "-t", comment], check=True, capture_output=True)
-        return out.read_bytes()
-
-
-@dataclass(frozen=True)
-class BareKey:
-    """An Ed25519 or P-256 key that signs DSSE envelopes."""
-
-    private: Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-
-    @property
-    def line(self) -> str:
-        return (
-            self.private.public_key()
-            .public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-            .decode()
-        )
-
-    def sign(self, message: bytes) -> bytes:
-        if isinstance(self.private, Ed25519PrivateKey):
-            return self.private.sign(message)
-        return self.private.sign(message, ec.ECDSA(hashes.SHA256()))
-
-    def envelope(self, payload: bytes, kind: str = IN_TOTO, hint: str = "") -> bytes:
-        return write_envelope(kind, payload, ((hint, self.sign(pae(kind, payload))),))
-
-
-Key = SshKey | MinisignKey | BareKey
 
 
 def checksums(digest: str, name: str, pins: Mapping[str, str]) -> bytes:
@@ -352,40 +244,6 @@ def judged(
     policy: Policy, files: tuple[MediaFile, ...], image: bytes = IMAGE, now: datetime = NOW
 ) -> Verdict:
     return judge(policy, "anchor.efi", facts(image), files, now)
-
-
-def toml(tables: Table) -> bytes:
-    """Write nested tables as TOML."""
-    lines: list[str] = []
-    _write(lines, "", tables)
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _write(lines: list[str], path: str, table: Table) -> None:
-    below = []
-    for key, value in table.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            below.append((key, value))
-        elif isinstance(value, dict) and path == "":
-            below.append((key, [value]))
-        else:
-            lines.append(f"{key} = {_value(value)}")
-    for key, entries in below:
-        full = f"{path}.{key}" if path else key
-        brackets = "[[{}]]" if isinstance(table[key], list) else "[{}]"
-        for entry in entries:
-            lines.append(brackets.format(full))
-            _write(lines, full, entry)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_value(v)}" for k, v in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=True)
 
 
 def base64_text(data: bytes) -> str:

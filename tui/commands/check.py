@@ -10,6 +10,7 @@ from ceremony import policy as policies
 from ceremony.codec import Json
 from ceremony.engine.inspect import gates
 from ceremony.engine.judge import verdict_lines
+from ceremony.errors import Refused
 from ceremony.ingest.media import FolderMedia
 from ceremony.blobs import from_blob
 from ceremony.pe.inspect import inspect
@@ -35,6 +36,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Judge and report; 1 unless the verdict is ACCEPT and policy and image hold."""
+    try:
+        return _run(options)
+    except Refused as error:
+        if not options.json:
+            raise
+        put_json(_json("REFUSE", error.findings, (), error.findings))
+        return Exit.REFUSED
+
+
+def _run(options: argparse.Namespace) -> Exit:
     now = datetime.now(UTC)
     read = FolderMedia(options.attestations, options.policy).read_policy()
     data = from_blob(read.policy).data

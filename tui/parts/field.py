@@ -51,13 +51,15 @@ class Entry(Widget, can_focus=True):
             event.stop()
             self.post_message(self.Entered())
             return
-        if event.is_printable and event.character is not None:
+        if typed and event.character is not None:
+            self.post_message(self.Touched())
             self.type(event.character)
-        elif not self.edit(event.key):
+        elif self.edit(event.key):
+            self.post_message(self.Touched())
+        else:
             return
         event.stop()
         event.prevent_default()
-        self.post_message(self.Touched())
         self.refresh(layout=True)
 
     def type(self, character: str) -> None:

@@ -114,10 +114,10 @@ class View:
         return isinstance(self.state, Close)
 
     def told(self, state: State) -> View:
-        """Return the view of another state; a long act that was under way is over."""
+        """Return the view of another state: no act is under way, nothing is wanted yet."""
         ending = state.step in (Step.SEAL, Step.CLOSE)
         stopped = self.stopped if ending else state.step
-        return replace(self, state=state, stopped=stopped, progress=None)
+        return replace(self, state=state, stopped=stopped, wanted=None, progress=None)
 
     def with_event(self, event: Event, head: Head) -> View:
         """Return the view after one more event is on every log."""

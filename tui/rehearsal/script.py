@@ -15,7 +15,7 @@ from typing import TextIO
 
 from ceremony.effects import Login
 from ceremony.errors import MediaTrouble, OutOfOrder
-from ceremony.events import Event
+from ceremony.events import Aborted, Event
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import AGREE, Answer, Form, Question
 from ceremony.states import State
@@ -61,6 +61,9 @@ class ScriptFace:
             said = "; ".join(question.shown[:3])
             raise MediaTrouble("APP-ANSWER", f"{question.name} is asked again and again: {said}")
         other = self._instead.get(question.name)
+        if question.form is Form.REASON and not other:
+            # A reason is a person's to give: no script overrides a builder's veto.
+            return Aborted(question.persons[0], f"a script gives no reason for {question.name}")
         text = other.pop(0) if other else self._scripted(question)
         self._say(f"  {question.persons[0]} ({question.role}): {text}")
         return Answer(question.persons[0], text)
@@ -99,7 +102,7 @@ class ScriptFace:
             case Form.STATEMENT:
                 return AGREE
             case Form.REASON:
-                return "rehearsed on purpose"
+                raise OutOfOrder("a reason is a person's to give")
 
     def _say(self, line: str) -> None:
         self._writer.write(line + "\n")

@@ -91,12 +91,12 @@ class CloseScreen(StepScreen):
             return super().prompt(view)
         signers = ", ".join(view.wanted.rehearsal_signers)
         practice = f" (or {signers})" if signers else ""
-        return f"Path of a signature file{practice}; empty when done"
+        return f"Signature file's path{practice}; empty: done"
 
     def show(self, view: View) -> None:
         """Draw the frame, and the code."""
         super().show(view)
-        if self.is_mounted and view.code is not None:
+        if self._composed and view.code is not None:
             width = self.query_one("#middle").size.width - self.query_one("#steps").outer_size.width
             self.query_one("#code", Static).update(code_page(view.code, width))
 
@@ -133,7 +133,7 @@ class CloseScreen(StepScreen):
             missing = wanted.needed - len(wanted.signed)
             self._hint(f"{missing} more must sign. F10 leaves without them.")
             return
-        self._wanted = None
+        self._sent = True
         self.post_message(messages.Offered(typed or None))
 
     def action_abort(self) -> None:
@@ -147,7 +147,7 @@ class CloseScreen(StepScreen):
 
     def _left(self, leave: bool | None) -> None:  # noqa: FBT001 - the dialog's answer
         if leave and isinstance(self.view.wanted, Closing):
-            self._wanted = None
+            self._sent = True
             self.post_message(messages.Offered(None))
 
 

@@ -16,6 +16,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Static
 
 from ceremony.effects import Login
@@ -96,8 +97,10 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.view = view
         self._wanted: Wanted | None = None  # what the fields are ready for
         self._wanted_before: Wanted | None = None
+        self._composed = False
+        self._sent = False
         self._live = True
-        self._arming = False
+        self._arming: Timer | None = None
         self._hinted = ""
 
     def before(self, view: View) -> tuple[Line, ...]:  # noqa: ARG002 - what subclasses draw
@@ -130,6 +133,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Draw the view that the screen was made with."""
+        self._composed = True
         self.show(self.view)
 
     def on_resize(self) -> None:
@@ -149,7 +153,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def show(self, view: View) -> None:
         """Draw another view; fields are made ready anew only for another question."""
         self.view = view
-        if not self.is_mounted:
+        if not self._composed:
             return
         self.query_one("#top", Bar).draw(frame.top(view))
         self.query_one("#head", Bar).draw(frame.head(view))
@@ -161,7 +165,9 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.query_one("#facts", Page).show(self.facts(view))
         self._draw_asking(view)
         self._draw_notice()
-        if view.wanted is not None and view.wanted != self._wanted:
+        if view.wanted is None:
+            self._wanted = None
+        elif view.wanted != self._wanted:
             self._make_ready(view, view.wanted)
 
     def facts(self, view: View) -> tuple[Line, ...]:
@@ -247,6 +253,10 @@ class StepScreen(Screen[None], inherit_bindings=False):
             person.clear()
         field: Entry = pin if isinstance(wanted, Login) else answer
         (person if len(view.persons) > 1 and not person.text else field).focus()
+        if self._arming:  # it counted for another question
+            self._arming.stop()
+            self._arming = None
+        self._sent = False
         self._live = not view.dangerous
         self._hinted = ""
         self._arm_fields()
@@ -261,11 +271,10 @@ class StepScreen(Screen[None], inherit_bindings=False):
         """Start the second after which keys are live, once all was in view."""
         if self._live or self._arming or not self.query_one("#facts", Page).read:
             return
-        self._arming = True
-        self.set_timer(ARM_SECONDS, self._arm)
+        self._arming = self.set_timer(ARM_SECONDS, self._arm)
 
     def _arm(self) -> None:
-        self._arming = False
+        self._arming = None
         self._live = True
         self._arm_fields()
         self._draw_notice()
@@ -298,7 +307,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def action_go_on(self) -> None:
         """Submit what was typed, if it may be."""
         wanted = self.view.wanted
-        if wanted is None:
+        if wanted is None or self._sent:
             self._hint("Nothing is asked now.")
         elif not (self.query_one("#facts", Page).read or isinstance(wanted, Closing)):
             self._hint("There is more to read first: PageDown.")
@@ -317,13 +326,13 @@ class StepScreen(Screen[None], inherit_bindings=False):
             case Question() if not typed:
                 self._hint("Type the answer first.")
             case Question():
-                self._wanted = None
+                self._sent = True
                 self.post_message(messages.Answered(person, typed))
             case Login(protected_path=False) if pin.empty or pin.too_long:
                 self._hint("Type the PIN first." if pin.empty else "That is no PIN: too long.")
                 pin.clear()
             case Login():
-                self._wanted = None
+                self._sent = True
                 self.post_message(messages.PinTyped(person, pin.take()))
             case Closing():
                 self._hint("Nothing is asked now.")
@@ -372,7 +381,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     def _interrupted(self, event: Excepted | Aborted | Locked | None) -> None:
         if event is not None:
-            self._wanted = None
+            self._sent = self.view.wanted is not None and not self.view.closed
             self.post_message(messages.Interrupted(event))
 
 

@@ -1,0 +1,314 @@
+"""The documents say what the code does: generated parts, links, dependencies, JSON schemas."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ceremony.rules.register import ALL
+from tui.commands.dispatch import dispatch
+from tui.rehearsal.prepare import Prepared
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = ROOT / "docs/spec"
+DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+FENCE = re.compile(r"(?ms)^```.*?^```")
+SCHEMAS = ("attest", "check", "inspect", "replay")
+ANNOTATIONS = {"$schema", "$id", "title", "description"}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "null": type(None),
+}
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generator", ROOT / "scripts/docs.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+# Generated parts
+
+
+def test_what_is_generated_is_up_to_date(generator: ModuleType) -> None:
+    stale = sorted(generator.stale(ROOT))
+    assert stale == [], "run: .venv/bin/python scripts/docs.py --write"
+
+
+def test_a_changed_screen_is_noticed(generator: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "open.txt").write_text("another screen\n", "utf-8")
+    page = "<!-- screen: open -->\n```text\nold\n```\n<!-- /screen -->\n"
+    filled = generator.with_screens(page, tmp_path)
+    assert filled == "<!-- screen: open -->\n```text\nanother screen\n```\n<!-- /screen -->\n"
+    assert generator.with_screens(filled, tmp_path) == filled
+
+
+def test_every_rule_is_a_heading_of_the_spec() -> None:
+    text = (SPEC / "rules.md").read_text("utf-8")
+    assert sorted(re.findall(r"(?m)^### (\S+)$", text)) == sorted(ALL)
+
+
+def test_every_rule_that_a_document_names_exists() -> None:
+    areas = "|".join(sorted({rule.partition("-")[0] for rule in ALL}))
+    rule = re.compile(rf"(?<![\w-])(?:{areas})(?:-[A-Z0-9]+)+(?![\w-])")
+    named = {
+        (document.name, name)
+        for document in DOCUMENTS
+        for name in rule.findall(document.read_text("utf-8"))
+    }
+    assert sorted((d, name) for d, name in named if name not in ALL and name != "LOG-A") == []
+
+
+# Links and dependencies
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", document.read_text("utf-8"))):
+        if target.startswith(("https://", "mailto:")):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (document.parent / name).resolve() if name else document
+        assert found.exists(), target
+        assert found.is_relative_to(ROOT), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that headings get: lower case, no punctuation, hyphens for spaces."""
+    text = FENCE.sub("", document.read_text("utf-8"))
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_gives_every_dependency_one_line_with_its_reason() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for dependency in project["dependencies"]:
+        name = re.split(r"[<>=]", dependency)[0]
+        assert re.search(rf"(?m)^- `{re.escape(name)}`: \S+", readme), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_are_calm_and_name_no_machine(document: Path) -> None:
+    text = document.read_text("utf-8")
+    prose = re.sub(r"`[^`\n]*`|<!--.*?-->|!=", "", FENCE.sub("", text))
+    assert "!" not in prose
+    assert not re.search(r"/work/|/tmp/|/home/|/root/", text)  # noqa: S108 - looked for
+    assert text.endswith("\n")
+
+
+# JSON
+
+
+def faults(schema: dict[str, Any], value: object, where: str = "$") -> list[str]:
+    """Return how `value` breaks `schema`; KeyError for a keyword that is not known here."""
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(is_a(kind, value) for kind in kinds):
+        return [f"{where}: not {' or '.join(kinds)}"]
+    found = []
+    for keyword, wanted in schema.items():
+        found += KEYWORDS[keyword](wanted, value, where, schema)
+    return found
+
+
+def is_a(kind: str, value: object) -> bool:
+    return isinstance(value, TYPES[kind]) and not (kind == "integer" and isinstance(value, bool))
+
+
+def _required(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    return [f"{where}: no {name}" for name in wanted if name not in value]
+
+
+def _properties(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    return [
+        fault
+        for name, inside in wanted.items()
+        if name in value
+        for fault in faults(inside, value[name], f"{where}.{name}")
+    ]
+
+
+def _additional(wanted: Any, value: Any, where: str, schema: Any) -> list[str]:
+    assert wanted is False
+    return [f"{where}: unknown {name}" for name in value if name not in schema["properties"]]
+
+
+def _items(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    return [f for i, item in enumerate(value) for f in faults(wanted, item, f"{where}[{i}]")]
+
+
+def _enum(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    return [] if value in wanted else [f"{where}: {value!r} is none of {wanted}"]
+
+
+def _pattern(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    fits = value is None or re.search(wanted, value)
+    return [] if fits else [f"{where}: {value!r} does not match {wanted}"]
+
+
+def _minimum(wanted: Any, value: Any, where: str, _: Any) -> list[str]:
+    return [] if value >= wanted else [f"{where}: {value} is below {wanted}"]
+
+
+def _nothing(*_: object) -> list[str]:
+    return []
+
+
+KEYWORDS = {
+    "type": _nothing,
+    "required": _required,
+    "properties": _properties,
+    "additionalProperties": _additional,
+    "items": _items,
+    "enum": _enum,
+    "pattern": _pattern,
+    "minimum": _minimum,
+} | dict.fromkeys(ANNOTATIONS, _nothing)
+
+
+def schema_of(command: str) -> dict[str, Any]:
+    found = json.loads((SPEC / f"{command}.schema.json").read_text("utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def reported(
+    capsys: pytest.CaptureFixture[str], command: str, *arguments: object
+) -> tuple[int, dict[str, Any]]:
+    """Run a command with --json; return its exit status and the one object it printed."""
+    capsys.readouterr()
+    status = dispatch([command, *map(str, arguments), "--json"])
+    value = json.loads(capsys.readouterr().out)
+    assert faults(schema_of(command), value) == []
+    return status, value
+
+
+def checked(capsys: pytest.CaptureFixture[str], prepared: Prepared) -> tuple[int, dict[str, Any]]:
+    image = prepared.media / prepared.image_name
+    return reported(
+        capsys, "check", image, "--policy", prepared.policy, "--attestations", prepared.media
+    )
+
+
+def test_the_checker_of_schemas_refuses() -> None:
+    schema = schema_of("replay")
+    good = {
+        "verdict": "REPRODUCED",
+        "events": 42,
+        "rules": [],
+        "ceremony": "0" * 32,
+        "mode": "rehearsal",
+        "outcome": "ok",
+        "witnesses": ["ed"],
+        "findings": [],
+    }
+    assert faults(schema, good) == []
+    for change in (
+        {"verdict": "FINE"},
+        {"events": True},
+        {"events": -1},
+        {"witnesses": [1]},
+        {"ceremony": "x"},
+        {"more": 1},
+        {"findings": [{"rule": "TRN-LINE", "severity": "refuse"}]},
+    ):
+        assert faults(schema, good | change), change
+    assert faults(schema, {name: good[name] for name in good if name != "mode"})
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_schemas_are_closed(command: str) -> None:
+    def closed(schema: dict[str, Any]) -> None:
+        assert set(schema) <= set(KEYWORDS)
+        if schema.get("type") == "object":
+            assert schema["additionalProperties"] is False
+            assert set(schema["required"]) <= set(schema["properties"])
+        for inside in (*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])):
+            closed(inside)
+
+    closed(schema_of(command))
+
+
+def test_check_reports_as_its_schema_says(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, value = checked(capsys, prepared)
+    assert (status, value["verdict"], value["rules"]) == (0, "ACCEPT", [])
+    assert {entry["disposition"] for entry in value["attestations"]} == {"counted"}
+
+
+def test_check_reports_a_refusal_as_its_schema_says(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = prepared.media / prepared.image_name
+    image.write_bytes(image.read_bytes() + bytes(8))
+    (prepared.media / "attestations/alice.sha256").unlink()
+    status, value = checked(capsys, prepared)
+    assert (status, value["verdict"]) == (1, "REFUSE")
+    assert {"QRM-THRESHOLD", "PE-OVERLAY"} <= set(value["rules"])
+    assert any("offset" in finding for finding in value["findings"])
+
+
+def test_inspect_reports_as_its_schema_says(
+    finished: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, value = reported(capsys, "inspect", finished.out / "anchor.signed.efi")
+    assert (status, value["verdict"], len(value["signatures"])) == (0, "ok", 1)
+    assert value["signatures"][0]["authenticode_sha256"] == value["authenticode_sha256"]
+
+
+def test_inspect_reports_garbage_as_its_schema_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "garbage").write_bytes(b"garbage")
+    status, value = reported(capsys, "inspect", tmp_path / "garbage")
+    assert (status, value["verdict"], value["authenticode_sha256"]) == (1, "refused", None)
+
+
+def test_replay_reports_as_its_schema_says(
+    finished: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reported(capsys, "replay", finished.out)[1]["verdict"] == "REPRODUCED"
+    (finished.out / "anchor.p7").write_bytes(b"another")
+    status, value = reported(capsys, "replay", finished.out)
+    assert (status, value["verdict"]) == (1, "DIFFERS")
+    assert value["rules"] == ["TRN-BUNDLE"]
+
+
+def test_replay_of_nothing_reports_as_its_schema_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, value = reported(capsys, "replay", tmp_path)
+    assert (status, value["verdict"], value["ceremony"]) == (4, "INCOMPLETE", "")
+
+
+def test_attest_reports_as_its_schema_says(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, value = reported(
+        capsys,
+        *("attest", prepared.media / prepared.image_name, "--builder", "bob"),
+        *("--key", prepared.folder / "builders/bob", "--output", tmp_path),
+    )
+    assert (status, value["sha256"]) == (0, prepared.image_sha256)
+    assert [Path(name).name for name in value["files"]] == ["bob.intoto.json"]

@@ -1,0 +1,159 @@
+"""All ten steps by keys: the real driver in the ceremony's thread, a person at the keyboard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ceremony.driver import Driver
+from ceremony.effects import Login
+from ceremony.events import Aborted, Ack, Excepted, Locked, Outcome
+from ceremony.ports import Ports
+from ceremony.questions import Question
+from ceremony.states import Close
+from ceremony.steps import Step
+from ceremony.types import Mode
+from hsm.soft import REHEARSAL_PIN
+from tui.app import CeremonyApp
+from tui.console import Blocks
+from tui.faces import Closing
+from tui.parts.replies import Replies
+from tui.parts.view import Wanted
+from tui.screen_face import ScreenFace
+
+if TYPE_CHECKING:
+    from tests.screens.conftest import Film, Stage
+
+
+class Hall:
+    """One ceremony on one stage: `film` keeps the journal, the screen asks."""
+
+    def __init__(self, film: Film, stage: type[Stage], ports: Ports) -> None:
+        self.film = film
+        self.closed: Close | None = None
+        self.signed: list[str] = []
+        self.seen: list[Step] = []
+        self._ports = ports
+        self._stage = stage
+        replies = Replies()
+        self.app = CeremonyApp(self._hold, replies, clock=lambda: "2026-11-22 14:03:07Z")
+        self.face = ScreenFace(self.app.post_message, replies, (64, 22), Blocks.CELLS)
+        self.replies = replies
+
+    def _hold(self) -> None:
+        self.face.begin(Mode.REHEARSAL)
+        journal = _Journal(self)
+        ports = Ports(self.face, self._ports.media, self._ports.bundle, self._ports.token, journal,
+                      self._ports.world)  # fmt: skip
+        self.closed = Driver(ports, {}).run()
+
+    async def run(self, keys: dict[str, str]) -> None:
+        """Answer by keys; `keys` are function keys pressed instead at named questions, once."""
+        async with self.app.run_test(size=(80, 25)) as pilot:
+            on = self._stage(self.app, pilot, self.replies)
+            last: Wanted | None = None
+            while self.app.is_running and self.closed is None:
+                await pilot.pause(0.01)
+                wanted = self.app._view.wanted
+                if wanted is None or wanted is last or not on.front._live:
+                    continue
+                last = wanted
+                self.seen.append(on.front.STEP)
+                key = keys.pop(wanted.name, "") if isinstance(wanted, Question) else ""
+                await (self._instead(on, key) if key else self._answer(on, wanted))
+        if self.app.fault is not None:
+            raise self.app.fault
+
+    async def _instead(self, on: Stage, key: str) -> None:
+        await on.pilot.press(key)
+        fields = {"f3": ("ed", "quiet", "noise", "go on"), "f8": ("ines",), "f10": ("kim", "why")}
+        for text in fields[key]:
+            await on.type(text)
+            await on.pilot.press("tab")
+        await on.pilot.press("f9")
+
+    async def _answer(self, on: Stage, wanted: Wanted) -> None:
+        if not isinstance(wanted, Closing) and len(wanted.persons) > 1:
+            await on.type(wanted.persons[-1])
+            await on.pilot.press("enter")
+        match wanted:
+            case Question():
+                await on.type(self.film._good(wanted))
+            case Login():
+                await on.type(REHEARSAL_PIN)
+            case Closing(enough=False):
+                await on.type(wanted.rehearsal_signers[0])
+            case _:
+                pass
+        await on.pilot.press("f9")
+
+
+class _Journal:
+    """The film's lines, shown on the screen, and countersigned there."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self.append_line = hall.film.append
+
+    def append(self, event: object) -> None:
+        """Append, then show."""
+        self.append_line(event)  # type: ignore[arg-type]
+        self._hall.face.recorded(event, self._hall.film.head)  # type: ignore[arg-type]
+
+    def publish(self, closed: Close) -> int:
+        """Collect two countersignatures."""
+        hall, film = self._hall, self._hall.film
+        film._state = closed
+        film.publish(closed)
+        closing = film.moments[-1].wanted
+        assert isinstance(closing, Closing)
+        while True:
+            signers = tuple(p for p in closing.rehearsal_signers if p not in hall.signed)
+            said = hall.face.countersign(
+                Closing(closing.head, closing.outcome, closing.why, closing.files,
+                        closing.checkpoint, tuple(hall.signed), closing.needed, signers)
+            )  # fmt: skip
+            if said is None:
+                return len(hall.signed)
+            hall.signed.append(said)
+
+
+@pytest.fixture
+def hall(
+    new_film: type[Film],
+    new_stage: type[Stage],
+    fixed_ports: Ports,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Hall:
+    monkeypatch.setattr("tui.screens.step.ARM_SECONDS", 0.05)
+    return Hall(new_film(), new_stage, fixed_ports)
+
+
+def test_all_ten_steps_by_keys(hall: Hall) -> None:
+    asyncio.run(hall.run({}))
+    assert hall.closed is not None
+    assert hall.closed.outcome is Outcome.OK
+    assert hall.signed == ["ines", "ed"]
+    asked = {Step.VERIFY}  # asks nothing
+    assert list(dict.fromkeys(hall.seen)) == [step for step in Step if step not in asked]
+    acks = [e.event for e in hall.film._entries if isinstance(e.event, Ack)]
+    assert [a.person for a in acks if a.name == "sign.approve"] == ["kay"]
+
+
+def test_exception_and_lock_are_recorded_and_the_ceremony_goes_on(hall: Hall) -> None:
+    asyncio.run(hall.run({"inspect.meaning": "f3", "sign.approve": "f8"}))
+    assert hall.closed is not None
+    assert hall.closed.outcome is Outcome.OK
+    events = [e.event for e in hall.film._entries]
+    assert Excepted("ed", "quiet", "noise", "go on") in events
+    assert [e.person for e in events if isinstance(e, Locked)] == ["ines"]
+
+
+@pytest.mark.parametrize("name", ["open.roles", "read_back.words", "sign.approve"])
+def test_an_abort_ends_in_a_sealed_transcript(name: str, hall: Hall) -> None:
+    asyncio.run(hall.run({name: "f10"}))
+    assert hall.closed is not None
+    assert hall.closed.outcome is Outcome.ABORTED
+    assert Aborted("kim", "why") in [e.event for e in hall.film._entries]

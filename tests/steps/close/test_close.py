@@ -1,0 +1,147 @@
+"""close: the checkpoint covers every line, people sign it, stock tools agree."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+import rehearsing
+from marks import accepts, refuses
+
+from ceremony.engine import Rules, fold, step
+from ceremony.errors import OutOfOrder, Refused
+from ceremony.events import Aborted, Excepted
+from tui import ssh_keys
+from tui.plain import PlainFace
+from tui.publishing import Publisher
+from tui.rehearsal.prepare import Prepared
+from tui.rehearsal.script import ScriptFace
+from tui.wiring import hold
+
+
+@accepts("TRN-COUNTERSIGNATURE", "TRN-LOG")
+def test_ssh_keygen_verifies_what_the_witnesses_signed(finished: Prepared) -> None:
+    for person in ("ines", "ed"):
+        allowed = finished.folder / "allowed"
+        public = (finished.folder / f"people/{person}.pub").read_text()
+        allowed.write_text(f"{person} {public}")
+        signature = finished.out / f"checkpoint.{person}.sshsig"
+        done = subprocess.run(
+            ["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", person,
+             "-n", "transcript@uki-ceremony", "-s", signature],
+            input=(finished.out / "checkpoint.txt").read_bytes(),
+            capture_output=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_sha256sum_checks_the_bundle(finished: Prepared) -> None:
+    done = subprocess.run(
+        ["sha256sum", "--strict", "-c", "SHA256SUMS"],
+        cwd=finished.out,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_both_logs_are_the_transcript(finished: Prepared) -> None:
+    whole = (finished.out / "transcript.jsonl").read_bytes()
+    assert [log.joinpath("transcript.jsonl").read_bytes() for log in finished.logs] == [whole] * 2
+
+
+class NobodySigns(ScriptFace):
+    def countersign(self, closing: object) -> str | None:
+        return None
+
+
+@refuses("TRN-COUNTERSIGNATURE")
+def test_too_few_witnesses_is_signed_but_not_released(prepared: Prepared) -> None:
+    ended = hold(rehearsing.places_of(prepared), NobodySigns(prepared.sheet))
+    assert (ended.closed.outcome, ended.released, ended.needed) == ("ok", False, 2)
+    found = rehearsing.replayed(prepared)
+    assert (found.verdict, [f.rule for f in found.findings]) == (
+        "INCOMPLETE",
+        ["TRN-COUNTERSIGNATURE"],
+    )
+
+
+@refuses("TRN-COUNTERSIGNATURE")
+@pytest.mark.parametrize("fault", ["namespace", "text", "stranger", "administrator", "garbage"])
+def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -> None:
+    said: list[str] = []
+
+    class Offers(ScriptFace):
+        offered = False
+
+        def countersign(self, closing):  # type: ignore[no-untyped-def]
+            if self.offered:
+                return None
+            self.offered = True
+            text = closing.head.text if fault != "text" else closing.head.text + b"x"
+            name = {"stranger": "owner-1", "administrator": "carol"}.get(fault, "ed")
+            namespace = "file" if fault == "namespace" else "transcript@uki-ceremony"
+            data = ssh_keys.sign(prepared.person_key(name), namespace, text)
+            path = prepared.folder / "offered.sig"
+            path.write_bytes(b"\x00" if fault == "garbage" else data)
+            return str(path)
+
+        def tell(self, news: object) -> None:
+            if isinstance(news, tuple):
+                said.extend(f.rule for f in news)
+
+    ended = hold(rehearsing.places_of(prepared), Offers(prepared.sheet))
+    assert ended.witnesses == ()
+    if fault == "administrator":  # kept, and not counted towards the witnesses
+        assert (prepared.out / "checkpoint.carol.sshsig").exists()
+        assert said == []
+    else:
+        assert said
+        assert not list(prepared.out.glob("checkpoint.*.sshsig"))
+
+
+@refuses("TRN-LOG")
+def test_a_closed_ceremony_is_not_begun_again(finished: Prepared) -> None:
+    before = hashlib.sha256((finished.out / "SHA256SUMS").read_bytes()).digest()
+    with pytest.raises(Refused) as refused:
+        rehearsing.held(finished)
+    assert refused.value.findings[0].rule == "TRN-LOG"
+    assert hashlib.sha256((finished.out / "SHA256SUMS").read_bytes()).digest() == before
+
+
+@refuses("TRN-LOG")
+def test_a_rehearsals_logs_are_not_resumed_in_production(prepared: Prepared) -> None:
+    from killing import run_and_die  # noqa: PLC0415 - only here
+
+    run_and_die(prepared, "after", "10")
+    with pytest.raises(Refused) as refused:
+        hold(rehearsing.production(prepared), PlainFace(0, io.StringIO()))
+    assert refused.value.findings[0].rule == "TRN-LOG"
+
+
+def test_a_script_never_answers_in_production(prepared: Prepared) -> None:
+    with pytest.raises(OutOfOrder, match="rehearsals only"):
+        hold(rehearsing.production(prepared), ScriptFace(prepared.sheet))
+
+
+def test_nothing_is_legal_after_the_close_line(finished: Prepared) -> None:
+    events = tuple(rehearsing.events(finished))
+    rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
+    closed = fold(events, rules)
+    for event in (*events, Aborted("ed", "late"), Excepted("ed", "a", "b", "c")):
+        with pytest.raises(OutOfOrder):
+            step(closed, event, rules)
+
+
+def test_publishing_needs_only_the_close_line(finished: Prepared, tmp_path: Path) -> None:
+    rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
+    state = fold(tuple(rehearsing.events(finished)), rules)
+    found = rehearsing.replayed(finished)
+    assert found.head is not None
+    publisher = Publisher(tmp_path / "late", rehearsing.script(finished), {})
+    transcript = (finished.out / "transcript.jsonl").read_bytes()
+    assert publisher.publish(transcript, found.head, state) == ()  # type: ignore[arg-type]

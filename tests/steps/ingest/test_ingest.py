@@ -1,0 +1,205 @@
+"""ingest: one image, read once into memory; every surprise on the medium has its rule."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import rehearsing
+from marks import accepts, refuses
+
+from ceremony.blobs import from_blob, to_blob
+from ceremony.errors import MediaTrouble, Refused
+from ceremony.events import Blob, MediaRead
+from ceremony.ingest import limits
+from ceremony.ingest.media import FolderMedia
+from ceremony.types import MediaFile, Severity
+from tui.rehearsal.prepare import Prepared
+
+NAMES = ("anchor.efi", "result/anchor.efi")
+
+
+def read(folder: Path, most: int = 1 << 20) -> MediaRead:
+    media, image = FolderMedia(folder, folder / "policy.toml").read(NAMES, most, lambda _: None)
+    assert (media.image is None) == (len(image) == 0)
+    return media
+
+
+def rules(media: MediaRead) -> set[str]:
+    return {problem.rule for problem in media.problems}
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    folder = tmp_path / "stick"
+    (folder / "attestations").mkdir(parents=True)
+    (folder / "anchor.efi").write_bytes(b"image")
+    (folder / "attestations/a.SHA256SUMS").write_bytes(b"sums")
+    (folder / "z.bin").write_bytes(b"\xff\x00")
+    return folder
+
+
+@accepts("MED-IMAGE", "MED-SIZE", "MED-COUNT", "MED-SPECIAL", "MED-CHANGED", "MED-GONE")
+def test_a_sound_stick(stick: Path) -> None:
+    media = read(stick)
+    assert media.problems == ()
+    assert [e.path for e in media.manifest] == ["anchor.efi", "attestations/a.SHA256SUMS", "z.bin"]
+    assert media.image == media.manifest[0]
+    assert media.image_again == media.manifest[0].sha256
+    assert [from_blob(b).data for b in media.files] == [b"sums", b"\xff\x00"]
+
+
+@refuses("MED-SPECIAL")
+def test_links_pipes_and_sockets_are_listed_and_never_opened(stick: Path) -> None:
+    (stick / "link.efi").symlink_to("/etc/passwd")
+    (stick / "up").symlink_to("..")
+    os.mkfifo(stick / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(stick / "s"))
+        media = read(stick)
+    assert rules(media) == {"MED-SPECIAL"}
+    assert len(media.problems) == 4
+    assert len(media.manifest) == 3
+
+
+@refuses("MED-SPECIAL", "MED-IMAGE")
+def test_an_image_that_is_a_link_is_not_taken(stick: Path) -> None:
+    (stick / "anchor.efi").rename(stick / "other")
+    (stick / "anchor.efi").symlink_to("other")
+    media = read(stick)
+    assert media.image is None
+    assert rules(media) == {"MED-SPECIAL"}
+
+
+@refuses("MED-SPECIAL")
+def test_a_name_that_is_not_utf_8_is_listed(stick: Path) -> None:
+    (stick / os.fsdecode(b"\xff\xfe")).write_bytes(b"x")
+    assert rules(read(stick)) == {"MED-SPECIAL"}
+
+
+@refuses("MED-SIZE")
+def test_caps_on_sizes(stick: Path) -> None:
+    (stick / "big").write_bytes(bytes(limits.MOST_SMALL_FILE + 1))
+    media = read(stick, most=4)
+    severities = {(p.rule, p.severity) for p in media.problems}
+    assert severities == {("MED-SIZE", Severity.WARN), ("MED-SIZE", Severity.REFUSE)}
+    assert media.image is None
+
+
+@refuses("MED-COUNT")
+def test_deep_folders_are_bounded(stick: Path) -> None:
+    deep = stick
+    for _ in range(limits.MOST_DEPTH + 3):
+        deep /= "d"
+        deep.mkdir()
+    assert rules(read(stick)) == {"MED-COUNT"}
+
+
+@refuses("MED-COUNT")
+def test_many_files_are_bounded(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_FILES", 10)
+    for number in range(20):
+        (stick / f"f{number}").write_bytes(b"")
+    media = read(stick)
+    assert [p for p in media.problems if p.severity is Severity.REFUSE]
+    assert len(media.manifest) == 10
+
+
+@refuses("MED-IMAGE")
+def test_two_files_with_names_of_the_image(stick: Path) -> None:
+    (stick / "result").mkdir()
+    (stick / "result/anchor.efi").write_bytes(b"another")
+    assert rules(read(stick)) == {"MED-IMAGE"}
+
+
+@refuses("MED-CHANGED")
+def test_a_file_that_grows_while_it_is_read(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CHUNK", 4)
+    (stick / "anchor.efi").write_bytes(b"0" * 4000)
+    going = threading.Event()
+
+    def grow() -> None:
+        going.wait()
+        with (stick / "anchor.efi").open("ab") as file:
+            file.write(b"more")
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+
+    def slow(_: object) -> None:
+        going.set()
+        time.sleep(0.001)
+
+    media, _ = FolderMedia(stick, stick).read(NAMES, 1 << 20, slow)
+    writer.join()
+    assert rules(media) == {"MED-CHANGED"}
+
+
+@refuses("MED-GONE")
+def test_a_stick_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(MediaTrouble) as trouble:
+        read(tmp_path / "nothing")
+    assert trouble.value.rule == "MED-GONE"
+
+
+@refuses("MED-IMAGE")
+def test_a_stick_without_the_image_is_read_again_until_it_is_there(prepared: Prepared) -> None:
+    image = prepared.media / "anchor.efi"
+    image.rename(prepared.folder / "away.efi")
+    with pytest.raises(MediaTrouble, match="asked again and again"):
+        rehearsing.held(prepared)
+    (prepared.folder / "away.efi").rename(image)
+    assert rehearsing.held(prepared).released
+    assert rehearsing.names(prepared).count("ingest.again") >= 8
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+
+
+@refuses("MED-GONE")
+def test_a_stick_that_vanishes_is_said_and_may_come_back(prepared: Prepared) -> None:
+    prepared.media.rename(prepared.folder / "away")
+    with pytest.raises(MediaTrouble, match="asked again and again"):
+        rehearsing.held(prepared)
+    (prepared.folder / "away").rename(prepared.media)
+    assert rehearsing.held(prepared).released
+    assert "ingest.failed" in rehearsing.names(prepared)
+
+
+@refuses("MED-RESUME")
+def test_another_image_on_the_stick_does_not_resume(prepared: Prepared) -> None:
+    from killing import run_and_die  # noqa: PLC0415 - only here
+
+    run_and_die(prepared, "after", "20")
+    (prepared.media / "anchor.efi").write_bytes(rehearsing.tiny_uki(b"2"))
+    with pytest.raises(Refused) as refused:
+        rehearsing.held(prepared)
+    assert refused.value.findings[0].rule == "MED-RESUME"
+    (prepared.media / "anchor.efi").write_bytes(rehearsing.tiny_uki())
+    assert rehearsing.held(prepared).released
+
+
+def test_the_stick_is_never_read_again_after_it_was_taken_out(prepared: Prepared) -> None:
+    from tui.rehearsal.script import ScriptFace  # noqa: PLC0415 - only here
+    from tui.wiring import hold  # noqa: PLC0415
+
+    class TakesItOut(ScriptFace):
+        def recorded(self, event: object, head: object) -> None:
+            if getattr(event, "name", "") == "ingest.removed":
+                prepared.media.rename(prepared.folder / "in-a-bag")
+
+    places = rehearsing.places_of(prepared)
+    assert hold(places, TakesItOut(prepared.sheet)).released
+
+
+@pytest.mark.parametrize("data", [b"text\n", b"a\r\n", b"\x00", b"\xff", "ä\u2028".encode(), b""])
+def test_small_files_come_back_as_they_were(data: bytes) -> None:
+    assert from_blob(to_blob(MediaFile("p", data))).data == data
+
+
+@pytest.mark.parametrize("blob", [Blob("p", "base64", "x"), Blob("p", "rot13", "")])
+def test_a_blob_of_no_known_form_is_refused(blob: Blob) -> None:
+    with pytest.raises(Refused):
+        from_blob(blob)

@@ -1,0 +1,111 @@
+"""seal: what is put out reads back; every role speaks; the log ends with its close line."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import rehearsing
+from marks import accepts, refuses
+
+from ceremony import bundle
+from ceremony.events import Outcome, OutputsWritten
+from ceremony.types import MediaFile
+from tui.rehearsal.prepare import Prepared
+
+
+@accepts("TRN-BUNDLE", "TRN-IMAGE", "APP-AGREE")
+def test_what_is_in_the_bundle(finished: Prepared) -> None:
+    names = {p.relative_to(finished.out).as_posix() for p in finished.out.rglob("*") if p.is_file()}
+    assert names == {
+        "anchor.efi",
+        "anchor.signed.efi",
+        "anchor.p7",
+        "transcript.jsonl",
+        "checkpoint.txt",
+        "checkpoint.ines.sshsig",
+        "checkpoint.ed.sshsig",
+        "policy.toml",
+        "policy.toml.owner-1.sshsig",
+        "policy.toml.owner-2.sshsig",
+        "in/attestations/alice.sha256",
+        "in/attestations/alice.sha256.minisig",
+        "in/attestations/bob.intoto.json",
+        "in/attestations/ci-a.SHA256SUMS",
+        "in/attestations/ci-a.SHA256SUMS.sig",
+        "in/flake.lock",
+        "SHA256SUMS",
+    }
+
+
+def test_the_outputs_were_read_back_from_the_disk(finished: Prepared) -> None:
+    (written,) = [e for e in rehearsing.events(finished) if isinstance(e, OutputsWritten)]
+    for file in written.files:
+        data = (finished.out / file.name).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (file.size, file.sha256)
+
+
+@refuses("APP-AGREE")
+def test_one_who_does_not_agree_keeps_it_from_release(prepared: Prepared) -> None:
+    ended = rehearsing.held(prepared, {"seal.statement": ("do not agree: the door was open",)})
+    assert ended.closed.outcome is Outcome.DISPUTED
+    assert not ended.released
+    assert rehearsing.refused_rules(ended) == {"APP-AGREE"}
+    assert "the door was open" in ended.closed.why[0].text
+    assert rehearsing.replayed(prepared).outcome == "disputed"
+
+
+@refuses("MED-WRITE")
+def test_an_output_that_reads_back_differently_is_noticed(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transcripts import store  # noqa: PLC0415 - its read-back is damaged once
+
+    whole, damage = store.BundleFolder._read_back, [True]
+
+    def damaged(self: store.BundleFolder, name: str, report: store.Report) -> store.OutputFile:
+        path = self.folder / name
+        if damage and name.endswith(".signed.efi"):
+            damage.clear()
+            data = bytearray(path.read_bytes())
+            data[100] ^= 1
+            path.write_bytes(data)
+        return whole(self, name, report)
+
+    monkeypatch.setattr(store.BundleFolder, "_read_back", damaged)
+    assert rehearsing.held(prepared).released
+    outcomes = [d.outcome for d in rehearsing.decisions(prepared, "seal.verdict")]
+    assert outcomes == [Outcome.REFUSED, Outcome.OK]
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+
+
+def test_the_unsigned_image_is_left_out_when_the_policy_says_so(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[machine]", "[outputs]\nunsigned = false\n\n[machine]"))
+    assert rehearsing.held(prepared).released
+    assert not (prepared.out / "anchor.efi").exists()
+    assert rehearsing.replayed(prepared).verdict == "INCOMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("anchor.efi", "anchor.signed.efi"),
+        ("result/anchor.efi", "anchor.signed.efi"),
+        ("../../etc/passwd", "passwd.signed.efi"),
+        ("-rf.efi", "image.signed.efi"),
+        ("\x1b[2J.efi", "image.signed.efi"),
+        ("transcript.jsonl", "image.signed.efi"),
+        ("flashbox-l1_2026-06-29.322227.efi", "flashbox-l1_2026-06-29.322227.signed.efi"),
+    ],
+)
+def test_names_of_outputs_are_plain(path: str, name: str) -> None:
+    assert bundle.signed_name(path) == name
+
+
+@pytest.mark.parametrize(
+    "path", ["../up", "/etc/passwd", "a/../b", ".hidden", "a//b", "x/" * 20 + "y", "a\nb", "ä"]
+)
+def test_a_hostile_path_is_replaced_by_its_digest(path: str) -> None:
+    name = bundle.attestation_name(MediaFile(path, b"data"))
+    assert name == "in/" + hashlib.sha256(b"data").hexdigest()
+    assert bundle.attestation_name(MediaFile("a/b.sig", b"")) == "in/a/b.sig"

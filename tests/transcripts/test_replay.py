@@ -1,0 +1,225 @@
+"""Replay: any byte changed anywhere in a bundle never says REPRODUCED."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+import pytest
+import rehearsing
+from marks import accepts, refuses
+
+from ceremony.codec import Json
+from transcripts.canon import canonical
+from transcripts.log import FIRST, link, read_log
+from transcripts.merkle import Tree
+from transcripts.replay import Replayed, Verdict, make_sums, replay
+from tui.publishing import read_bundle
+from tui.rehearsal.prepare import Prepared
+
+Bundle = dict[str, bytes]
+FLIPS = 40  # a file, at fixed pseudo-random places, besides its first and last byte
+
+
+@pytest.fixture
+def bundle(finished: Prepared) -> Bundle:
+    return read_bundle(finished.out)
+
+
+def resummed(files: Bundle) -> Bundle:
+    """Return the bundle with SHA256SUMS made to fit, as a forger would."""
+    rest = {name: data for name, data in files.items() if name != "SHA256SUMS"}
+    return {**rest, "SHA256SUMS": make_sums(rest)}
+
+
+def rechained(files: Bundle, change: Callable[[list[dict[str, Json]]], None]) -> Bundle:
+    """Return the bundle with its lines changed, chained anew, checkpoint and sums made to fit."""
+    values = [json.loads(line) for line in files["transcript.jsonl"].splitlines()]
+    change(values)
+    lines: list[bytes] = []
+    for seq, value in enumerate(values):
+        value["seq"], value["prev"] = seq, link(lines[-1]) if lines else FIRST
+        lines.append(canonical(value))
+    import base64  # noqa: PLC0415 - only here
+
+    root = base64.b64encode(Tree(lines).root()).decode()
+    mode, ceremony = values[0]["body"]["mode"], values[0]["ceremony"]
+    head = f"uki-ceremony/{ceremony}/{mode}\n{len(lines)}\n{root}\n".encode()
+    transcript = b"".join(line + b"\n" for line in lines)
+    return resummed({**files, "transcript.jsonl": transcript, "checkpoint.txt": head})
+
+
+@accepts(
+    "TRN-LINE", "TRN-CHAIN", "TRN-EVENT", "TRN-ORDER", "TRN-DECISION", "TRN-CLOSE",
+    "TRN-CHECKPOINT", "TRN-COUNTERSIGNATURE", "TRN-BUNDLE", "TRN-IMAGE", "TRN-RULESET",
+)  # fmt: skip
+def test_an_honest_bundle_is_reproduced(bundle: Bundle) -> None:
+    found = replay(bundle)
+    assert (found.verdict, found.findings, found.outcome) == (Verdict.REPRODUCED, (), "ok")
+    assert (found.witnesses, found.needed, found.mode) == (("ed", "ines"), 2, "rehearsal")
+
+
+@refuses("TRN-BUNDLE")
+def test_a_flipped_byte_in_any_file_is_noticed(bundle: Bundle) -> None:
+    chance = random.Random(20261122)
+    for name, data in bundle.items():
+        places = {0, len(data) - 1, *(chance.randrange(len(data)) for _ in range(FLIPS))}
+        for place in places:
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << chance.randrange(8)
+            found = replay({**bundle, name: bytes(flipped)})
+            assert found.verdict is not Verdict.REPRODUCED, (name, place)
+
+
+def test_a_flipped_byte_is_noticed_although_the_sums_are_made_to_fit(bundle: Bundle) -> None:
+    chance = random.Random(19700101)
+    for name, data in bundle.items():
+        if name == "SHA256SUMS":
+            continue
+        for _ in range(FLIPS):
+            flipped = bytearray(data)
+            flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            found = replay(resummed({**bundle, name: bytes(flipped)}))
+            assert found.verdict is not Verdict.REPRODUCED, name
+
+
+@refuses("TRN-BUNDLE")
+def test_a_missing_or_added_file_is_noticed(bundle: Bundle) -> None:
+    for name in bundle:
+        rest = {n: d for n, d in bundle.items() if n != name}
+        assert replay(rest).verdict is not Verdict.REPRODUCED, name
+        if name != "SHA256SUMS":
+            assert replay(resummed(rest)).verdict is not Verdict.REPRODUCED, name
+    found = replay(resummed({**bundle, "extra.txt": b"x"}))
+    assert (found.verdict, found.findings[0].rule) == (Verdict.DIFFERS, "TRN-BUNDLE")
+
+
+@refuses("TRN-CLOSE")
+def test_truncated_at_every_line_is_never_reproduced(bundle: Bundle) -> None:
+    lines = bundle["transcript.jsonl"].splitlines(keepends=True)
+    for count in range(len(lines)):
+        cut = b"".join(lines[:count])
+        alone = replay({"transcript.jsonl": cut})
+        assert alone.verdict is Verdict.INCOMPLETE, count
+        assert "TRN-BUNDLE" in {f.rule for f in alone.findings}
+        forged = rechained(bundle, lambda values, n=count: values.__delitem__(slice(max(n, 1), None)))  # type: ignore[misc]
+        assert replay(forged).verdict is not Verdict.REPRODUCED
+
+
+@refuses("TRN-LINE")
+def test_truncated_at_any_byte_is_never_reproduced(bundle: Bundle) -> None:
+    whole = bundle["transcript.jsonl"]
+    for cut in range(1, len(whole), 997):
+        found = replay(resummed({**bundle, "transcript.jsonl": whole[:-cut]}))
+        assert found.verdict is not Verdict.REPRODUCED
+    torn = read_log(whole[:-1])
+    assert torn.torn
+    assert torn.fault is None
+
+
+def body(values: list[dict[str, Json]], name: str) -> dict[str, Json]:
+    found = next(value for value in values if value["event"] == name)["body"]
+    assert isinstance(found, dict)
+    return found
+
+
+def forged(bundle: Bundle, change: Callable[[list[dict[str, Json]]], None]) -> Replayed:
+    return replay(rechained(bundle, change))
+
+
+def relabelled(values: list[dict[str, Json]]) -> None:
+    body(values, "open.begin")["mode"] = "production"
+
+
+def dropped(name: str) -> Callable[[list[dict[str, Json]]], None]:
+    return lambda values: values.remove(next(v for v in values if v["event"] == name))
+
+
+def changed(name: str, member: str, value: Json) -> Callable[[list[dict[str, Json]]], None]:
+    return lambda values: body(values, name).__setitem__(member, value)
+
+
+@refuses("TRN-ORDER", "TRN-DECISION", "TRN-CHECKPOINT", "TRN-EVENT")
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (relabelled, {"TRN-DECISION", "TRN-COUNTERSIGNATURE"}),
+        (dropped("judge.verdict"), {"TRN-ORDER"}),
+        (dropped("inventory.seen"), {"TRN-ORDER"}),
+        (dropped("sign.intent"), {"TRN-ORDER"}),
+        (dropped("read_back.words"), {"TRN-ORDER"}),
+        (changed("judge.verdict", "outcome", "refused"), {"TRN-DECISION"}),
+        (changed("judge.verdict", "facts", None), {"TRN-DECISION"}),
+        (changed("inspect.verdict", "findings", []), {"TRN-DECISION"}),
+        (changed("sign.time", "wall", "2026-11-22T00:00:00Z"), {"TRN-DECISION"}),
+        (changed("read_back.drawn", "positions", [1, 2, 3, 4, 5, 6]), {"TRN-DECISION"}),
+        (changed("open.clock", "wall", "2026-11-21T00:00:00Z"), {"TRN-DECISION"}),
+        (changed("inspect.meaning", "person", "kim"), {"TRN-ORDER"}),
+        (changed("inspect.meaning", "answer", "yes"), {"TRN-ORDER"}),
+        (changed("sign.approve", "person", "ines"), {"TRN-ORDER"}),
+        (changed("open.begin", "ruleset", "0"), {"TRN-RULESET"}),
+        (changed("seal.outputs", "files", []), {"TRN-DECISION"}),
+    ],
+)
+def test_a_forger_who_holds_a_copy_and_mends_every_digest(
+    bundle: Bundle, change: Callable[[list[dict[str, Json]]], None], rules: set[str]
+) -> None:
+    found = forged(bundle, change)
+    assert found.verdict is not Verdict.REPRODUCED
+    assert rules & {finding.rule for finding in found.findings}
+
+
+@refuses("TRN-COUNTERSIGNATURE")
+def test_words_that_were_never_said_break_only_the_peoples_signatures(bundle: Bundle) -> None:
+    """What no rule recomputes (who spoke when) is held by the countersigned head alone."""
+    found = forged(bundle, lambda values: values[3]["time"].update(wall="2020-01-01T00:00:00Z"))  # type: ignore[union-attr]
+    assert found.verdict is Verdict.FORGED
+    assert {f.rule for f in found.findings} == {"TRN-COUNTERSIGNATURE"}
+
+
+@refuses("TRN-CHECKPOINT")
+def test_a_transcript_of_another_ceremony(bundle: Bundle, prepared: Prepared) -> None:
+    rehearsing.held(prepared)
+    other = read_bundle(prepared.out)
+    for name in ("transcript.jsonl", "checkpoint.txt", "checkpoint.ed.sshsig", "anchor.p7"):
+        found = replay(resummed({**bundle, name: other[name]}))
+        assert found.verdict is not Verdict.REPRODUCED, name
+
+
+@refuses("TRN-COUNTERSIGNATURE")
+def test_one_person_signing_in_two_names(bundle: Bundle) -> None:
+    twice = {**bundle, "checkpoint.ed.sshsig": bundle["checkpoint.ines.sshsig"]}
+    found = replay(resummed(twice))
+    assert (found.verdict, found.witnesses) == (Verdict.FORGED, ("ines",))
+
+
+@refuses("TRN-IMAGE")
+def test_without_the_unsigned_image_it_must_be_given(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[machine]", "[outputs]\nunsigned = false\n\n[machine]"))
+    rehearsing.held(prepared)
+    files = read_bundle(prepared.out)
+    found = replay(files)
+    assert (found.verdict, found.findings[0].rule) == (Verdict.INCOMPLETE, "TRN-IMAGE")
+    assert replay(files, (prepared.media / "anchor.efi").read_bytes()).verdict == "REPRODUCED"
+    assert replay(files, rehearsing.tiny_uki(b"2")).verdict is Verdict.INCOMPLETE
+
+
+@refuses("TRN-IMAGE")
+def test_a_signed_image_that_was_exchanged_with_all_sums_mended(bundle: Bundle) -> None:
+    data = bytearray(bundle["anchor.signed.efi"])
+    data[-9] ^= 1
+    found = replay(resummed({**bundle, "anchor.signed.efi": bytes(data)}))
+    assert (found.verdict, found.findings[0].rule) == (Verdict.DIFFERS, "TRN-IMAGE")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\n", b"\x00" * 100, b"{}\n", b"[" * 10**6, b"x" * 10**6 + b"\n", "ä\n".encode("latin-1")],
+)
+def test_nonsense_is_a_verdict_and_no_traceback(data: bytes) -> None:
+    assert replay({"transcript.jsonl": data}).verdict is not Verdict.REPRODUCED
+
+
+def test_an_empty_folder_is_incomplete() -> None:
+    assert replay({}).verdict is Verdict.INCOMPLETE

@@ -26,6 +26,7 @@ Possession = Literal["proved", "not-tried"]
 Mechanism = Literal["CKM_RSA_PKCS", "CKM_ECDSA"]
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE_HEX = re.compile(r"(?:[0-9a-f]{2}){0,4096}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +171,9 @@ class SignResult:
     signature: str = ""
     rule: str = ""
     text: str = ""
+
+    def __post_init__(self) -> None:
+        if not _SIGNATURE_HEX.fullmatch(self.signature):
+            raise TypeError("a signature is whole bytes in lower-case hex, 4096 of them at most")
+        if (self.outcome == "signed") != bool(self.signature):
+            raise TypeError("there is a signature exactly when the outcome is signed")

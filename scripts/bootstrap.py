@@ -100,7 +100,15 @@ def project() -> None:
     WHEEL.mkdir()
     run([PYTHON, "-c", BUILD, WHEEL], PYTHONPATH=str(BACKEND))
     pip("--no-deps", "--no-index", "--force-reinstall", *WHEEL.glob("*.whl"))
+    isolate(VENV / "bin/uki-ceremony")
     stamp("project", key)
+
+
+def isolate(script: Path) -> None:
+    """Start the console script with -I, so that no PYTHONPATH is looked at even once."""
+    first, _, rest = script.read_text(encoding="utf-8").partition("\n")
+    if first.startswith("#!/") and " " not in first:
+        script.write_text(f"{first} -I\n{rest}", encoding="utf-8")
 
 
 def image_parts() -> None:

@@ -17,7 +17,6 @@ import re
 import sys
 import types
 import typing
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -50,10 +49,16 @@ AREAS = {
 }
 NAME = re.compile(rf"({'|'.join((*Step, 'ceremony'))})\.[a-z_]+")
 STEPLESS = "ceremony"
+KINDS = {
+    Kind.OBSERVE: ("a fact from outside", "taken as recorded"),
+    Kind.ACK: ("a named person's answer, with what was shown", "order, person, form are checked"),
+    Kind.DECIDE: ("what a pure function concluded", "recomputed, must be equal"),
+    Kind.EFFECT: ("the intent before and the result after an act", "intents are recomputed"),
+    Kind.EXCEPTION: ("what a person says happened beside the script", "taken as recorded"),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(typing.NamedTuple):
     """A question of the engine: its event's name, who is asked, how it is answered."""
 
     name: str
@@ -104,10 +109,7 @@ def with_screens(page: str, snapshots: Path) -> str:
 def rules_page() -> str:
     """Return docs/spec/rules.md."""
     lines = [
-        "# Rules",
-        "",
-        MADE,
-        "",
+        *("# Rules", "", MADE, ""),
         "Every check has an id. The same id stands in the code, in findings on the screen, in the",
         "transcript, in reports and on the tests that show what it lets pass and what it refuses.",
         'A finding is of one severity: "refuse" stops, "warn" and "info" are shown and recorded.',
@@ -135,24 +137,15 @@ def events_page() -> str:
     """Return docs/spec/events.md."""
     asked = {question.name: question for question in questions()}
     lines = [
-        "# Events",
-        "",
-        MADE,
-        "",
+        *("# Events", "", MADE, ""),
         "Every line of a transcript is one event in its envelope; [transcript.md](transcript.md)",
-        "describes the envelope, [steps.md](steps.md) the order. A name begins with the word of its",
-        "step. Names that begin with `ceremony` may stand in any step from the first line on.",
+        "describes the envelope, [steps.md](steps.md) the order. A name begins with its step's",
+        "word. Names that begin with `ceremony` may stand in any step from the first line on.",
         "Every member listed is always present. Unknown members are refused (TRN-EVENT).",
         "",
         "| kind | what it is | on replay |",
         "|---|---|---|",
-        "| observe | a fact from outside | taken as recorded |",
-        "| ack | a named person's answer, with the lines that were shown | its order, person and "
-        "form are checked |",
-        "| decide | what a pure function concluded | recomputed, must be equal |",
-        "| effect | the intent before and the result after an act on the world | intents are "
-        "recomputed, results are taken as recorded and verified |",
-        "| exception | what a person says happened beside the script | taken as recorded |",
+        *(f"| {kind} | {what} | {replayed} |" for kind, (what, replayed) in KINDS.items()),
         "",
     ]
     names = [*NAMED, *asked, *decided_names()]

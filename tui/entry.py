@@ -16,7 +16,10 @@ STEERING = ("TEXTUAL", "PYTHON", "OPENSSL", "LD_", "SSH_ASKPASS")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; without one, explain. Return the exit status."""
+    """Run one subcommand; without one, begin a rehearsal. Return the exit status."""
+    if arguments is None and not sys.flags.isolated:
+        # -I keeps the working folder, PYTHON* and the user's site-packages out of the path.
+        os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *sys.argv[1:]])  # noqa: S606
     for name in [n for n in os.environ if n.startswith(STEERING)]:
         del os.environ[name]
     sys.excepthook = _last_words

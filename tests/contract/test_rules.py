@@ -35,12 +35,12 @@ class Marked:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Return the arguments that are rule ids as they should be."""
-        return tuple(a.value for a in self.arguments if is_text(a))
-
-
-def is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+        """Return the arguments that are string literals, as all should be."""
+        return tuple(
+            a.value
+            for a in self.arguments
+            if isinstance(a, ast.Constant) and isinstance(a.value, str)
+        )
 
 
 def marked() -> list[Marked]:

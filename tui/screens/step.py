@@ -29,7 +29,7 @@ from tui.faces import Closing
 from tui.parts import dialogs, frame, messages, notice, record
 from tui.parts.field import Entry, Field, PinField
 from tui.parts.frame import Bar
-from tui.parts.lines import ASKED, BAD, STRONG, Line, styled, wrap_all
+from tui.parts.lines import ASKED, STRONG, Line, styled, wrap_all
 from tui.parts.page import Page
 from tui.parts.view import View, Wanted, inner
 
@@ -122,13 +122,13 @@ class StepScreen(Screen[None], inherit_bindings=False):
             with Vertical(id="body"):
                 yield Bar(id="title")
                 yield Page(id="facts")
-                yield Static("", id="prompt", markup=False)
+                yield Bar(id="prompt")
                 with Horizontal(id="who"):
-                    yield Static("", id="who_is", markup=False)
+                    yield Bar(id="who_is")
                     yield Field(id="person", rows=1, rule="_")
                 yield Field(id="answer")
                 yield PinField(id="pin")
-                yield Static("", id="notice", markup=False)
+                yield Bar(id="notice")
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
@@ -200,8 +200,8 @@ class StepScreen(Screen[None], inherit_bindings=False):
         return "\n".join(notice.progress_lines(view.progress))
 
     def _draw_asking(self, view: View) -> None:
-        self.query_one("#prompt", Static).update(Content(self.prompt(view)))
-        self.query_one("#who_is", Static).update(Content(self._who(view)))
+        self.query_one("#prompt", Bar).draw(Content(self.prompt(view)))
+        self.query_one("#who_is", Bar).draw(Content(self._who(view)))
         several = len(view.persons) > 1
         pin = isinstance(view.wanted, Login)
         protected = isinstance(view.wanted, Login) and view.wanted.protected_path
@@ -236,7 +236,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
         if len(rows) > NOTICE_ROWS:
             more = wrap_all(notice.hint("More was found: F2 shows all of it."), width)
             rows = (*rows[: NOTICE_ROWS - len(more)], *more)
-        self.query_one("#notice", Static).update(Content("\n").join(rows))
+        self.query_one("#notice", Bar).draw(Content("\n").join(rows))
 
     # The fields
 
@@ -403,6 +403,3 @@ def standing(state: State) -> tuple[str, ...]:
         "The transcript is kept and sealed with the reason you give.",
         "It cannot be taken back.",
     )
-
-
-__all__ = ["ARM_SECONDS", "BAD", "Guide", "StepScreen", "standing"]

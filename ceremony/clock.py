@@ -29,7 +29,7 @@ def wall_time(text: str) -> datetime:
 
 def typed_time(text: str) -> datetime:
     """Return the moment a witness typed as "YYYY-MM-DD HH:MM[:SS]"."""
-    whole = text if text.count(":") == 2 else f"{text}:00"
+    whole = f"{text}:00" if text.count(":") == 1 else text
     try:
         return datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:

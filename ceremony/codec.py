@@ -9,6 +9,7 @@ transcript also re-encodes and compares bytes, so nothing non-canonical gets thr
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from enum import StrEnum
@@ -17,10 +18,11 @@ from typing import Any, TypeAlias, TypeVar
 
 from ceremony.types import Digest, DigestKind
 
-Json: TypeAlias = "None | bool | int | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 T = TypeVar("T")
 
 MOST_INTEGER = 2**53 - 1
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 class Malformed(ValueError):
@@ -105,7 +107,7 @@ def _decode_optional(kind: Any, value: Json, where: str) -> object:  # noqa: ANN
 def _decode_tuple(members: tuple[Any, ...], value: Json, where: str) -> tuple[object, ...]:
     if not isinstance(value, list):
         raise Malformed(f"{where}: not an array")
-    if len(members) == 2 and members[1] is Ellipsis:
+    if members[-1] is Ellipsis:
         return tuple(_decode(members[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(members) != len(value):
         raise Malformed(f"{where}: {len(value)} items, not {len(members)}")
@@ -117,7 +119,7 @@ def _decode_tuple(members: tuple[Any, ...], value: Json, where: str) -> tuple[ob
 
 def _decode_digest(value: Json, where: str) -> Digest:
     kind, _, digits = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if kind not in set(DigestKind) or len(digits) != 64 or digits.strip("0123456789abcdef"):
+    if kind not in set(DigestKind) or not _SHA256_HEX.fullmatch(digits):
         raise Malformed(f"{where}: not a digest")
     return Digest.from_hex(DigestKind(kind), digits)
 

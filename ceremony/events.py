@@ -1,4 +1,4 @@
-"""Every event a transcript can hold. Five kinds, never mixed:
+"""Every event a transcript can hold, of five kinds that are never mixed.
 
 observe    a fact from outside; recorded, never recomputed
 ack        a named person said something, with the lines that were shown
@@ -324,11 +324,15 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The process ended and was started again; what was found in each log."""
+    """The process ended and was started again; what was found in each log.
+
+    `head` are the six head words over the lines that were there.
+    """
 
     name: ClassVar[str] = "ceremony.recovered"
     kind: ClassVar[Kind] = Kind.OBSERVE
     lines: int
+    head: str
     torn: tuple[str, ...]
     repaired: tuple[str, ...]
 

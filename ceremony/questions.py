@@ -15,6 +15,7 @@ from ceremony.errors import Refused
 from ceremony.types import Finding, Severity
 
 MOST_CHARACTERS = 500
+LEAST_REASON = 3
 UTC_MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 
 
@@ -91,7 +92,7 @@ def _form(question: Question, text: str) -> tuple[Finding, ...]:
                 return ()
             return (_not(f'type "{AGREE}", or "{DISAGREE} " and the reason'),)
         case Form.REASON:
-            return () if len(text.strip()) >= 3 else (_not("a reason of at least three letters"),)
+            return () if len(text.strip()) >= LEAST_REASON else (_not("give a reason"),)
 
 
 def _time(text: str) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ MOST_CHARACTERS = 120
 
 
 def escaped(text: str, most: int = MOST_CHARACTERS) -> str:
-    """Return `text` in printable ASCII, other characters as \\xNN, \\uNNNN or \\UNNNNNNNN.
+    r"""Return `text` in printable ASCII, other characters as \xNN, \uNNNN or \UNNNNNNNN.
 
     At most `most` characters are returned; a cut text ends with "...".
     """
@@ -26,12 +26,13 @@ def _escape(text: str) -> Iterator[str]:
         elif " " <= character <= "~":
             yield character
         else:
-            code = ord(character)
-            yield (
-                f"\\x{code:02x}"
-                if code < 0x100
-                else (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-            )
+            yield _code(character)
+
+
+def _code(character: str) -> str:
+    if character < " ":
+        return f"\\x{ord(character):02x}"
+    return character.encode("ascii", "backslashreplace").decode("ascii").replace("\x7f", "\\x7f")
 
 
 def grouped(hex_digits: str, group: int = 8) -> str:

@@ -265,6 +265,7 @@ class Resumed:
 
     inner: StepState
     lines: int
+    head: str
 
     @property
     def step(self) -> Step:

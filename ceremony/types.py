@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+SHA256_BYTES = 32
+
 
 class DigestKind(StrEnum):
     """What a digest is over; two kinds never compare."""
@@ -30,7 +32,7 @@ class Digest:
     value: bytes
 
     def __post_init__(self) -> None:
-        if len(self.value) != 32:
+        if len(self.value) != SHA256_BYTES:
             raise TypeError(f"a {self.kind} digest has 32 bytes, not {len(self.value)}")
 
     def __eq__(self, other: object) -> bool:

@@ -252,7 +252,7 @@ def _members(shape: type) -> list[str]:
     return ["| member | JSON |", "|---|---|", *rows, ""]
 
 
-def _spelled(hint: object) -> str:  # noqa: PLR0911 - one line a form
+def _spelled(hint: object) -> str:
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
         if len(inside) == 2 and inside[1] is Ellipsis:  # noqa: PLR2004 - tuple[X, ...]

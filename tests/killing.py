@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import rehearsing
+
+from ceremony.effects import Buffer
+from ceremony.events import Event
 from transcripts import store
 from transcripts.store import FileJournal
 from tui import publishing
@@ -42,14 +45,14 @@ def _die(*_: object) -> None:
 def _at_line(number: int, die: Callable[[Callable[[], None]], None]) -> None:
     append = FileJournal.append
 
-    def dying(journal: FileJournal, event: store.Event) -> None:
+    def dying(journal: FileJournal, event: Event) -> None:
         if journal.head.count + 1 != number:
             append(journal, event)
         else:
             die(lambda: append(journal, event))
             _die()
 
-    FileJournal.append = dying  # type: ignore[method-assign]
+    setattr(FileJournal, "append", dying)  # noqa: B010 - a fault that is put in
 
 
 def _in_second_log(whole: Callable[[], None], share: int) -> None:
@@ -72,14 +75,14 @@ def _while_writing(_at: str) -> None:
 
 
 def _while_publishing(name: str) -> None:
-    write = publishing.write_file
+    write = store.write_file
 
-    def dying(path: Path, pieces: Iterable[store.Buffer]) -> None:
+    def dying(path: Path, pieces: Iterable[Buffer]) -> None:
         if path.name == name:
             _die()
         write(path, pieces)
 
-    publishing.write_file = dying
+    setattr(publishing, "write_file", dying)  # noqa: B010 - a fault that is put in
 
 
 _DEATHS: dict[str, Callable[[str], None]] = {

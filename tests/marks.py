@@ -10,9 +10,11 @@ Test = TypeVar("Test", bound=Callable[..., object])
 
 def accepts(*rules: str) -> Callable[[Test], Test]:
     """Say that the test shows an input which every one of `rules` lets pass."""
-    return lambda test: test if rules else test
+    assert rules, "a mark names its rules"
+    return lambda test: test
 
 
 def refuses(*rules: str) -> Callable[[Test], Test]:
     """Say that the test shows an input which every one of `rules` refuses or reports."""
-    return lambda test: test if rules else test
+    assert rules, "a mark names its rules"
+    return lambda test: test

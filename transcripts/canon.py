@@ -16,6 +16,8 @@ from ceremony.errors import refuse
 
 MOST_LINE = 48 * 2**20  # bytes; the largest event carries the small files of a medium
 MOST_DEPTH = 40
+MOST_DIGITS = 17
+_QUOTE, _BACKSLASH = b'"\\'
 
 
 def canonical(value: Json) -> bytes:
@@ -70,11 +72,11 @@ def _depth(line: bytes) -> int:
         if quoted:
             if escaped:
                 escaped = False
-            elif byte == 0x5C:
+            elif byte == _BACKSLASH:
                 escaped = True
-            elif byte == 0x22:
+            elif byte == _QUOTE:
                 quoted = False
-        elif byte == 0x22:
+        elif byte == _QUOTE:
             quoted = True
         elif byte in b"[{":
             depth += 1
@@ -92,7 +94,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MOST_INTEGER:
+    if len(text) > MOST_DIGITS or abs(int(text)) > MOST_INTEGER:
         raise ValueError("an integer is beyond 2^53-1")
     return int(text)
 

@@ -11,7 +11,7 @@ import binascii
 from dataclasses import dataclass
 
 from ceremony.errors import refuse
-from ceremony.types import Mode
+from ceremony.types import SHA256_BYTES, Mode
 from ceremony.words import words
 
 NAMESPACE = "transcript@uki-ceremony"
@@ -47,12 +47,10 @@ def origin(ceremony: str, mode: Mode) -> str:
 def read_checkpoint(data: bytes) -> Head:
     """Return the head that a checkpoint.txt states; Refused (TRN-CHECKPOINT) otherwise."""
     try:
-        if len(data) > MOST_BYTES:
-            raise ValueError
-        name, count, root, end = data.decode("ascii").split("\n")
+        name, count, root, end = data[:MOST_BYTES].decode("ascii").split("\n")
         head = Head(name, int(count), base64.b64decode(root, validate=True))
     except (ValueError, binascii.Error):
         raise refuse("TRN-CHECKPOINT", "checkpoint.txt is not a checkpoint") from None
-    if end or head.text != data or len(head.root) != 32:
+    if end or head.text != data or len(head.root) != SHA256_BYTES:
         raise refuse("TRN-CHECKPOINT", "checkpoint.txt is not in its one canonical form")
     return head

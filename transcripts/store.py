@@ -70,7 +70,7 @@ class FileJournal:
         if not longest.raw:
             return longest, None
         kept = tuple(name for name in torn if name)
-        return longest, Recovered(len(longest.raw), kept, tuple(repaired))
+        return longest, Recovered(len(longest.raw), self.head.spoken, kept, tuple(repaired))
 
     def append(self, event: Event) -> None:
         """Write `event` as the next line on every log, fsynced; MediaTrouble (TRN-WRITE)."""
@@ -197,6 +197,7 @@ class BundleFolder:
         total = sum(output.file.size for output in outputs)
         done = 0
         renames: list[tuple[Path, Path]] = []
+        standing: list[Path] = []
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for output in outputs:
@@ -207,13 +208,14 @@ class BundleFolder:
                 done = _write_part(part, output, done, total, report)
             for part, final in renames:
                 part.replace(final)
+                standing.append(final)
             for folder in sorted({final.parent for _, final in renames}):
                 sync_folder(folder)
             sync_folder(self.folder)
             return tuple(self._read_back(output.file.name, report) for output in outputs)
         except OSError as error:
-            for part, _ in renames:
-                part.unlink(missing_ok=True)
+            for path in (*(part for part, _ in renames), *standing):
+                path.unlink(missing_ok=True)
             raise _trouble("MED-WRITE", self.folder, error) from None
 
     def _read_back(self, name: str, report: Report) -> OutputFile:

@@ -163,16 +163,24 @@ class CeremonyApp(App[None], inherit_bindings=False):
 
     def on_answered(self, message: messages.Answered) -> None:
         """Hand an answer over."""
+        if self._view.wanted is None:
+            return  # it was answered already
         self._replies.put(Answer(message.person, message.text))
         self._asked_no_more()
 
     def on_pin_typed(self, message: messages.PinTyped) -> None:
         """Hand a PIN over."""
+        if self._view.wanted is None:
+            message.pin[:] = bytes(len(message.pin))
+            return
+        doing = "" if message.pin else "Enter the PIN on the token's own reader now."
         self._replies.put((message.person, message.pin))
-        self._asked_no_more()
+        self._asked_no_more(doing)
 
     def on_offered(self, message: messages.Offered) -> None:
         """Hand a countersignature over."""
+        if self._view.wanted is None:
+            return
         self._replies.put(message.text)
         self._asked_no_more()
 
@@ -187,8 +195,8 @@ class CeremonyApp(App[None], inherit_bindings=False):
         self._replies.put(message.event)
         self._draw(replace(self._view, wanted=None))
 
-    def _asked_no_more(self) -> None:
-        self._draw(replace(self._view, wanted=None, findings=()))
+    def _asked_no_more(self, doing: str = "") -> None:
+        self._draw(replace(self._view, wanted=None, findings=(), doing=doing))
 
     def _held_in_words(self) -> str:
         if not self._held:

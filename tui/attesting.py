@@ -133,7 +133,9 @@ def statement(claim: Claim) -> dict[str, object]:
     dependencies: list[dict[str, object]] = []
     for name, value in claim.pins:
         if name == "git_commit":
-            dependencies.append({"uri": f"git+https://{claim.source or 'unnamed'}", "digest": {"gitCommit": value}})
+            dependencies.append(
+                {"uri": f"git+https://{claim.source or 'unnamed'}", "digest": {"gitCommit": value}}
+            )
         elif name in LINE_PINS:
             dependencies.append({"name": LINE_PINS[name], "digest": {"sha256": value}})
         else:

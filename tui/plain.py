@@ -176,4 +176,3 @@ class PlainFace:
     def _say(self, line: str) -> None:
         self._writer.write(line + "\n")
         self._writer.flush()
-

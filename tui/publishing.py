@@ -73,6 +73,12 @@ class Publisher:
             except Refused as error:
                 self._face.tell(error.findings)
 
+    def complete(self, head: Head, closed: Close) -> bool:
+        """Tell whether the bundle is whole and enough witnesses signed its checkpoint."""
+        needed = closed.policy.countersignatures.threshold if closed.policy else 0
+        whole = (self._folder / bundle.SUMS).exists()
+        return whole and len(self._signed(closed.policy, head)) >= needed
+
     def _signed(self, policy: Policy | None, head: Head) -> tuple[str, ...]:
         if policy is None:
             return ()

@@ -91,9 +91,7 @@ def hold(places: Places, face: Face) -> Ended:
         tool=tool_version(),
         tool_sha256=tool_sha256(),
     )
-    journal = FileJournal(
-        places.logs, lambda: Stamp(monotonic_ns(), stamp_boot, world.wall())
-    )
+    journal = FileJournal(places.logs, lambda: Stamp(monotonic_ns(), stamp_boot, world.wall()))
     media = FolderMedia(places.incoming, places.policy)
     token = open_token(places.machine, places.mode)
     publisher = Publisher(places.out, face, places.signers)
@@ -105,6 +103,9 @@ def hold(places: Places, face: Face) -> Ended:
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
+        if isinstance(state, Close) and publisher.complete(journal.head, state):
+            text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
+            raise refuse("TRN-LOG", text)
         ports = Ports(face, media, bundle, token, live, world)
         driver = Driver(ports, contents, state)
         if recovered and not isinstance(state, Close):
@@ -131,14 +132,10 @@ def _resumed_state(
         state = fold(tuple(line.event for line in log.lines), Rules(contents))
     except OutOfOrder as error:
         raise refuse("TRN-ORDER", f"the logs cannot be resumed: {error}") from None
-    if isinstance(state, Close) and (places.out / "SHA256SUMS").exists():
-        raise refuse("TRN-LOG", f"{places.logs[0]} holds a ceremony that is closed and sealed")
     return state
 
 
-def _bring_image(
-    log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face
-) -> None:
+def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face) -> None:
     """MED-RESUME: the medium gives the very image again that the transcript names."""
     entries = [e.event.image for e in log.lines if isinstance(e.event, MediaRead) and e.event.image]
     if not entries:
@@ -152,4 +149,3 @@ def _bring_image(
         text = f"{entry.path} with SHA-256 {entry.sha256} is not on the medium"
         raise refuse("MED-RESUME", text)
     contents[entry.sha256] = image
-

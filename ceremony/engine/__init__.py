@@ -84,7 +84,7 @@ def _absorb(state: State, event: Event, rules: Rules) -> State:
         case Recovered():
             _still_open(state)
             inner = state.inner if isinstance(state, Resumed) else state
-            return Resumed(_interrupted(inner), event.lines)
+            return Resumed(_interrupted(inner), event.lines, event.head)
         case _:
             pass
     if isinstance(state, Resumed):
@@ -127,8 +127,9 @@ def resume_question(state: Resumed) -> Question:
         persons=persons,
         shown=(
             "This ceremony was interrupted and is resumed.",
-            f"{state.lines} lines are in the transcript; the step is {state.step.heading}.",
-            "Compare the head words at the top with the last ones on paper.",
+            f"It had {state.lines} lines; the step is {state.step.heading}. Its head words were",
+            f"    {state.head}",
+            "Compare them with the last ones on the witness's paper.",
         ),
         prompt="Type RESUME when the words agree",
         form=Form.CONFIRM,
@@ -136,7 +137,7 @@ def resume_question(state: Resumed) -> Question:
     )
 
 
-def _absorb_in_step(state: StepState, event: Event, rules: Rules) -> State:  # noqa: PLR0911
+def _absorb_in_step(state: StepState, event: Event, rules: Rules) -> State:
     match state:
         case Open():
             return open.absorb(state, event, rules)
@@ -162,7 +163,7 @@ def _absorb_in_step(state: StepState, event: Event, rules: Rules) -> State:  # n
             assert_never(state)
 
 
-def wants(state: State, rules: Rules) -> tuple[Effect, ...]:  # noqa: PLR0911
+def wants(state: State, rules: Rules) -> tuple[Effect, ...]:
     """Return what is to be done next in `state`; empty only when the ceremony is over."""
     match state:
         case Resumed():

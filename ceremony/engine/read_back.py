@@ -101,7 +101,7 @@ def _question(state: ReadBack, drawn: Drawn) -> Question:
     )
     return Question(
         name="read_back.words",
-        role="external witness",
+        role="witness",
         persons=(roles.external_witness, roles.internal_witness),
         shown=(
             *again,

@@ -61,7 +61,7 @@ SignEvent: TypeAlias = (
 LOG_BYTES = 4 * 2**20  # what the transcript may still grow by, generously
 
 
-def wants(state: Sign) -> Effect:  # noqa: PLR0911 - one line an answer, in the order of acts
+def wants(state: Sign) -> Effect:
     """Return what sign does next."""
     policy = state.ready.session.policy
     if state.pending:

@@ -1,6 +1,6 @@
-"""The plan that key holders approve: image, certificate, policy and signing time, nothing else.
+"""The plan that key holders approve: image, certificate, policy, signing time, nothing else.
 
-Its digest is over five labelled lines, so that a person with sha256sum can recompute it.
+Its digest is over labelled lines, so that a person with sha256sum can recompute it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Deci
         f"image sha256 {state.ready.taken.image.sha256}",
         f"image authenticode {made.authenticode.hex}",
         f"certificate sha256 {certificate}",
+        f"chain sha256 {hashlib.sha256(b''.join(session.chain)).hexdigest()}",
         f"policy sha256 {session.policy.sha256.hex}",
         f"signing time {fixed.wall}",
     )

@@ -13,7 +13,7 @@ from ceremony.token import TokenEvidence
 
 
 def approve(state: Sign) -> Question:
-    """APP-TWICE: each key holder approves the plan once."""
+    """Ask a key holder who did not approve yet: nobody fills two places of one threshold."""
     roles = state.ready.session.policy.roles
     done = {ack.person for ack in state.approvals}
     return Question(
@@ -60,12 +60,12 @@ def last_look(state: Sign, evidence: TokenEvidence) -> tuple[str, ...]:
         "unknown": "the token does not say how many tries are left",
     }[evidence.pin_state]
     label = escaped(evidence.token_label.strip(), 32)
+    serial = escaped(evidence.token_serial.strip(), 24)
     return (
         f"This makes 1 signature with the key on token {label}.",
         "It cannot be unmade.",
         f"Attempt {state.attempt}. PIN: {tries}.",
-        f"Token   {escaped(evidence.token_model.strip(), 32)}, serial "
-        f"{escaped(evidence.token_serial.strip(), 24)}",
+        f"Token   {escaped(evidence.token_model.strip(), 32)}, serial {serial}",
         f"Module  {escaped(evidence.module_path, 58)}",
         f"        {grouped(evidence.module_sha256[:32])}",
     )
@@ -132,18 +132,23 @@ def again(state: Sign) -> Question:
 
 
 def unknown(state: Sign) -> Question:
-    """Say that a signature may exist, and ask for the same intent as attempt n + 1."""
+    """Say what is known of an attempt that gave nothing, and ask for the same plan again."""
     text = "The process ended between intent and result."
+    known: tuple[str, ...] = (
+        f"The outcome of attempt {state.attempt} is UNKNOWN, not failed:",
+        "a signature may have been made that nobody holds.",
+    )
     if state.result:
         text = f"{state.result.result.rule}: {state.result.result.text}"
+        if state.result.result.outcome == "failed":
+            known = (f"Attempt {state.attempt} gave no usable signature.",)
     return Question(
         name="sign.unknown",
         role="internal witness",
         persons=(state.ready.session.policy.roles.internal_witness,),
         shown=(
             text,
-            f"The outcome of attempt {state.attempt} is UNKNOWN, not failed:",
-            "a signature may have been made that nobody holds.",
+            *known,
             "The same plan is signed again. With an RSA key the bytes are the same.",
         ),
         prompt=f"Type ATTEMPT to go on with attempt {state.attempt + 1}",

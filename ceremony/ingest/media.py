@@ -119,7 +119,7 @@ class FolderMedia:
                         return
                     yield path, entry
 
-    def _take(  # noqa: PLR0913 - the walk's facts, each used once
+    def _take(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
         self,
         path: str,
         entry: os.DirEntry[str],
@@ -197,6 +197,9 @@ def _problem(taking: _Taking, rule: str, text: str, severity: Severity = Severit
         taking.problems.append(Finding(rule, severity, text))
 
 
+_POINT, _OPTIONS = 4, 5  # columns of proc(5) mountinfo
+
+
 def _mount_options(folder: Path) -> str:
     """Return the mount options of the file system `folder` is on, "unknown" if unreadable."""
     try:
@@ -207,11 +210,11 @@ def _mount_options(folder: Path) -> str:
     real = str(folder.resolve())
     for line in lines:
         fields = line.split()
-        if len(fields) > 5:
-            point = fields[4].encode().decode("unicode_escape", "replace")
+        if len(fields) > _OPTIONS:
+            point = fields[_POINT].encode().decode("unicode_escape", "replace")
             inside = real == point or real.startswith(point.rstrip("/") + "/")
             if inside and len(point) >= len(best[0]):
-                best = (point, fields[5])
+                best = (point, fields[_OPTIONS])
     return best[1]
 
 

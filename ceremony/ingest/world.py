@@ -1,8 +1,8 @@
 """The machine around a ceremony: its clock, its dice, its devices, its other tools.
 
 sbverify runs only on an image whose layout our strict parser accepted and whose table we
-wrote ourselves, in a child with a time limit, on a sealed memory file: nothing is put on
-a disk, and its answer is evidence beside our own verifier's, never instead of it.
+wrote ourselves, in a child with a time limit, on a memory file: nothing is put on a disk,
+and its answer is evidence beside our own verifier's, never instead of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,11 +115,6 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return "unknown"
-
-
-def python_flags() -> str:
-    """Return how the interpreter was isolated, for the record."""
-    return f"isolated={sys.flags.isolated}"
 
 
 def _write_all(descriptor: int, data: Buffer) -> None:

@@ -32,7 +32,7 @@ RULES = table(
     ),
     (
         "AIR-CLOCK-BACK",
-        "The machine's clock never runs backwards during a ceremony.",
+        "The signing time is not before the time that the witness confirmed.",
         "Abort with F10; find out what set the clock, then begin a new ceremony.",
     ),
 )

@@ -21,11 +21,6 @@ RULES = table(
         "Compare sheet and image name; once the words may be typed again, then it ends.",
     ),
     (
-        "APP-TWICE",
-        "No person fills two places of one threshold.",
-        "Let another person of that role answer.",
-    ),
-    (
         "APP-ABORT",
         "Nobody ended the ceremony before its close.",
         "Read the reason given; a new ceremony needs new log and output folders.",

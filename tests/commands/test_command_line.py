@@ -99,11 +99,7 @@ def test_inspect(prepared: Prepared) -> None:
 
 @pytest.mark.parametrize("key", ["ci-a", "alice", "bob"])
 def test_attest_makes_what_check_counts(prepared: Prepared, key: str, tmp_path: Path) -> None:
-    if key == "ci-a":
-        pattern = "ci-a.*"
-    else:
-        pattern = f"{key}.*"
-    for path in (prepared.media / "attestations").glob(pattern):
+    for path in (prepared.media / "attestations").glob(f"{key}.*"):
         path.unlink()
     policy_words = ("--policy", prepared.policy, "--attestations", prepared.media)
     assert run("check", prepared.media / "anchor.efi", *policy_words).returncode == 1
@@ -134,7 +130,7 @@ def test_attest_makes_what_check_counts(prepared: Prepared, key: str, tmp_path: 
         (("run",), 2),
         (("rehearse",), 2),
         (("rehearse", "/x", "--auto", "--plain"), 2),
-        (("run", "--policy", "p", "--in", "i", "--log", "a", "--log", "b", "--out", "o", "--auto"), 2),
+        (("run", "--policy", "p", "--in", "i", "--log", "a", "--out", "o", "--auto"), 2),
         (("replay", "/nowhere"), 3),
         (("inspect", "/nowhere"), 3),
         (("inspect", "/dev/zero"), 1),
@@ -156,8 +152,15 @@ def test_a_hostile_module_in_the_working_folder_is_not_imported(tmp_path: Path) 
     done = run("--version", cwd=tmp_path)
     assert (done.returncode, "HOSTILE" in done.stdout) == (0, False)
     script = Path(sys.executable).with_name("uki-ceremony")
-    done = subprocess.run([script, "--version"], cwd=tmp_path, capture_output=True, text=True,
-                          env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}, check=False)  # fmt: skip
+    hostile = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
+    done = subprocess.run(
+        [script, "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=hostile,
+        check=False,
+    )
     assert (done.returncode, "HOSTILE" in done.stdout) == (0, False)
 
 

@@ -340,7 +340,7 @@ Scene = Callable[[Stage], Awaitable[None]]
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], None]:
     """Return what runs a scene on an 80x25 stage."""
-    monkeypatch.setattr("tui.screens.step.ARM_SECONDS", 0.05)
+    monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.05)
 
     def run(scene: Scene, size: tuple[int, int] = (80, 25)) -> None:
         asyncio.run(_run(scene, size))

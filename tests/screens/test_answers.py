@@ -133,13 +133,31 @@ def test_what_is_shown_must_have_been_in_view(stage: Callable[[Scene], None]) ->
     stage(scene)
 
 
+def test_what_only_fitted_before_the_fields_came_was_not_in_view(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        on.app.post_message(messages.Told(film.at("ingest.removed").state))
+        busy = await on.text()
+        assert "The machine works." in busy
+        for count in (13, 14, 16):
+            lines = tuple(f"Line {n}" for n in range(count))
+            ask(on, Question("ingest.x", "witness", ("ines",), lines, "Why", Form.REASON))
+            await on.text()
+            assert on.front.page.read is (count == 13)
+            on.app.post_message(messages.Told(film.at("ingest.removed").state))
+            await on.text()
+
+    stage(scene)
+
+
 def test_a_dangerous_answer_is_live_only_a_while_after_it_was_shown(
     film: Film, stage: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.screens.step.ARM_SECONDS", 0.4)
+    monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.4)
 
     async def scene(on: Stage) -> None:
-        monkeypatch.setattr("tui.screens.step.ARM_SECONDS", 0.4)
+        monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.4)
         await on.play(film.at("sign.approve"))
         assert "Keys are live one second after all of this was shown." in await on.text()
         await on.type("kim")

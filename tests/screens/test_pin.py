@@ -13,7 +13,7 @@ from tui.parts.field import PinField
 if TYPE_CHECKING:
     from tests.screens.conftest import Film, Moment, Scene, Stage
 
-PIN = b"canary-7391"
+PIN = b"heron-4082"
 
 
 def login_of(film: Film) -> Moment:
@@ -110,5 +110,6 @@ def test_a_reader_of_its_own_gets_no_pin_from_here(
         await on.type("kim")
         await on.pilot.press("f9")
         assert await on.reply() == ("kim", bytearray())
+        assert "Enter the PIN on the token's own reader now." in await on.text()
 
     stage(scene)

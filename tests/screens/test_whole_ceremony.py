@@ -57,7 +57,7 @@ class Hall:
             while self.app.is_running and self.closed is None:
                 await pilot.pause(0.01)
                 wanted = self.app._view.wanted
-                if wanted is None or wanted is last or not on.front._live:
+                if wanted is None or wanted is last or not on.front.asking.live:
                     continue
                 last = wanted
                 self.seen.append(on.front.STEP)
@@ -127,7 +127,7 @@ def hall(
     fixed_ports: Ports,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Hall:
-    monkeypatch.setattr("tui.screens.step.ARM_SECONDS", 0.05)
+    monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.05)
     return Hall(new_film(), new_stage, fixed_ports)
 
 

@@ -28,7 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="K", type=Path, required=True, help="the private key file")
     parser.add_argument("--name", help="the image's name in the policy, if not its file name")
     parser.add_argument(
-        "--pin", metavar="NAME=VALUE", action="append", default=[],
+        "--pin",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
         help="an input all builders must agree on: git_commit=HEX, flake_lock=HEX, ...",
     )
     parser.add_argument(

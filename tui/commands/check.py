@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ceremony import policy as policies
+from ceremony.blobs import from_blob
 from ceremony.codec import Json
 from ceremony.engine.inspect import gates
 from ceremony.engine.judge import verdict_lines
 from ceremony.errors import Refused
 from ceremony.ingest.media import FolderMedia
-from ceremony.blobs import from_blob
 from ceremony.pe.inspect import inspect
 from ceremony.quorum import judge
 from ceremony.types import Finding, refusals
@@ -52,7 +52,9 @@ def _run(options: argparse.Namespace) -> Exit:
     policy = policies.load(data)
     signatures = tuple(from_blob(blob) for blob in read.signatures)
     facts = inspect(read_image(options.image), gates(policy))
-    files, problems = read_small_files(options.attestations)
+    files, problems = read_small_files(
+        options.attestations, policy.artifact.names, policy.artifact.max_bytes
+    )
     name = options.name or options.image.name
     verdict = judge(policy, name, facts, files, now)
     others: tuple[Finding, ...] = (

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ceremony.errors import Refused, Trouble
+from ceremony.errors import CeremonyError, Refused, Trouble
 from ceremony.types import Finding, Severity
 from tui import identity
 from tui.commands import Exit, attest, check, inspect, rehearse, replay, run
-from tui.commands.report import put, put_findings
-
+from tui.commands.report import put, put_findings, put_json, refusal_json
 
 COMMANDS = (rehearse, run, attest, check, inspect, replay)
 
@@ -23,6 +22,7 @@ WITHOUT = (
 def dispatch(arguments: list[str]) -> int:
     """Run the subcommand that `arguments` name; return the exit status."""
     parser = _parser()
+    options = argparse.Namespace()
     try:
         options = parser.parse_args(arguments or ["rehearse", "rehearsal"])
         identity.require_one_home()
@@ -31,10 +31,15 @@ def dispatch(arguments: list[str]) -> int:
         return int(error.code or 0)
     except Refused as error:
         put_findings(error.findings, to_stderr=True)
+        if getattr(options, "json", False):
+            put_json(refusal_json(error.findings))
         return Exit.REFUSED
     except Trouble as trouble:
         finding = Finding(trouble.rule, Severity.REFUSE, trouble.text)
         put_findings((finding,), to_stderr=True)
+        return Exit.TROUBLE
+    except CeremonyError as error:  # a terminal that cannot show the full screen
+        put(str(error))
         return Exit.TROUBLE
     except BrokenPipeError:
         sys.stderr.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from ceremony.blobs import from_blob
 from ceremony.errors import MediaTrouble, refuse
 from ceremony.ingest.media import FolderMedia
 from ceremony.types import Finding, MediaFile
-from ceremony.blobs import from_blob
 
 
 def read_image(path: Path) -> bytes:
@@ -21,9 +21,14 @@ def read_image(path: Path) -> bytes:
         raise MediaTrouble("MED-GONE", f"{path}: {error.strerror or error}") from None
 
 
-def read_small_files(folder: Path) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
-    """Return the small files below a folder, as a ceremony would take them, and its findings."""
+def read_small_files(
+    folder: Path, names: tuple[str, ...], most_bytes: int
+) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
+    """Return the small files below a folder, as a ceremony would take them, and its findings.
+
+    An image among them, by `names`, is left out, as there.
+    """
     if not folder.is_dir():
         raise MediaTrouble("MED-GONE", f"{folder} is not a folder")
-    media, _ = FolderMedia(folder, folder).read((), 0, lambda _: None)
+    media, _ = FolderMedia(folder, folder).read(names, most_bytes, lambda _: None)
     return tuple(from_blob(blob) for blob in media.files), media.problems

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from ceremony.types import Mode
+from tui import ssh_keys
 from tui.commands import Exit
 from tui.commands.holding import full_screen, held, plain
 from tui.commands.report import put
-from tui import ssh_keys
 from tui.rehearsal.prepare import Prepared, prepare
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import Places
@@ -21,9 +21,13 @@ HELP = "hold a rehearsal with practice keys in DIR"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("directory", metavar="DIR", type=Path, help="a new folder, or one to resume")
+    parser.add_argument(
+        "directory", metavar="DIR", type=Path, help="a new folder, or one to resume"
+    )
     parser.add_argument("--image", type=Path, help="rehearse with this UKI, not the demo's own")
-    parser.add_argument("--bits", type=int, default=2048, choices=(2048, 3072, 4096), help="RSA size")
+    parser.add_argument(
+        "--bits", type=int, default=2048, choices=(2048, 3072, 4096), help="RSA size"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--auto", action="store_true", help="let a script answer")
     how.add_argument("--plain", action="store_true", help="plain prompts, no full screen")

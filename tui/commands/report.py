@@ -38,3 +38,12 @@ def findings_json(findings: tuple[Finding, ...]) -> list[Json]:
         | ({} if f.offset is None else {"offset": f.offset})
         for f in findings
     ]
+
+
+def refusal_json(findings: tuple[Finding, ...]) -> Json:
+    """Return the object that stands for a command that was refused before it could report."""
+    return {
+        "verdict": "refused",
+        "rules": [*dict.fromkeys(finding.rule for finding in findings)],
+        "findings": [*findings_json(findings)],
+    }

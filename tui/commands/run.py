@@ -22,7 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--in", dest="incoming", metavar="DIR", type=Path, required=True, help="the medium read"
     )
     parser.add_argument(
-        "--log", dest="logs", metavar="DIR", type=Path, action="append", required=True,
+        "--log",
+        dest="logs",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        required=True,
         help="a log medium; give two",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="for the bundle")

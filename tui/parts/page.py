@@ -68,7 +68,6 @@ class Page(Widget):
         self._rows = wrap_all(self._lines, width)
         self._top = min(self._top, max(0, len(self._rows) - height))
         end = min(self._top + height, len(self._rows))
-        self._seen = max(self._seen, end)
         more = len(self._rows) - end
         if more:
             self.border_subtitle = f" PageDown: {more} more line{'s' if more > 1 else ''} "
@@ -77,5 +76,6 @@ class Page(Widget):
         self.refresh()
 
     def render(self) -> RenderResult:
-        """Draw the rows in the window."""
+        """Draw the rows in the window; what is drawn was in view."""
+        self._seen = max(self._seen, self._top + self.content_size.height)
         return Content("\n").join(self._rows[self._top : self._top + self.content_size.height])

@@ -53,7 +53,8 @@ class Entry:
 class View:
     """All that a screen may draw. `held` says that an interruption waits to be recorded.
 
-    `stopped` is the last step that was reached before the seal.
+    `stopped` is the last step that was reached before the seal; `doing` says what people
+    do while nothing is asked here.
     """
 
     state: State
@@ -62,6 +63,7 @@ class View:
     stopped: Step | None = None
     wanted: Wanted | None = None
     progress: Progress | None = None
+    doing: str = ""
     findings: tuple[Finding, ...] = ()
     recorded: tuple[Entry, ...] = ()
     held: str = ""
@@ -117,7 +119,7 @@ class View:
         """Return the view of another state: no act is under way, nothing is wanted yet."""
         ending = state.step in (Step.SEAL, Step.CLOSE)
         stopped = self.stopped if ending else state.step
-        return replace(self, state=state, stopped=stopped, wanted=None, progress=None)
+        return replace(self, state=state, stopped=stopped, wanted=None, progress=None, doing="")
 
     def with_event(self, event: Event, head: Head) -> View:
         """Return the view after one more event is on every log."""

@@ -18,12 +18,10 @@ from ceremony.words import rows
 from transcripts.checkpoint import NAMESPACE
 from tui.faces import Closing
 from tui.parts import dialogs, messages
-from tui.parts.field import Field
 from tui.parts.lines import ASKED, BAD, BAD_MARK, DONE, GOOD, STRONG, Line, wrap
 from tui.parts.notice import findings_lines
-from tui.parts.page import Page
 from tui.parts.qr import Cell, Code
-from tui.parts.view import View, Wanted
+from tui.parts.view import View
 from tui.screens.step import Guide, StepScreen
 
 SIDE_GAP = 2
@@ -85,14 +83,6 @@ class CloseScreen(StepScreen):
             *(Line(f"  {text}") for text in closing.head.text.decode("ascii").splitlines()),
         )
 
-    def prompt(self, view: View) -> str:
-        """Return the sentence that asks for a countersignature."""
-        if not isinstance(view.wanted, Closing):
-            return super().prompt(view)
-        signers = ", ".join(view.wanted.rehearsal_signers)
-        practice = f" (or {signers})" if signers else ""
-        return f"Signature file's path{practice}; empty: done"
-
     def show(self, view: View) -> None:
         """Draw the frame, and the code."""
         super().show(view)
@@ -102,10 +92,9 @@ class CloseScreen(StepScreen):
 
     def action_turn(self, pages: int) -> None:
         """Turn the page; behind the last one is the code."""
-        page = self.query_one("#facts", Page)
         if pages < 0 and self.coded:
             self._show_code(shown=False)
-        elif pages > 0 and page.at_end and self.view.code and self.view.code.cells:
+        elif pages > 0 and self.page.at_end and self.view.code and self.view.code.cells:
             self._show_code(shown=True)
         else:
             super().action_turn(pages)
@@ -114,7 +103,7 @@ class CloseScreen(StepScreen):
         self.coded = shown
         self.set_class(shown, "-code")
         if not shown:
-            self.query_one("#answer", Field).focus()
+            self.asking.focus_answer()
 
     def action_go_on(self) -> None:
         """Offer what was typed; on the code's page only go back."""
@@ -122,19 +111,6 @@ class CloseScreen(StepScreen):
             self._show_code(shown=False)
         else:
             super().action_go_on()
-
-    def submit(self, wanted: Wanted) -> None:
-        """Post the path or id; an empty line ends it when there are enough."""
-        if not isinstance(wanted, Closing):
-            super().submit(wanted)
-            return
-        typed = self.query_one("#answer", Field).text.strip()
-        if not typed and not wanted.enough:
-            missing = wanted.needed - len(wanted.signed)
-            self._hint(f"{missing} more must sign. F10 leaves without them.")
-            return
-        self._sent = True
-        self.post_message(messages.Offered(typed or None))
 
     def action_abort(self) -> None:
         """Let a person leave before enough have signed."""
@@ -147,7 +123,7 @@ class CloseScreen(StepScreen):
 
     def _left(self, leave: bool | None) -> None:  # noqa: FBT001 - the dialog's answer
         if leave and isinstance(self.view.wanted, Closing):
-            self._sent = True
+            self.asking.interrupted()
             self.post_message(messages.Offered(None))
 
 

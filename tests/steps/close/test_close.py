@@ -15,6 +15,7 @@ from ceremony.engine import Rules, fold, step
 from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Aborted, Excepted
 from tui import ssh_keys
+from tui.faces import Closing
 from tui.plain import PlainFace
 from tui.publishing import Publisher
 from tui.rehearsal.prepare import Prepared
@@ -70,6 +71,16 @@ def test_too_few_witnesses_is_signed_but_not_released(prepared: Prepared) -> Non
     )
 
 
+def test_the_same_command_comes_back_for_late_witnesses(prepared: Prepared) -> None:
+    hold(rehearsing.places_of(prepared), NobodySigns(prepared.sheet))
+    before = (prepared.out / "transcript.jsonl").read_bytes()
+    assert rehearsing.held(prepared).released
+    assert (prepared.out / "transcript.jsonl").read_bytes() == before
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+    with pytest.raises(Refused, match="TRN-LOG"):
+        rehearsing.held(prepared)
+
+
 @refuses("TRN-COUNTERSIGNATURE")
 @pytest.mark.parametrize("fault", ["namespace", "text", "stranger", "administrator", "garbage"])
 def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -> None:
@@ -78,7 +89,7 @@ def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -
     class Offers(ScriptFace):
         offered = False
 
-        def countersign(self, closing):  # type: ignore[no-untyped-def]
+        def countersign(self, closing: Closing) -> str | None:
             if self.offered:
                 return None
             self.offered = True

@@ -47,7 +47,11 @@ def test_a_clean_machine_has_no_refusal() -> None:
         ({"swap": ("/dev/sda2",)}, "AIR-SWAP"),
         ({"swap": None}, "AIR-SWAP"),
         (
-            {"block_devices": (BlockDevice("sda", 1, removable=False, read_only=False, mounts=()),)},
+            {
+                "block_devices": (
+                    BlockDevice("sda", 1, removable=False, read_only=False, mounts=()),
+                )
+            },
             "AIR-DISK",
         ),
         ({"block_devices": None}, "AIR-DISK"),

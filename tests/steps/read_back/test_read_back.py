@@ -65,8 +65,16 @@ def test_places_are_drawn_without_pattern() -> None:
     assert len(set(drawn)) > 390
 
 
-@pytest.mark.parametrize("places", [(1, 2), (1, 1, 2, 3, 4, 5), (6, 5, 4, 3, 2, 1), (0, 1, 2, 3, 4, 5),
-                                    (28, 29, 30, 31, 32, 33)])  # fmt: skip
+@pytest.mark.parametrize(
+    "places",
+    [
+        (1, 2),
+        (1, 1, 2, 3, 4, 5),
+        (6, 5, 4, 3, 2, 1),
+        (0, 1, 2, 3, 4, 5),
+        (28, 29, 30, 31, 32, 33),
+    ],
+)
 def test_places_that_are_no_draw_are_not_taken(finished: Prepared, places: tuple[int, ...]) -> None:
     rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
     state = begin()

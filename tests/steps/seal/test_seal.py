@@ -9,7 +9,8 @@ import rehearsing
 from marks import accepts, refuses
 
 from ceremony import bundle
-from ceremony.events import Outcome, OutputsWritten
+from ceremony.events import Outcome, OutputFile, OutputsWritten
+from ceremony.ports import Report
 from ceremony.types import MediaFile
 from tui.rehearsal.prepare import Prepared
 
@@ -63,7 +64,7 @@ def test_an_output_that_reads_back_differently_is_noticed(
 
     whole, damage = store.BundleFolder._read_back, [True]
 
-    def damaged(self: store.BundleFolder, name: str, report: store.Report) -> store.OutputFile:
+    def damaged(self: store.BundleFolder, name: str, report: Report) -> OutputFile:
         path = self.folder / name
         if damage and name.endswith(".signed.efi"):
             damage.clear()

@@ -13,8 +13,8 @@ from marks import accepts, refuses
 from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.events import Aborted, Intended, LoggedIn, Outcome, Signed
-from ceremony.ports import Report
-from ceremony.questions import Question
+from ceremony.ports import Interruption, Report
+from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
 from transcripts import store
 from transcripts.log import read_log
@@ -90,7 +90,7 @@ def test_too_little_room_is_said_before_anything_is_signed(
     )
 
     class FreesSpace(ScriptFace):
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "sign.again":
                 assert "MED-SPACE" in question.shown[0]
                 free.clear()
@@ -120,7 +120,7 @@ def test_an_output_that_appears_meanwhile_stops_the_signing(prepared: Prepared) 
                 prepared.out.mkdir()
                 (prepared.out / "x").write_bytes(b"")
 
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "sign.again":
                 (prepared.out / "x").unlink()
             return super().answer(question)
@@ -181,7 +181,7 @@ def test_a_token_that_is_not_there_may_be_put_in(prepared: Prepared) -> None:
     tokens.rename(prepared.folder / "away")
 
     class PutsIn(ScriptFace):
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "sign.again" and not tokens.exists():
                 (prepared.folder / "away").rename(tokens)
             return super().answer(question)
@@ -213,33 +213,33 @@ def test_a_clock_that_ran_backwards_stops_the_signing(
     assert plans == [Outcome.REFUSED, Outcome.OK]
 
 
-@accepts("APP-TWICE", "APP-PERSON", "APP-ANSWER", "APP-ABORT")
+@accepts("APP-PERSON", "APP-ANSWER", "APP-ABORT")
 def test_two_key_holders_approve_where_two_must(prepared: Prepared) -> None:
-    rehearsing.edit_policy(
-        prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2")
-    )
+    rehearsing.edit_policy(prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2"))
     assert rehearsing.held(prepared).released
-    people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]  # type: ignore[union-attr]
+    people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]
     assert sorted(people) == ["kay", "kim"]
 
 
-@refuses("APP-TWICE", "APP-PERSON", "APP-ANSWER")
+@refuses("APP-PERSON", "APP-ANSWER")
 def test_nobody_approves_twice_or_for_another(prepared: Prepared) -> None:
-    from ceremony.questions import Answer  # noqa: PLC0415 - only here
     from ceremony.types import Finding  # noqa: PLC0415
 
-    rehearsing.edit_policy(
-        prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2")
-    )
+    rehearsing.edit_policy(prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2"))
     said: list[str] = []
 
     class Tries(ScriptFace):
         tries: Iterator[Answer] = iter(
-            (Answer("ines", "APPROVE"), Answer("kim", "yes"), Answer("kim", "APPROVE"),
-             Answer("kim", "APPROVE"), Answer("kay", "APPROVE"))  # fmt: skip
+            (
+                Answer("ines", "APPROVE"),
+                Answer("kim", "yes"),
+                Answer("kim", "APPROVE"),
+                Answer("kim", "APPROVE"),
+                Answer("kay", "APPROVE"),
+            )
         )
 
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "sign.approve":
                 return next(self.tries)
             return super().answer(question)
@@ -250,7 +250,7 @@ def test_nobody_approves_twice_or_for_another(prepared: Prepared) -> None:
 
     assert wiring.hold(rehearsing.places_of(prepared), Tries(prepared.sheet)).released
     assert said == ["APP-PERSON", "APP-ANSWER", "APP-PERSON"]
-    people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]  # type: ignore[union-attr]
+    people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]
     assert people == ["kim", "kay"]
 
 
@@ -262,7 +262,7 @@ def test_nobody_approves_twice_or_for_another(prepared: Prepared) -> None:
 )  # fmt: skip
 def test_an_abort_in_every_step_is_sealed_and_replays(prepared: Prepared, name: str) -> None:
     class Aborts(ScriptFace):
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == name:
                 return Aborted(question.persons[0], "the fire alarm")
             return super().answer(question)
@@ -294,7 +294,7 @@ def test_a_full_output_medium_leaves_nothing_half_written_and_is_tried_again(
     seen: list[list[str]] = []
 
     class Looks(ScriptFace):
-        def answer(self, question: Question):  # type: ignore[no-untyped-def]
+        def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "seal.again":
                 seen.append([p.name for p in prepared.out.rglob("*") if p.is_file()])
             return super().answer(question)

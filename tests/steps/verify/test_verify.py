@@ -109,7 +109,14 @@ def test_the_signed_image_is_what_sbsign_makes_of_it(prepared: Prepared, tmp_pat
     (fixed,) = [e for e in rehearsing.events(prepared) if isinstance(e, TimeFixed)]
     theirs = tmp_path / "theirs.efi"
     moment = fixed.wall.replace("T", " ").removesuffix("Z")
-    files = ["--key", tmp_path / "key.pem", "--cert", tmp_path / "cert.pem", "--output", theirs]
+    files: list[str | Path] = [
+        "--key",
+        tmp_path / "key.pem",
+        "--cert",
+        tmp_path / "cert.pem",
+        "--output",
+        theirs,
+    ]
     subprocess.run(
         ["faketime", "-f", moment, "sbsign", *files, prepared.out / "anchor.efi"],
         check=True,
@@ -126,7 +133,9 @@ def test_the_signed_image_is_what_sbsign_makes_of_it(prepared: Prepared, tmp_pat
         capture_output=True,
         env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
     )
-    assert subprocess.run(["cmp", prepared.out / "anchor.p7", detached], check=False).returncode == 0
+    assert (
+        subprocess.run(["cmp", prepared.out / "anchor.p7", detached], check=False).returncode == 0
+    )
 
 
 def _use_file_key(prepared: Prepared, tmp_path: Path) -> None:

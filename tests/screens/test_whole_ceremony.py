@@ -19,6 +19,7 @@ from hsm.soft import REHEARSAL_PIN
 from tui.app import CeremonyApp
 from tui.console import Blocks
 from tui.faces import Closing
+from tui.parts.asking import Asking
 from tui.parts.replies import Replies
 from tui.parts.view import Wanted
 from tui.screen_face import ScreenFace
@@ -57,7 +58,7 @@ class Hall:
             while self.app.is_running and self.closed is None:
                 await pilot.pause(0.01)
                 wanted = self.app._view.wanted
-                if wanted is None or wanted is last or not on.front.asking.live:
+                if wanted is None or wanted is last or not _ready(on, wanted):
                     continue
                 last = wanted
                 self.seen.append(on.front.STEP)
@@ -88,6 +89,12 @@ class Hall:
             case _:
                 pass
         await on.pilot.press("f9")
+
+
+def _ready(on: Stage, wanted: Wanted) -> bool:
+    """Tell whether the screen in front takes an answer to `wanted`."""
+    found = on.app.screen.query(Asking)
+    return bool(found) and found.first()._wanted is wanted and found.first().live
 
 
 class _Journal:
@@ -136,8 +143,7 @@ def test_all_ten_steps_by_keys(hall: Hall) -> None:
     assert hall.closed is not None
     assert hall.closed.outcome is Outcome.OK
     assert hall.signed == ["ines", "ed"]
-    asked = {Step.VERIFY}  # asks nothing
-    assert list(dict.fromkeys(hall.seen)) == [step for step in Step if step not in asked]
+    assert list(dict.fromkeys(hall.seen)) == list(Step)
     acks = [e.event for e in hall.film._entries if isinstance(e.event, Ack)]
     assert [a.person for a in acks if a.name == "sign.approve"] == ["kay"]
 

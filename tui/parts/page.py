@@ -40,6 +40,10 @@ class Page(Widget):
         """Tell whether the last line was in view."""
         return self._seen >= len(self._rows)
 
+    def looked_at(self) -> None:
+        """Remember that what is drawn now is in view; to be called when the layout is settled."""
+        self._seen = max(self._seen, self._top + self.content_size.height)
+
     @property
     def at_end(self) -> bool:
         """Tell whether the last line is in view."""
@@ -76,6 +80,5 @@ class Page(Widget):
         self.refresh()
 
     def render(self) -> RenderResult:
-        """Draw the rows in the window; what is drawn was in view."""
-        self._seen = max(self._seen, self._top + self.content_size.height)
+        """Draw the rows in the window."""
         return Content("\n").join(self._rows[self._top : self._top + self.content_size.height])

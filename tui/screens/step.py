@@ -135,7 +135,10 @@ class StepScreen(Screen[None], inherit_bindings=False):
         return (*before, *gap, *shown, *self.after(view))
 
     def _tell_seen(self) -> None:
-        if self.is_current and self.page.read:  # called later: another screen may be in front
+        if not self.is_current:
+            return  # this is called later, when another screen may be in front
+        self.page.looked_at()
+        if self.page.read:
             self.asking.seen()
 
     # What the function keys do

@@ -46,29 +46,17 @@ class PlainFace:
 
     def answer(self, question: Question) -> Answer | Interruption:
         """Print what is shown, and read who answers and what."""
-        self._say("")
-        for line in question.shown:
-            self._say(f"  {line}")
-        person = question.persons[0]
-        if len(question.persons) > 1:
-            typed = self._ask(f"Who answers ({', '.join(question.persons)})", person)
-            if not isinstance(typed, str):
-                return typed
-            person = typed
+        person = self._who(question.shown, question.persons, "Who answers")
+        if not isinstance(person, str):
+            return person
         typed = self._ask(f"{person} ({question.role}): {question.prompt}", person)
         return Answer(person, typed) if isinstance(typed, str) else typed
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Read the PIN without echo; an empty one where the token has its own reader."""
-        self._say("")
-        for line in login.shown:
-            self._say(f"  {line}")
-        person = login.persons[0]
-        if len(login.persons) > 1:
-            typed = self._ask(f"Who types the PIN ({', '.join(login.persons)})", person)
-            if not isinstance(typed, str):
-                return typed
-            person = typed
+        person = self._who(login.shown, login.persons, "Who types the PIN")
+        if not isinstance(person, str):
+            return person
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
@@ -117,6 +105,17 @@ class PlainFace:
         extra = f", or one of {hint} to sign with a practice key" if hint else ""
         typed = self._line(f"Path of a signature file{extra}; empty when done")
         return typed or None
+
+    def _who(
+        self, shown: tuple[str, ...], persons: tuple[str, ...], prompt: str
+    ) -> str | Interruption:
+        """Print what is shown; return who acts, asked only where there is a choice."""
+        self._say("")
+        for line in shown:
+            self._say(f"  {line}")
+        if len(persons) == 1:
+            return persons[0]
+        return self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
 
     def _ask(self, prompt: str, person: str) -> str | Interruption:
         while True:

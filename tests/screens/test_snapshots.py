@@ -31,6 +31,7 @@ SHOWN = {
     Step.JUDGE: "judge.seen",
     Step.READ_BACK: "read_back.words",
     Step.SIGN: "sign.approve",
+    Step.VERIFY: "verify.seen",
     Step.SEAL: "seal.statement",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,9 @@ from tui.screen_face import ScreenFace
 
 if TYPE_CHECKING:
     from tests.screens.conftest import Film, Stage
+
+
+SECONDS = 90  # of a slow machine
 
 
 class Hall:
@@ -55,7 +59,9 @@ class Hall:
         async with self.app.run_test(size=(80, 25)) as pilot:
             on = self._stage(self.app, pilot, self.replies)
             last: Wanted | None = None
+            limit = time.monotonic() + SECONDS
             while self.app.is_running and self.closed is None:
+                assert time.monotonic() < limit, f"waited for {self.app._view.wanted}"
                 await pilot.pause(0.01)
                 wanted = self.app._view.wanted
                 if wanted is None or wanted is last or not _ready(on, wanted):

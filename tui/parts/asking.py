@@ -21,6 +21,7 @@ from tui.parts import messages, notice
 from tui.parts.field import Entry, Field, PinField
 from tui.parts.frame import Bar
 from tui.parts.lines import wrap_all
+from tui.parts.page import Page
 from tui.parts.view import View, Wanted
 
 ARM_SECONDS = 1.0
@@ -31,9 +32,10 @@ KEPT_FORMS = (Form.WORDS, Form.TIME, Form.STATEMENT, Form.REASON)
 class Asking(Vertical):
     """Prompt, who answers, the answer or the PIN, and the notice."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, page: Page) -> None:
         super().__init__(id="asking")
         self.view = view
+        self._page = page
         self.live = True
         self._wanted: Wanted | None = None  # what the fields are ready for
         self._before: Wanted | None = None  # what they were ready for last
@@ -60,6 +62,7 @@ class Asking(Vertical):
             self._wanted = None
         elif view.wanted != self._wanted:
             self._make_ready(view, view.wanted)
+        self.arm_soon()
 
     @property
     def person(self) -> str:
@@ -88,15 +91,16 @@ class Asking(Vertical):
 
     # Arming
 
-    def seen(self) -> None:
-        """Start the second after which keys are live: all that is shown was in view."""
-        if not (self.live or self._arming):
+    def arm_soon(self) -> None:
+        """Start the second after which keys are live, unless it runs or there is more to read."""
+        if not self.live and self._arming is None and self._page.read:
             self._arming = self.set_timer(ARM_SECONDS, self._arm)
 
     def _arm(self) -> None:
         self._arming = None
-        self._set_live(live=True)
-        self._draw_notice()
+        if self._page.read:  # the box was larger, perhaps, before the fields were laid out
+            self._set_live(live=True)
+            self._draw_notice()
 
     def _set_live(self, *, live: bool) -> None:
         self.live = live
@@ -163,8 +167,9 @@ class Asking(Vertical):
             self.hint("Enter does not confirm. F9 goes on.")
 
     def on_entry_touched(self, message: Entry.Touched) -> None:
-        """Take an old hint away."""
+        """Take an old hint away; what is in view now was read before this key."""
         message.stop()
+        self._page.looked_at()
         self.hint("")
 
     def on_entry_unshowable(self, message: Entry.Unshowable) -> None:
@@ -172,12 +177,12 @@ class Asking(Vertical):
         message.stop()
         self.hint("That character cannot be shown on the console; it was not taken.")
 
-    def submit(self, *, read: bool) -> None:
-        """Send what was typed, if it may be; `read` says that all facts were in view."""
+    def submit(self) -> None:
+        """Send what was typed, if all facts were in view and the keys are live."""
         wanted = self.view.wanted
         if wanted is None or self._sent:
             self.hint("Nothing is asked now.")
-        elif not read and not isinstance(wanted, Closing):
+        elif not (self._page.read or isinstance(wanted, Closing)):
             self.hint("There is more to read first: PageDown.")
         elif self.live:
             self._submit(wanted)

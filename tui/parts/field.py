@@ -62,6 +62,11 @@ class Entry(Widget, can_focus=True):
         event.prevent_default()
         self.refresh(layout=True)
 
+    def on_hide(self, event: events.Hide) -> None:
+        """Keep the focus if the field is shown again by now; Textual would blur it late."""
+        if all(node.display for node in self.ancestors_with_self):
+            event.prevent_default()
+
     def type(self, character: str) -> None:
         """Take one printable character."""
         raise NotImplementedError

@@ -37,17 +37,21 @@ class Page(Widget):
 
     @property
     def read(self) -> bool:
-        """Tell whether the last line was in view."""
-        return self._seen >= len(self._rows)
+        """Tell whether the last line is in view, or was when a person pressed a key."""
+        return max(self._seen, self._end) >= len(self._rows)
 
     def looked_at(self) -> None:
-        """Remember that what is drawn now is in view; to be called when the layout is settled."""
-        self._seen = max(self._seen, self._top + self.content_size.height)
+        """Remember that what is drawn now is in view: a person just pressed a key."""
+        self._seen = max(self._seen, self._end)
+
+    @property
+    def _end(self) -> int:
+        return self._top + self.content_size.height
 
     @property
     def at_end(self) -> bool:
         """Tell whether the last line is in view."""
-        return self._top + self.content_size.height >= len(self._rows)
+        return self._end >= len(self._rows)
 
     @property
     def at_start(self) -> bool:
@@ -56,9 +60,11 @@ class Page(Widget):
 
     def turn(self, pages: int) -> None:
         """Go `pages` pages on (or back, if negative), one row of the old page kept in view."""
+        self.looked_at()
         height = max(self.content_size.height, 1)
         last = max(0, len(self._rows) - height)
         self._top = min(max(0, self._top + pages * max(height - 1, 1)), last)
+        self.looked_at()
         self._arrange()
 
     def on_resize(self, _event: events.Resize) -> None:

@@ -78,8 +78,8 @@ class StepScreen(Screen[None], inherit_bindings=False):
             yield Static("", id="code", markup=False)
             with Vertical(id="body"):
                 yield Bar(id="title")
-                yield Page(id="facts")
-                yield Asking(self.view)
+                yield (page := Page(id="facts"))
+                yield Asking(self.view, page)
         yield Bar(id="keys")
 
     def on_mount(self) -> None:
@@ -125,7 +125,6 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.query_one("#title", Bar).draw(Content(title))
         self.page.show(self.facts(view))
         self.asking.show(view)
-        self.call_after_refresh(self._tell_seen)
 
     def facts(self, view: View) -> tuple[Line, ...]:
         """Return all lines of the page."""
@@ -134,23 +133,16 @@ class StepScreen(Screen[None], inherit_bindings=False):
         gap = (Line(""),) if before and shown else ()
         return (*before, *gap, *shown, *self.after(view))
 
-    def _tell_seen(self) -> None:
-        if not self.is_current:
-            return  # this is called later, when another screen may be in front
-        self.page.looked_at()
-        if self.page.read:
-            self.asking.seen()
-
     # What the function keys do
 
     def action_turn(self, pages: int) -> None:
         """Turn the page."""
         self.page.turn(pages)
-        self.call_after_refresh(self._tell_seen)
+        self.asking.arm_soon()
 
     def action_go_on(self) -> None:
         """Submit what was typed, if it may be."""
-        self.asking.submit(read=self.page.read)
+        self.asking.submit()
 
     def action_help(self) -> None:
         """Show the step's page of the runbook."""

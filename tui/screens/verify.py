@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ceremony.questions import Question
 from ceremony.show import counted, grouped
 from ceremony.states import Verify
 from ceremony.steps import Step
@@ -17,14 +18,18 @@ class VerifyScreen(StepScreen):
     GUIDE = Guide(
         what="The image is assembled with its signature and verified from its bytes, by this "
         "tool and by another implementation where one is installed.",
-        do=("Wait. Nothing is asked of you.",),
+        do=("Read both verifiers' words.", "Type VERIFIED, then F9."),
         cases=(("a verifier refuses", "the image is not put out; the transcript says why."),),
     )
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw what was assembled and what was said of it."""
         state = inner(view.state)
-        if not isinstance(state, Verify) or state.image is None:
+        if (
+            not isinstance(state, Verify)
+            or state.image is None
+            or isinstance(view.wanted, Question)
+        ):  # the question itself shows it all
             return ()
         digest = state.image.sha256.hex
         lines = [
@@ -34,6 +39,4 @@ class VerifyScreen(StepScreen):
         ]
         if state.signed:
             lines.append(Line(f"{DONE} this tool's verifier accepts it", GOOD))
-        if state.second:
-            lines.append(Line(f"{state.second.tool}: {state.second.answer}"))
         return tuple(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -25,6 +26,7 @@ CHECKPOINT = "checkpoint.txt"
 SUMS = "SHA256SUMS"
 POLICY = "policy.toml"
 MEDIUM = "in"
+BY_DIGEST = "in-by-digest"
 RESERVED = (TRANSCRIPT, CHECKPOINT, SUMS, POLICY)
 
 
@@ -44,12 +46,34 @@ def detached_name(path: str) -> str:
     return image_name(path).removesuffix(".efi") + ".p7"
 
 
-def attestation_name(file: MediaFile) -> str:
-    """Return a media file's place in the bundle: its path if plain, otherwise its digest."""
-    parts = file.path.split("/")
-    if len(parts) <= MOST_DEPTH and all(_PLAIN.fullmatch(part) for part in parts):
-        return f"{MEDIUM}/{file.path}"
-    return f"{MEDIUM}/{hashlib.sha256(file.data).hexdigest()}"
+def medium_names(files: tuple[MediaFile, ...]) -> dict[str, str]:
+    """Return each media file's place in the bundle: its path where that is plain and its own.
+
+    A path that differs from another one, or from a folder of another one, only in case or in
+    dots at its end could meet it on a FAT medium: both are named by their digests then, in a
+    folder that no plain path leads to.
+    """
+    keys = [_key(file.path) for file in files]
+    taken = Counter(keys)
+    folders = {key[:end] for key in keys for end in range(1, len(key))}
+    names = {}
+    for file, key in zip(files, keys, strict=True):
+        plain = len(key) <= MOST_DEPTH and all(_PLAIN.fullmatch(p) for p in file.path.split("/"))
+        own = taken[key] == 1 and key not in folders
+        if not (plain and own and not _clashes(key, taken)):
+            names[file.path] = f"{BY_DIGEST}/{hashlib.sha256(file.data).hexdigest()}"
+        else:
+            names[file.path] = f"{MEDIUM}/{file.path}"
+    return names
+
+
+def _key(path: str) -> tuple[str, ...]:
+    return tuple(part.casefold().rstrip(". ") for part in path.split("/"))
+
+
+def _clashes(key: tuple[str, ...], taken: Counter[tuple[str, ...]]) -> bool:
+    """Tell whether a folder on the way to `key` is itself a file."""
+    return any(key[:end] in taken for end in range(1, len(key)))
 
 
 def signature_name(path: str) -> str:
@@ -86,9 +110,10 @@ def _small_files(state: Seal) -> Iterator[tuple[str, bytes]]:
         yield POLICY, from_blob(state.read.policy).data
         for blob in state.read.signatures:
             yield signature_name(blob.path), from_blob(blob).data
-    for blob in blobs(state):
-        file = from_blob(blob)
-        yield attestation_name(file), file.data
+    files = tuple(from_blob(blob) for blob in blobs(state))
+    names = medium_names(files)
+    for file in files:
+        yield names[file.path], file.data
 
 
 def _whole(name: str, data: bytes) -> Output:

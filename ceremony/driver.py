@@ -159,16 +159,17 @@ class Driver:
             return TokenFailed(error.findings[0].rule, error.findings[0].text)
 
     def _login(self, effect: Login) -> Event:
-        typed = self._ports.human.pin(effect)
-        if not isinstance(typed, tuple):
-            return typed
-        person, pin = typed
-        if person not in effect.persons:
-            self._ports.human.tell(
-                (Finding("APP-PERSON", Severity.REFUSE, f"{person} holds no key here"),)
-            )
+        while True:
+            typed = self._ports.human.pin(effect)
+            if not isinstance(typed, tuple):
+                return typed
+            person, pin = typed
+            if person in effect.persons:
+                break
             pin[:] = bytes(len(pin))
-            return self._login(effect)
+            self._ports.human.tell(
+                (Finding("APP-PERSON", Severity.REFUSE, "that person holds no key here"),)
+            )
         try:
             return LoggedIn(person, self._ports.token.login(pin))
         except TokenTrouble as trouble:
@@ -184,6 +185,7 @@ class Driver:
 
     def _write(self, effect: WriteOutputs) -> Event:
         try:
+            self._ports.bundle.withdraw(effect.withdrawn)
             return OutputsWritten(self._ports.bundle.write(effect.outputs, self._ports.human.tell))
         except MediaTrouble as trouble:
             return OutputsFailed(trouble.rule, trouble.text)

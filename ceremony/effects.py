@@ -123,9 +123,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class WriteOutputs:
-    """Write all outputs under temporary names, rename, and read them back."""
+    """Write all outputs under temporary names, rename, and read them back.
+
+    `withdrawn` are names of outputs of an earlier try, to be taken back first.
+    """
 
     outputs: tuple[Output, ...]
+    withdrawn: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,7 +326,8 @@ class Locked:
 class Recovered:
     """The process ended and was started again; what was found in each log.
 
-    `head` are the six head words over the lines that were there.
+    `head` are the six head words over the lines that were there; replay recomputes both.
+    `torn` and `repaired` say, log by log, what was set aside and what was written again.
     """
 
     name: ClassVar[str] = "ceremony.recovered"
@@ -335,6 +336,8 @@ class Recovered:
     head: str
     torn: tuple[str, ...]
     repaired: tuple[str, ...]
+    tool: str = ""
+    tool_sha256: str = ""
 
 
 Event: TypeAlias = (

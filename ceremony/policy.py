@@ -148,11 +148,14 @@ def check_owners(
         faults.append(f"only the first {MOST_SIGNATURES} of {len(signatures)} files were read")
     for file in sorted(signatures, key=lambda f: (f.path, f.data))[:MOST_SIGNATURES]:
         try:
-            key = verify_sshsig(read_sshsig(file.data), data, POLICY_NAMESPACE)
+            signature = read_sshsig(file.data)
+            key = verify_sshsig(signature, data, POLICY_NAMESPACE)
         except Refused as error:
             faults.append(f"{escaped(file.path)}: {error.findings[0].text}")
             continue
-        if key.fpr in owners:
+        if not signature.touched:
+            faults.append(f"{escaped(file.path)}: the security key was not touched")
+        elif key.fpr in owners:
             signed.add(key.fpr)
         else:
             faults.append(f"{escaped(file.path)}: the key {key.fpr} is no owner's")

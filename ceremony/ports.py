@@ -81,6 +81,10 @@ class Bundle(Protocol):
         """Write every output atomically, read each back, and return what was read."""
         ...
 
+    def withdraw(self, names: tuple[str, ...]) -> None:
+        """Take back outputs of an earlier try, by name."""
+        ...
+
     def room(self) -> tuple[int, tuple[int, ...], bool]:
         """Return free bytes for outputs, for each log, and whether the folder is empty."""
         ...

@@ -43,3 +43,13 @@ def grouped(hex_digits: str, group: int = 8) -> str:
 def counted(number: int, unit: str = "bytes") -> str:
     """Return a number with thousands separated by commas, and its unit."""
     return f"{number:,} {unit}"
+
+
+def printable(text: str) -> str:
+    """Return `text` with every character that is not printable as its escape, newlines kept."""
+    if all(character.isprintable() or character == "\n" for character in text):
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else escaped(character)
+        for character in text
+    )

@@ -29,6 +29,7 @@ from ceremony.events import (
     OutputsIntended,
     OutputsWritten,
     PolicyRead,
+    Recovered,
     RoomMeasured,
     SecondOpinion,
     Signed,
@@ -217,7 +218,8 @@ class Verify:
 class Seal:
     """Outputs written and read back, statements of the roles, the close line.
 
-    Reached from every earlier step: `outcome` says how, `why` with which findings.
+    Reached from every earlier step: `outcome` says how, `why` with which findings; `earlier`
+    are the names of outputs that were intended before and are to be taken back.
     """
 
     step: ClassVar[Step] = Step.SEAL
@@ -234,6 +236,7 @@ class Seal:
     settled: bool = False
     statements: tuple[Ack, ...] = ()
     pending: Decided | None = None
+    earlier: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[OutputFile, ...]:
@@ -264,8 +267,7 @@ class Resumed:
     """A ceremony that was interrupted: people acknowledge before it goes on."""
 
     inner: StepState
-    lines: int
-    head: str
+    event: Recovered
 
     @property
     def step(self) -> Step:

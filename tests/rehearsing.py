@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ceremony.events import Decided, Event
+from ceremony.ingest.reading import read_folder as read_bundle
 from ceremony.policy_model import POLICY_NAMESPACE
 from ceremony.types import Mode
 from transcripts.log import read_log
 from transcripts.replay import Replayed, replay
 from tui import ssh_keys
 from tui.commands.rehearse import places_of
-from tui.publishing import read_bundle
 from tui.rehearsal.efi_program import efi_program
 from tui.rehearsal.people import OWNERS
 from tui.rehearsal.prepare import Prepared, prepare, reopen

@@ -48,7 +48,10 @@ def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> No
         raise refuse("TRN-COUNTERSIGNATURE", f"the policy gives {escaped(person)} no key")
     if len(data) > MOST_BYTES:
         raise refuse("TRN-COUNTERSIGNATURE", f"over {MOST_BYTES:,} bytes")
-    key = verify_sshsig(read_sshsig(data), checkpoint, NAMESPACE)
+    signature = read_sshsig(data)
+    key = verify_sshsig(signature, checkpoint, NAMESPACE)
+    if key.is_security_key and not signature.touched:
+        raise refuse("TRN-COUNTERSIGNATURE", "the security key was not touched")
     if key.fpr not in keys:
         raise refuse("TRN-COUNTERSIGNATURE", f"the key is not one of {escaped(person)}'s")
 

@@ -18,10 +18,10 @@ from enum import StrEnum
 
 from ceremony import bundle
 from ceremony.effects import Buffer
-from ceremony.engine import Rules, begin, step
+from ceremony.engine import Rules, advance, begin
 from ceremony.engine.order import Differs
 from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Begun, MediaRead
+from ceremony.events import Begun, MediaRead, Recovered
 from ceremony.show import escaped
 from ceremony.states import Close, Seal, State
 from ceremony.types import Finding, Severity
@@ -158,23 +158,25 @@ def make_sums(files: Mapping[str, Buffer]) -> bytes:
 
 def _contents(log: Log, files: Mapping[str, Buffer], image: Buffer | None) -> dict[str, Buffer]:
     """Return the unsigned images that the transcript names, by digest."""
-    contents: dict[str, Buffer] = {}
-    for line in log.lines:
-        if isinstance(line.event, MediaRead) and line.event.image:
-            entry = line.event.image
-            for candidate in (image, files.get(bundle.image_name(entry.path))):
-                if candidate is not None and len(candidate) == entry.size:
-                    contents[hashlib.sha256(candidate).hexdigest()] = candidate
-    return contents
+    names = {
+        bundle.image_name(line.event.image.path)
+        for line in log.lines
+        if isinstance(line.event, MediaRead) and line.event.image
+    }
+    candidates = (image, *(files.get(name) for name in sorted(names)))
+    return {hashlib.sha256(c).hexdigest(): c for c in candidates if c is not None}
 
 
 def _fold(log: Log, contents: Mapping[str, Buffer]) -> tuple[State, list[_Fault]]:
     """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
     rules = Rules(contents)
     state = begin()
-    for line in log.lines:
+    tree = Tree()
+    for line, raw in zip(log.lines, log.raw, strict=True):
         try:
-            state, _ = step(state, line.event, rules)
+            state = advance(state, line.event, rules)
+            _check_recovered(line, tree)
+            tree.append(raw)
         except Differs as error:
             return state, [_decision_fault(line, error)]
         except OutOfOrder as error:
@@ -184,6 +186,16 @@ def _fold(log: Log, contents: Mapping[str, Buffer]) -> tuple[State, list[_Fault]
             verdict = Verdict.INCOMPLETE if found.rule == "TRN-RULESET" else Verdict.FORGED
             return state, [_fault(verdict, found.rule, f"line {line.seq}: {found.text}")]
     return state, []
+
+
+def _check_recovered(line: Line, tree: Tree) -> None:
+    """TRN-ORDER: what a witness compared on resuming are the lines that really were there."""
+    event = line.event
+    if not isinstance(event, Recovered):
+        return
+    head = Head("", tree.size, tree.root())
+    if (event.lines, event.head) != (head.count, head.spoken):
+        raise OutOfOrder("the recovery names other lines or head words than there were")
 
 
 def _decision_fault(line: Line, error: Differs) -> _Fault:
@@ -245,7 +257,9 @@ def _check_countersignatures(
     """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed."""
     signatures = {n: bytes(d) for n, d in files.items() if countersign.is_countersignature(n)}
     if state.policy is None:
-        return (), 0, []
+        text = "there is no policy that names anybody who could have signed this"
+        strangers = [_fault(Verdict.FORGED, "TRN-COUNTERSIGNATURE", text)] if signatures else []
+        return (), 0, strangers
     checkpoint = bytes(files.get(bundle.CHECKPOINT, b""))
     counted = countersign.count(state.policy, signatures, checkpoint)
     faults = [_Fault(Verdict.FORGED, finding) for finding in counted.findings]

@@ -1,30 +1,47 @@
-"""The only file of this room that touches disks: the journal on its log media, and outputs.
+"""The journal on its log media, and the folder that outputs go to.
 
 A line counts when it was written and fsynced on every log medium. A file counts when it
 was written under a temporary name, fsynced, renamed, its folder fsynced, and read back.
-Source of the discipline: POSIX rename(2) atomicity, fsync(2) of file and of folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ceremony.bundle import TRANSCRIPT
-from ceremony.effects import Buffer, Output
-from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.bundle import CHECKPOINT, SUMS, TRANSCRIPT
+from ceremony.effects import Output
+from ceremony.errors import MediaTrouble, refuse
 from ceremony.events import Begun, Event, OutputFile, Recovered
+from ceremony.ingest.reading import list_folder, read_descriptor
 from ceremony.ports import Progress, Report
+from ceremony.show import counted, escaped
 from ceremony.types import Mode
+from transcripts.canon import MOST_LINE
 from transcripts.checkpoint import Head, origin
-from transcripts.log import FIRST, Line, Log, Stamp, link, read_log
+from transcripts.countersign import is_countersignature
+from transcripts.files import (
+    MOST_LOG,
+    TEMPORARY,
+    check_together,
+    create,
+    open_log,
+    part_of,
+    read_log_file,
+    remove,
+    shown,
+    sync_folder,
+    trouble,
+    write_file,
+)
+from transcripts.log import FIRST, Line, Log, Stamp, link
 from transcripts.merkle import Tree
 
 CHUNK = 2**20
-TEMPORARY = ".part"
+__all__ = ["BundleFolder", "FileJournal", "write_file"]
 
 
 class FileJournal:
@@ -48,22 +65,31 @@ class FileJournal:
         """Open the logs; return what they hold, and what recovery there was to make.
 
         A torn last line is kept beside the log as evidence; a log that lags behind gets the
-        lines it lacks. Refused (TRN-FORK) when two logs differ in a line both have, or hold
-        a line that is not good.
+        lines it lacks. Refused (TRN-FORK) when two logs differ in a line both have, hold a line
+        that is not good, or are further apart than a crash between two appends leaves them.
         """
-        logs = [self._read(path) for path in self._paths]
+        try:
+            return self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def _recover(self) -> tuple[Log, Recovered | None]:
+        for path in self._paths:
+            self._files.append(open_log(path))
+        if len({os.fstat(file)[1:3] for file in self._files}) != len(self._files):
+            raise refuse("TRN-LOG", f"{shown(self._paths[0])} stands for two logs")
+        opened = list(zip(self._paths, self._files, strict=True))
+        logs = [read_log_file(path, file) for path, file in opened]
         longest = max(logs, key=lambda log: len(log.raw))
         for path, log in zip(self._paths, logs, strict=True):
-            if log.fault:
-                raise Refused(log.fault)
-            if log.raw != longest.raw[: len(log.raw)]:
-                raise refuse("TRN-FORK", f"{path} holds other lines than the other log")
-        torn = [self._set_aside(path, log) for path, log in zip(self._paths, logs, strict=True)]
+            check_together(path, log, longest)
+        torn = [_set_aside(path, file, log) for (path, file), log in zip(opened, logs, strict=True)]
         repaired = []
-        for path, log in zip(self._paths, logs, strict=True):
+        for place, (path, log) in enumerate(zip(self._paths, logs, strict=True)):
             missing = longest.raw[len(log.raw) :]
-            self._open(path, missing)
             if missing:
+                self._files[place] = _repair(path, self._files[place], missing, log)
                 repaired.append(f"{path.parent.name}: {len(missing)} lines")
         for raw, line in zip(longest.raw, longest.lines, strict=True):
             self._grow(raw, line.event, line.ceremony)
@@ -77,13 +103,20 @@ class FileJournal:
         ceremony = event.ceremony if isinstance(event, Begun) else self._ceremony
         line = Line(ceremony, self._tree.size, self._prev, self._stamp(), event)
         raw = line.to_bytes()
+        if len(raw) > MOST_LINE:
+            # No reader takes such a line: it would lose the ceremony on every log.
+            text = f"{event.name} has {counted(len(raw))}, a line at most {MOST_LINE:,}"
+            raise MediaTrouble("TRN-WRITE", text)
         for path, file in zip(self._paths, self._files, strict=True):
             _append(path, file, raw + b"\n")
         self._grow(raw, event, ceremony)
 
     def transcript(self) -> bytes:
         """Return the whole transcript as it stands on the first log."""
-        return self._paths[0].read_bytes()
+        try:
+            return read_descriptor(self._files[0], MOST_LOG)
+        except OSError as error:
+            raise trouble("TRN-WRITE", self._paths[0], error) from None
 
     def close(self) -> None:
         """Close the log files."""
@@ -96,36 +129,33 @@ class FileJournal:
         self._tree.append(raw)
         self._prev = link(raw)
 
-    def _read(self, path: Path) -> Log:
-        try:
-            return read_log(path.read_bytes())
-        except FileNotFoundError:
-            return read_log(b"")
-        except OSError as error:
-            raise _trouble("TRN-WRITE", path, error) from None
 
-    def _set_aside(self, path: Path, log: Log) -> str:
-        """Keep a torn line as evidence beside the log, and cut it off."""
-        if not log.torn:
-            return ""
-        digest = hashlib.sha256(log.torn).hexdigest()
-        beside = path.with_name(f"{TRANSCRIPT}.torn-{digest[:16]}")
-        write_file(beside, (log.torn,))
-        with path.open("r+b") as file:
-            file.truncate(sum(len(raw) + 1 for raw in log.raw))
-            os.fsync(file.fileno())
-        return f"{path.parent.name}: {len(log.torn)} bytes, sha256 {digest}"
+def _set_aside(path: Path, file: int, log: Log) -> str:
+    """Keep a torn line as evidence beside the log, and cut it off."""
+    if not log.torn:
+        return ""
+    digest = hashlib.sha256(log.torn).hexdigest()
+    try:
+        write_file(path.with_name(f"{TRANSCRIPT}.torn-{digest[:16]}"), (log.torn,))
+        os.ftruncate(file, sum(len(raw) + 1 for raw in log.raw))
+        os.fsync(file)
+    except OSError as error:
+        raise trouble("TRN-WRITE", path, error) from None
+    return f"{path.parent.name}: {len(log.torn)} bytes, sha256 {digest}"
 
-    def _open(self, path: Path, missing: Iterable[bytes]) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._files.append(os.open(path, flags, 0o644))
-            sync_folder(path.parent)
-        except OSError as error:
-            raise _trouble("TRN-WRITE", path, error) from None
-        for raw in missing:
-            _append(path, self._files[-1], raw + b"\n")
+
+def _repair(path: Path, file: int, missing: tuple[bytes, ...], log: Log) -> int:
+    """Give a log the lines it lacks, all or none of them; return its descriptor."""
+    if log.raw:
+        _append(path, file, missing[0] + b"\n")
+        return file
+    try:
+        write_file(path, (raw + b"\n" for raw in missing))
+    except OSError as error:
+        raise trouble("TRN-WRITE", path, error) from None
+    new = open_log(path)
+    os.close(file)
+    return new
 
 
 def _append(path: Path, file: int, data: bytes) -> None:
@@ -135,53 +165,43 @@ def _append(path: Path, file: int, data: bytes) -> None:
             rest = rest[os.write(file, rest) :]
         os.fsync(file)
     except OSError as error:
-        raise _trouble("TRN-WRITE", path, error) from None
-
-
-def _trouble(rule: str, path: Path, error: OSError) -> MediaTrouble:
-    return MediaTrouble(rule, f"{path}: {error.strerror or error}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_file(path: Path, pieces: Iterable[Buffer]) -> None:
-    """Write a file whole or not at all: temporary name, fsync, rename, fsync of the folder."""
-    part = path.with_name(path.name + TEMPORARY)
-    try:
-        with part.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+        raise trouble("TRN-WRITE", path, error) from None
 
 
 @dataclass(frozen=True, slots=True)
 class BundleFolder:
-    """The folder that outputs go to, and the log folders beside it."""
+    """The folder that outputs go to, and the log folders beside it.
+
+    `earlier` names outputs of a try that was broken off; what is not written again is removed.
+    """
 
     folder: Path
     logs: tuple[Path, ...]
+    earlier: tuple[str, ...] = ()
 
     def require_empty(self) -> None:
         """MED-OUTPUT: the output folder is new or empty, so nothing is ever overwritten."""
         try:
             empty = not self.folder.exists() or not any(self.folder.iterdir())
         except OSError as error:
-            raise _trouble("MED-WRITE", self.folder, error) from None
+            raise trouble("MED-WRITE", self.folder, error) from None
         if not empty:
-            raise refuse("MED-OUTPUT", f"{self.folder} is not an empty folder")
+            raise refuse("MED-OUTPUT", f"{shown(self.folder)} is not an empty folder")
+
+    def require_own(self, names: tuple[str, ...]) -> None:
+        """MED-OUTPUT: the folder holds only outputs named here, whole or begun, and our own."""
+        own = {*names, TRANSCRIPT, CHECKPOINT, SUMS}
+        try:
+            if not self.folder.exists():
+                return
+            for name, _ in list_folder(self.folder, "MED-OUTPUT"):
+                whole = name.removesuffix(TEMPORARY)
+                signed = "/" not in whole and is_countersignature(whole)
+                if not (name in own or whole in own or signed):
+                    text = f"{shown(self.folder)} holds {escaped(name)}, which is not of this one"
+                    raise refuse("MED-OUTPUT", text)
+        except OSError as error:
+            raise trouble("MED-WRITE", self.folder, error) from None
 
     def room(self) -> tuple[int, tuple[int, ...], bool]:
         """Return free bytes for outputs, for each log, and whether the folder is empty."""
@@ -190,38 +210,62 @@ class BundleFolder:
             empty = not any(self.folder.iterdir())
             return _free(self.folder), tuple(_free(log) for log in self.logs), empty
         except OSError as error:
-            raise _trouble("MED-WRITE", self.folder, error) from None
+            raise trouble("MED-WRITE", self.folder, error) from None
 
     def write(self, outputs: tuple[Output, ...], report: Report) -> tuple[OutputFile, ...]:
         """Write every output under a temporary name, then rename all, then read all back."""
         total = sum(output.file.size for output in outputs)
         done = 0
-        renames: list[tuple[Path, Path]] = []
+        finals = [self._place(output.file.name) for output in outputs]
+        renames = [(part_of(final), final) for final in finals]
         standing: list[Path] = []
+        wanted = {output.file.name for output in outputs}
+        self.withdraw(tuple(name for name in self.earlier if name not in wanted))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for output in outputs:
-                final = self.folder / output.file.name
+            for output, (part, final) in zip(outputs, renames, strict=True):
                 final.parent.mkdir(parents=True, exist_ok=True)
-                part = final.with_name(final.name + TEMPORARY)
-                renames.append((part, final))
                 done = _write_part(part, output, done, total, report)
             for part, final in renames:
                 part.replace(final)
                 standing.append(final)
-            for folder in sorted({final.parent for _, final in renames}):
+            for folder in sorted({final.parent for final in finals}):
                 sync_folder(folder)
             sync_folder(self.folder)
             return tuple(self._read_back(output.file.name, report) for output in outputs)
         except OSError as error:
-            for path in (*(part for part, _ in renames), *standing):
-                path.unlink(missing_ok=True)
-            raise _trouble("MED-WRITE", self.folder, error) from None
+            remove(*(part for part, _ in renames), *standing)
+            raise trouble("MED-WRITE", self.folder, error) from None
+
+    def withdraw(self, names: tuple[str, ...]) -> None:
+        """Remove the outputs of these names, whole or begun."""
+        finals = [self._place(name) for name in names]
+        try:
+            for final in finals:
+                if final.parent.is_dir():
+                    final.unlink(missing_ok=True)
+                    part_of(final).unlink(missing_ok=True)
+            for folder in sorted({final.parent for final in finals if final.parent.is_dir()}):
+                sync_folder(folder)
+        except OSError as error:
+            raise trouble("MED-WRITE", self.folder, error) from None
+
+    def _place(self, name: str) -> Path:
+        """Return where an output goes; MED-WRITE when a link would lead it elsewhere."""
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.parts or ".." in path.parts:
+            raise MediaTrouble("MED-WRITE", f"{escaped(name)} is not a name within the bundle")
+        folder = self.folder
+        for part in path.parts[:-1]:
+            folder /= part
+            if folder.is_symlink():
+                raise MediaTrouble("MED-WRITE", f"{shown(folder)} is a link")
+        return folder / path.name
 
     def _read_back(self, name: str, report: Report) -> OutputFile:
         path = self.folder / name
         size, digest = 0, hashlib.sha256()
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             # What is read back must come from the medium, not from memory.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             while chunk := file.read(CHUNK):
@@ -232,7 +276,7 @@ class BundleFolder:
 
 
 def _write_part(part: Path, output: Output, done: int, total: int, report: Report) -> int:
-    with part.open("wb") as file:
+    with create(part) as file:
         for piece in output.pieces():
             view = memoryview(piece)
             for start in range(0, len(view), CHUNK):

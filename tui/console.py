@@ -55,9 +55,13 @@ class Terminal:
 
 
 def scrub_environment(environ: MutableMapping[str, str] | None = None) -> None:
-    """Remove every TEXTUAL_* variable; to be called before textual is imported."""
+    """Remove every TEXTUAL_* variable; to be called before textual is imported.
+
+    COLUMNS and LINES go too: Textual would believe them more than the terminal.
+    """
     variables = os.environ if environ is None else environ
-    for name in [name for name in variables if name.startswith("TEXTUAL_")]:
+    lying = ("COLUMNS", "LINES")
+    for name in [name for name in variables if name.startswith("TEXTUAL_") or name in lying]:
         del variables[name]
 
 

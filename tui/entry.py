@@ -8,9 +8,12 @@ shown, and the transcript stays resumable.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from types import FrameType
+
+BUG_STATUS = 3  # could not be done
 
 STEERING = ("TEXTUAL", "PYTHON", "OPENSSL", "LD_", "SSH_ASKPASS")
 
@@ -24,10 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
         del os.environ[name]
     sys.excepthook = _last_words
     signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # no core of a process that holds a PIN
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o022)
     from tui.commands.dispatch import dispatch  # noqa: PLC0415 - after the scrubbing
 
-    return dispatch(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return dispatch(sys.argv[1:] if arguments is None else arguments)
+    except Exception as error:  # noqa: BLE001 - the crash path: a bug is said, nothing it held
+        _last_words(type(error), error, None)
+        return BUG_STATUS
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

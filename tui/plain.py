@@ -16,7 +16,7 @@ from ceremony.events import Aborted, Event, Excepted
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import Answer, Question
 from ceremony.rules.register import lookup
-from ceremony.show import grouped
+from ceremony.show import grouped, printable
 from ceremony.states import State
 from ceremony.steps import Step
 from ceremony.types import Finding, Mode
@@ -26,7 +26,9 @@ from tui.faces import Closing
 
 MOST_PIN = 128
 MOST_LINE = 4096
+MOST_COMMAND = 11
 COMMANDS = (":exception", ":abort", ":help")
+PIN_COMMANDS = tuple(command.encode("ascii") for command in COMMANDS)
 
 
 class PlainFace:
@@ -64,6 +66,10 @@ class PlainFace:
         self._writer.flush()
         pin = self._read_secret()
         self._say("")
+        command = bytes(pin[:MOST_COMMAND])  # a command is no secret; a PIN is not kept as bytes
+        if command in PIN_COMMANDS:
+            typed = self._command(command.decode("ascii"), person)
+            return typed or self.pin(login)
         return person, pin
 
     def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
@@ -120,20 +126,26 @@ class PlainFace:
     def _ask(self, prompt: str, person: str) -> str | Interruption:
         while True:
             typed = self._line(prompt)
-            if typed == ":help":
-                self._say("  Type the answer that is asked for. :exception notes a deviation and")
-                self._say("  the ceremony goes on. :abort ends it; its transcript is sealed.")
-            elif typed == ":abort":
-                return Aborted(person, self._line("Why is the ceremony aborted") or "no reason")
-            elif typed == ":exception":
-                return Excepted(
-                    person,
-                    self._line("What was expected"),
-                    self._line("What happened"),
-                    self._line("What was decided"),
-                )
-            else:
+            if typed not in COMMANDS:
                 return typed
+            done = self._command(typed, person)
+            if done:
+                return done
+
+    def _command(self, command: str, person: str) -> Interruption | None:
+        """Do what a command asks for; None when it only explained."""
+        if command == ":abort":
+            return Aborted(person, self._line("Why is the ceremony aborted") or "no reason")
+        if command == ":exception":
+            return Excepted(
+                person,
+                self._line("What was expected"),
+                self._line("What happened"),
+                self._line("What was decided"),
+            )
+        self._say("  Type the answer that is asked for. :exception notes a deviation and")
+        self._say("  the ceremony goes on. :abort ends it; its transcript is sealed.")
+        return None
 
     def _line(self, prompt: str) -> str:
         self._writer.write(f"{prompt}: ")
@@ -173,5 +185,5 @@ class PlainFace:
             self._say(f"    next:      {rule.next}")
 
     def _say(self, line: str) -> None:
-        self._writer.write(line + "\n")
+        self._writer.write(printable(line) + "\n")
         self._writer.flush()

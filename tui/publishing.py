@@ -11,17 +11,16 @@ from pathlib import Path
 
 from ceremony import bundle
 from ceremony.attest.sshsig import read_sshsig
+from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.ingest.reading import read_folder, read_regular
 from ceremony.policy import Policy
-from ceremony.show import escaped
 from ceremony.states import Close
 from transcripts import countersign
 from transcripts.checkpoint import NAMESPACE, Head
-from transcripts.replay import make_sums
+from transcripts.replay import Verdict, make_sums, replay
 from transcripts.store import write_file
 from tui.faces import Closing, Face
-
-MOST_FILES = 50_000
 
 Signers = Mapping[str, Callable[[str, bytes], bytes]]
 
@@ -29,7 +28,11 @@ Signers = Mapping[str, Callable[[str, bytes], bytes]]
 class Publisher:
     """Publishes one closed transcript into one bundle folder."""
 
-    def __init__(self, folder: Path, face: Face, signers: Signers) -> None:
+    def __init__(
+        self, folder: Path, face: Face, signers: Signers, contents: Mapping[str, Buffer]
+    ) -> None:
+        """`contents` are the unsigned images by digest, for the replay before the seal."""
+        self._contents = contents
         self._folder = folder
         self._face = face
         self._signers = signers
@@ -41,13 +44,22 @@ class Publisher:
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
             write_file(self._folder / bundle.CHECKPOINT, (head.text,))
             witnesses = self._collect(head, closed)
-            files = read_bundle(self._folder)
+            files = read_folder(self._folder)
             files.pop(bundle.SUMS, None)
-            write_file(self._folder / bundle.SUMS, (make_sums(files),))
+            sums = make_sums(files)
+            self._replayed({**files, bundle.SUMS: sums})
+            write_file(self._folder / bundle.SUMS, (sums,))
         except OSError as error:
             text = f"{self._folder}: {error.strerror or error}"
             raise MediaTrouble("MED-WRITE", text) from None
         return witnesses
+
+    def _replayed(self, files: Mapping[str, bytes]) -> None:
+        """Refuse to seal a bundle that an auditor would not reproduce from these very bytes."""
+        found = replay(files, next(iter(self._contents.values()), None))
+        wrong = tuple(f for f in found.findings if f.rule != "TRN-COUNTERSIGNATURE")
+        if wrong or found.verdict in (Verdict.FORGED, Verdict.DIFFERS):
+            raise Refused(*found.findings)
 
     def _collect(self, head: Head, closed: Close) -> tuple[str, ...]:
         policy = closed.policy
@@ -83,7 +95,7 @@ class Publisher:
         if policy is None:
             return ()
         files = {
-            path.name: path.read_bytes()
+            path.name: read_regular(path, countersign.MOST_BYTES)
             for path in self._folder.iterdir()
             if countersign.is_countersignature(path.name)
         }
@@ -104,8 +116,7 @@ class Publisher:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(countersign.MOST_BYTES + 1)
+        return read_regular(path, countersign.MOST_BYTES)
     except OSError as error:
         raise refuse("TRN-COUNTERSIGNATURE", f"{path}: {error.strerror}") from None
     except ValueError:
@@ -118,20 +129,3 @@ def _person(policy: Policy, data: bytes) -> str:
         if any(named.key.fpr == fpr for named in person.keys):
             return person.id
     raise refuse("TRN-COUNTERSIGNATURE", f"the key {fpr} is nobody's in the policy")
-
-
-def read_bundle(folder: Path) -> dict[str, bytes]:
-    """Return every regular file of a bundle by its name in it, SHA256SUMS included.
-
-    TRN-BUNDLE: a bundle holds regular files and folders only. OSError where it is unreadable.
-    """
-    files: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise refuse("TRN-BUNDLE", f"{escaped(name)} is not a regular file or a folder")
-        if path.is_file():
-            files[name] = path.read_bytes()
-        if len(files) > MOST_FILES:
-            raise refuse("TRN-BUNDLE", f"more than {MOST_FILES:,} files")
-    return files

@@ -22,7 +22,7 @@ from ceremony.states import State
 from ceremony.types import Finding, Mode
 from transcripts.checkpoint import Head
 from tui.app import STOPPING, CeremonyApp
-from tui.console import Blocks, probe, require
+from tui.console import Blocks, probe, require, scrub_environment
 from tui.faces import Closing, Face
 from tui.parts import messages, qr
 from tui.parts.replies import Replies, ScreenGone
@@ -109,6 +109,7 @@ def run_full_screen(work: Callable[[Face], Result]) -> Result:
 
     UnfitTerminal before anything is drawn; ScreenGone where the screen ended first.
     """
+    scrub_environment()
     terminal = probe()
     require(terminal)
     results: list[Result] = []

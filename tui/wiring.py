@@ -7,19 +7,21 @@ through the engine, and the driver goes on from the state that comes out.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ceremony.driver import Driver
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, fold
 from ceremony.errors import MediaTrouble, OutOfOrder, refuse
-from ceremony.events import Begun, Event, MediaRead, Outcome
+from ceremony.events import Begun, Event, MediaRead, Outcome, OutputsIntended
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.world import LinuxWorld, boot_id, monotonic_ns
 from ceremony.ports import Ports
+from ceremony.questions import Answer, Form, Question, check_answer
 from ceremony.states import Close, State
 from ceremony.types import Mode
+from transcripts.checkpoint import Head
 from transcripts.log import Log, Stamp
 from transcripts.store import BundleFolder, FileJournal
 from tui.faces import Face
@@ -94,22 +96,26 @@ def hold(places: Places, face: Face) -> Ended:
     journal = FileJournal(places.logs, lambda: Stamp(monotonic_ns(), stamp_boot, world.wall()))
     media = FolderMedia(places.incoming, places.policy)
     token = open_token(places.machine, places.mode)
-    publisher = Publisher(places.out, face, places.signers)
+    contents: dict[str, Buffer] = {}
+    publisher = Publisher(places.out, face, places.signers, contents)
     live = LiveJournal(journal, face, publisher)
     bundle = BundleFolder(places.out, places.logs)
     try:
         log, recovered = journal.recover()
-        contents: dict[str, Buffer] = {}
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
-        if isinstance(state, Close) and publisher.complete(journal.head, state):
-            text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
-            raise refuse("TRN-LOG", text)
+        else:
+            bundle.require_own(_intended(log))
+        if isinstance(state, Close):
+            if publisher.complete(journal.head, state):
+                text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
+                raise refuse("TRN-LOG", text)
+            _confirm_closed(face, state, journal.head)
         ports = Ports(face, media, bundle, token, live, world)
         driver = Driver(ports, contents, state)
         if recovered and not isinstance(state, Close):
-            driver.take(recovered)
+            driver.take(replace(recovered, tool=world.tool, tool_sha256=world.tool_sha256))
         closed = driver.run()
         needed = closed.policy.countersignatures.threshold if closed.policy else 0
         return Ended(closed, live.witnesses, needed)
@@ -133,6 +139,39 @@ def _resumed_state(
     except OutOfOrder as error:
         raise refuse("TRN-ORDER", f"the logs cannot be resumed: {error}") from None
     return state
+
+
+def _intended(log: Log) -> tuple[str, ...]:
+    """Return the names of all outputs that this ceremony ever meant to write."""
+    events = [line.event for line in log.lines]
+    return tuple(f.name for e in events if isinstance(e, OutputsIntended) for f in e.files)
+
+
+def _confirm_closed(face: Face, closed: Close, head: Head) -> None:
+    """Let the witness compare a transcript that another process closed; nothing is appended."""
+    witness = closed.policy.roles.internal_witness if closed.policy else "witness"
+    question = Question(
+        name="close.resume",
+        role="internal witness",
+        persons=(witness,),
+        shown=(
+            f"This {closed.begun.mode} was closed earlier: {closed.outcome}.",
+            f"Its transcript has {head.count} lines. Its head words are",
+            f"    {head.spoken}",
+            "Compare both with the last ones on the witness's paper.",
+        ),
+        prompt="Type RESUME when they agree",
+        form=Form.CONFIRM,
+        word="RESUME",
+    )
+    while True:
+        answer = face.answer(question)
+        if not isinstance(answer, Answer):
+            raise refuse("TRN-CLOSE", "nobody confirmed the transcript that was closed earlier")
+        findings = check_answer(question, answer)
+        if not findings:
+            return
+        face.tell(findings)
 
 
 def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face) -> None:

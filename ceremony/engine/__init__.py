@@ -33,7 +33,8 @@ from ceremony.engine.endings import aborted
 from ceremony.engine.order import OutOfStep, expect_ack
 from ceremony.engine.rules import RULESET, Rules
 from ceremony.errors import OutOfOrder
-from ceremony.events import Aborted, Ack, Event, Excepted, Locked, Recovered
+from ceremony.events import Aborted, Ack, Begun, Event, Excepted, Locked, Recovered
+from ceremony.policy import Policy
 from ceremony.questions import Form, Question
 from ceremony.states import (
     Close,
@@ -51,7 +52,7 @@ from ceremony.states import (
     Verify,
 )
 
-__all__ = ["RULESET", "OutOfStep", "Rules", "begin", "fold", "step", "wants"]
+__all__ = ["RULESET", "OutOfStep", "Rules", "advance", "begin", "fold", "step", "wants"]
 
 
 def begin() -> State:
@@ -61,8 +62,13 @@ def begin() -> State:
 
 def step(state: State, event: Event, rules: Rules) -> tuple[State, tuple[Effect, ...]]:
     """Return the state after `event` and what is wanted next; OutOfOrder if it is not legal."""
-    after = _absorb(state, event, rules)
+    after = advance(state, event, rules)
     return after, wants(after, rules)
+
+
+def advance(state: State, event: Event, rules: Rules) -> State:
+    """Return the state after `event`, where nobody asks what is wanted next."""
+    return _absorb(state, event, rules)
 
 
 def fold(events: tuple[Event, ...], rules: Rules) -> State:
@@ -84,7 +90,7 @@ def _absorb(state: State, event: Event, rules: Rules) -> State:
         case Recovered():
             _still_open(state)
             inner = state.inner if isinstance(state, Resumed) else state
-            return Resumed(_interrupted(inner), event.lines, event.head)
+            return Resumed(_interrupted(inner), event)
         case _:
             pass
     if isinstance(state, Resumed):
@@ -112,29 +118,44 @@ def _resume(state: Resumed, event: Event) -> State:
 
 
 def resume_question(state: Resumed) -> Question:
-    """Ask the witness to confirm that the interrupted ceremony goes on."""
-    policy = getattr(state.inner, "policy", None) or getattr(
-        getattr(state.inner, "session", None) or getattr(state.inner, "ready", None), "policy", None
-    )
-    persons = (
-        (policy.roles.internal_witness, policy.roles.administrator)
-        if policy
-        else ("administrator",)
-    )
+    """Ask the internal witness to confirm that the interrupted ceremony goes on."""
+    begun, policy = _known(state.inner)
+    event = state.event
+    other = begun is not None and event.tool_sha256 != begun.tool_sha256
+    mended = [f"Set aside {item}" for item in event.torn]
+    mended += [f"Written again {item}" for item in event.repaired]
     return Question(
         name="ceremony.resume",
-        role="internal witness" if policy else "administrator",
-        persons=persons,
+        role="internal witness",
+        # Before a policy holds, nobody is named yet.
+        persons=(policy.roles.internal_witness if policy else "witness",),
         shown=(
-            "This ceremony was interrupted and is resumed.",
-            f"It had {state.lines} lines; the step is {state.step.heading}. Its head words were",
-            f"    {state.head}",
-            "Compare them with the last ones on the witness's paper.",
+            f"This {begun.mode if begun else ''} was interrupted and is resumed.",
+            f"It had {event.lines} lines; the step is {state.step.heading}. Its head words were",
+            f"    {event.head}",
+            "Compare both with the last ones on the witness's paper.",
+            *mended,
+            *(("ANOTHER PROGRAM resumes it: " + event.tool,) if other else ()),
         ),
-        prompt="Type RESUME when the words agree",
+        prompt="Type RESUME when they agree",
         form=Form.CONFIRM,
         word="RESUME",
     )
+
+
+def _known(state: StepState) -> tuple[Begun | None, Policy | None]:
+    """Return the first line and the policy, as far as the step knows them."""
+    match state:
+        case Open():
+            return state.begun, state.policy if state.admitted else None
+        case Seal() | Close():
+            return state.begun, state.policy
+        case Inventory() | Ingest() | Inspect() | Judge() | ReadBack():
+            return state.session.begun, state.session.policy
+        case Sign() | Verify():
+            return state.ready.session.begun, state.ready.session.policy
+        case _:
+            assert_never(state)
 
 
 def _absorb_in_step(state: StepState, event: Event, rules: Rules) -> State:

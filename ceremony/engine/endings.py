@@ -54,10 +54,14 @@ def leave(state: StepState, outcome: Outcome, why: tuple[Finding, ...]) -> Seal:
             return Seal(s.begun, s.read, s.policy, state.ready.taken, None, outcome, why)
         case Seal() if state.settled:
             return replace(state, outcome=outcome, why=why, pending=None)
+        case Seal() if state.outcome is Outcome.ABORTED and state.failed:
+            # Not even the record's own outputs can be written: it is closed without any.
+            return replace(state, settled=True, failed=None, written=None, why=state.why + why)
         case Seal():
             # Outputs that do not stand yet are not put out any more, and are intended anew.
             fresh = Seal(state.begun, state.read, state.policy, state.taken, None, outcome, why)
-            return replace(fresh, statements=state.statements)
+            names = tuple(f.name for f in state.intent.files) if state.intent else ()
+            return replace(fresh, statements=state.statements, earlier=state.earlier + names)
         case Close():
             raise OutOfOrder("the transcript is closed")
         case _:

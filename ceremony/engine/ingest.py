@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from ceremony.blobs import from_blob
 from ceremony.codec import Json
 from ceremony.effects import Ask, Effect, ReadMedia, Record
 from ceremony.engine import inspect
@@ -16,7 +18,7 @@ from ceremony.policy import Policy
 from ceremony.questions import Form, Question
 from ceremony.show import counted, escaped, grouped
 from ceremony.states import Ingest, State, Taken
-from ceremony.types import Finding, Severity, refusals
+from ceremony.types import Finding, MediaFile, Severity, refusals
 
 IngestEvent: TypeAlias = MediaRead | MediaFailed | Ack | Decided
 
@@ -78,12 +80,22 @@ def _judge(policy: Policy, media: MediaRead) -> Decided:
         findings.append(
             Finding("MED-CHANGED", Severity.REFUSE, "the copy in memory hashes differently")
         )
+    kept = sorted(_entry(from_blob(blob)) for blob in media.files)
+    listed = sorted((e.path, e.size, e.sha256) for e in media.manifest if e != image)
+    if kept != listed:
+        findings.append(
+            Finding("MED-CHANGED", Severity.REFUSE, "the manifest does not list the files kept")
+        )
     paths = [entry.path.encode("utf-8", "surrogateescape") for entry in media.manifest]
     if paths != sorted(set(paths)):
         findings.append(Finding("MED-CHANGED", Severity.REFUSE, "the manifest names a path twice"))
     outcome = Outcome.REFUSED if refusals(tuple(findings)) else Outcome.OK
     facts: Json = {"files": len(media.manifest), "kept": len(media.files)}
     return Decided("ingest.verdict", outcome, tuple(findings), facts)
+
+
+def _entry(file: MediaFile) -> tuple[str, int, str]:
+    return file.path, len(file.data), hashlib.sha256(file.data).hexdigest()
 
 
 def _question(state: Ingest) -> Question:

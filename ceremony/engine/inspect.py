@@ -24,6 +24,7 @@ from ceremony.types import ImageFacts, Severity, refusals
 InspectEvent: TypeAlias = Ack | Decided
 
 LINE = 58
+MOST_COMMAND_LINE = 4 * 4096  # every byte of the longest one escaped: it is shown whole
 
 
 def gates(policy: Policy) -> Gates:
@@ -97,7 +98,7 @@ def meaning_lines(facts: ImageFacts) -> tuple[str, ...]:
     meaning = facts.meaning
     release = dict(meaning.os_release)
     name = release.get("PRETTY_NAME") or release.get("NAME") or release.get("ID", "(none)")
-    command_line = escaped(meaning.command_line, 4 * LINE) or "(none)"
+    command_line = escaped(meaning.command_line, MOST_COMMAND_LINE) or "(none)"
     authenticode = facts.authenticode.hex if facts.authenticode else ""
     return (
         f"System    {escaped(name, LINE)}",

@@ -20,6 +20,8 @@ from ceremony.states import Approved, Judge, ReadBack, Session, State, Taken
 from ceremony.types import ImageFacts, refusals
 from ceremony.verdicts import Judgement, Verdict
 
+MOST_SHOWN = 60
+
 JudgeEvent: TypeAlias = Ack | Decided
 
 
@@ -124,7 +126,12 @@ def verdict_lines(verdict: Verdict) -> tuple[str, ...]:
         *(
             f"{escaped(d.builder, 14) or '-':<14} {d.disposition:<11} "
             f"{escaped(d.file, 30)}{' ' + d.rule if d.rule else ''}"
-            for d in verdict.dispositions
+            for d in verdict.dispositions[:MOST_SHOWN]
+        ),
+        *(
+            (f"... and {len(verdict.dispositions) - MOST_SHOWN} more, all in the record",)
+            if len(verdict.dispositions) > MOST_SHOWN
+            else ()
         ),
         *(f"{f.severity:<6} {f.rule}: {f.text}" for f in verdict.findings),
     )

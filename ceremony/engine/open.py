@@ -98,6 +98,7 @@ def _judge_policy(state: Open, event: PolicyRead) -> Open:
     data = from_blob(event.policy).data
     policy: Policy | None = None
     facts: Json = {}
+    begun = state.begun
     try:
         policy = policies.load(data)
         signatures = tuple(from_blob(blob) for blob in event.signatures)
@@ -106,6 +107,8 @@ def _judge_policy(state: Open, event: PolicyRead) -> Open:
             "policy_id": policy.policy_id,
             "sequence": policy.sequence,
             "sha256": policy.sha256.hex,
+            "ceremony": begun.ceremony if begun else "",
+            "mode": str(begun.mode) if begun else "",
         }
     except Refused as error:
         findings = error.findings

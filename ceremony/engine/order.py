@@ -52,6 +52,8 @@ def expect_ack(ack: Ack, question: Question) -> None:
     """Let `ack` pass if it answers `question`, by a person who may, in the form asked for."""
     if ack.name != question.name:
         raise OutOfOrder(f"{question.name} is asked, not {ack.name}")
+    if ack.role != question.role:
+        raise OutOfOrder(f"{question.name} is for the {question.role}")
     findings = check_answer(question, Answer(ack.person, ack.answer))
     if findings:
         raise BadAnswer(findings)

@@ -49,7 +49,8 @@ def wants(state: Seal, rules: Rules) -> Effect:
         made = _outputs(state, rules)
         if state.intent is None:
             return Record(OutputsIntended(tuple(output.file for output in made)))
-        return WriteOutputs(made)
+        kept = {output.file.name for output in made}
+        return WriteOutputs(made, tuple(name for name in state.earlier if name not in kept))
     person = _next_to_state(state)
     if person and state.policy:
         return Ask(_statement_question(state, state.policy, *person))

@@ -6,19 +6,21 @@ Its digest is over labelled lines, so that a person with sha256sum can recompute
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from cryptography.x509 import load_der_x509_certificate
 
-from ceremony.clock import wall_time
+from ceremony.clock import wall_text, wall_time
 from ceremony.codec import Json
 from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder
 from ceremony.events import Decided, Intended, Outcome, TimeFixed
 from ceremony.pe.sign import SigningPlan, plan
-from ceremony.preflight import mechanism_for, signing_key, spki_sha256
+from ceremony.policy import check_window
+from ceremony.preflight import mechanism_for, preflight, signing_key, spki_sha256
 from ceremony.states import Sign
 from ceremony.token import SignRequest, sign_request
-from ceremony.types import Finding, Severity
+from ceremony.types import Finding, Severity, refusals
 
 
 def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
@@ -43,21 +45,23 @@ def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Deci
         f"signing time {fixed.wall}",
     )
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
-    before = wall_time(fixed.wall) < session.now
-    findings = (
-        (
-            Finding(
-                "AIR-CLOCK-BACK",
-                Severity.REFUSE,
-                f"the signing time {fixed.wall} is before the clock was confirmed",
-            ),
-        )
-        if before
-        else ()
-    )
+    findings = _at_signing_time(state, wall_time(fixed.wall))
     facts: Json = {"plan": [*lines], "sha256": digest, "attributes": made.attributes.hex()}
-    outcome = Outcome.REFUSED if before else Outcome.OK
+    outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
     return Decided("sign.plan", outcome, findings, facts), digest
+
+
+def _at_signing_time(state: Sign, moment: datetime) -> tuple[Finding, ...]:
+    """AIR-CLOCK-BACK, POL-WINDOW, KEY-CERT-DATES: all hold at the time that is signed."""
+    session = state.ready.session
+    findings = check_window(session.policy, moment)
+    if moment < session.now:
+        text = f"the signing time {wall_text(moment)} is before the clock was confirmed"
+        findings += (Finding("AIR-CLOCK-BACK", Severity.REFUSE, text),)
+    if state.token:
+        judged = preflight(state.token.evidence, session.certificate, moment, session.begun.mode)
+        findings += tuple(f for f in judged if f.rule == "KEY-CERT-DATES")
+    return tuple(f for f in findings if f.severity is Severity.REFUSE)
 
 
 def request_for(state: Sign, intent: Intended | None) -> SignRequest:

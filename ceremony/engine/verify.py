@@ -42,7 +42,6 @@ def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Ve
             signed = assemble(image, plan, signature)
             findings += verify(b"".join(signed.pieces()), certificate)
             facts = {
-                "cms": base64.b64encode(signed.cms).decode("ascii"),
                 "cms_sha256": hashlib.sha256(signed.cms).hexdigest(),
                 "size": signed.size,
                 "sha256": signed.sha256.hex,
@@ -73,7 +72,7 @@ def absorb(state: Verify, event: Event, _rules: Rules) -> State:
             expect_same(state.pending, event)
             return _after_decision(replace(state, pending=None), event)
         case SecondOpinion() if not state.pending and state.signed and state.second is None:
-            return replace(state, second=event, pending=_judge_second(event))
+            return replace(state, second=event, pending=_judge_second(event, state.signed))
         case Ack() if not state.pending and state.signed and state.second:
             expect_ack(event, _question(state, state.signed, state.second))
             return seal.enter(state.ready, state.signed)
@@ -118,7 +117,7 @@ def _question(state: Verify, signed: SignedImage, second: SecondOpinion) -> Ques
     )
 
 
-def _judge_second(event: SecondOpinion) -> Decided:
+def _judge_second(event: SecondOpinion, signed: SignedImage) -> Decided:
     """SIG-SECOND: another implementation, where one is installed, accepts the signed image."""
     said = f"{escaped(event.tool)}: {escaped(event.text)}"
     severity = {"accepted": Severity.INFO, "absent": Severity.WARN}.get(
@@ -126,4 +125,7 @@ def _judge_second(event: SecondOpinion) -> Decided:
     )
     findings = (Finding("SIG-SECOND", severity, said),)
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
-    return Decided("verify.second_verdict", outcome, findings, {"answer": event.answer})
+    facts: dict[str, Json] = {"answer": event.answer}
+    if outcome is Outcome.OK:  # the PKCS#7 stands in the record once nobody refuses it
+        facts["cms"] = base64.b64encode(signed.image.cms).decode("ascii")
+    return Decided("verify.second_verdict", outcome, findings, facts)

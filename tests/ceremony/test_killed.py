@@ -12,9 +12,9 @@ from killing import run_and_die
 from marks import accepts
 
 from ceremony.events import Event, Intended, Recovered, Signed
+from ceremony.ingest.reading import read_folder as read_bundle
 from transcripts.log import read_log
 from transcripts.replay import Verdict, replay
-from tui.publishing import read_bundle
 from tui.rehearsal.prepare import Prepared
 
 LINES = 43  # of a ceremony without incident

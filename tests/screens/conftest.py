@@ -141,6 +141,9 @@ class MemoryBundle:
             report(Progress("writing", done, len(outputs), "files"))
         return tuple(made)
 
+    def withdraw(self, names: tuple[str, ...]) -> None:
+        """Take back nothing: nothing is kept."""
+
     def room(self) -> tuple[int, tuple[int, ...], bool]:
         """Return plenty."""
         return 2**40, (2**40, 2**40), True

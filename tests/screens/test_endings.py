@@ -121,6 +121,13 @@ def test_keys_from_the_environment_are_not_pressed() -> None:
         assert b"RESULT Answer(person='ines', text='YES')" in on.finish()
 
 
+def test_the_environment_does_not_lie_about_the_size() -> None:
+    with session(START + END, COLUMNS="64", LINES="24") as on:
+        on.until(b"Type YES")
+        on.process.terminate()
+        on.finish()
+
+
 def test_no_mouse_is_asked_for() -> None:
     with session(START + END) as on:
         on.until(b"Type YES")

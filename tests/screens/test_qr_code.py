@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tui.parts.qr import Cell
 if TYPE_CHECKING:
     from tests.screens.conftest import Film, Scene, Stage
 
+needs_zbar = pytest.mark.skipif(find_library("zbar") is None, reason="libzbar0 is not installed")
 TEXT = b"uki-ceremony/5f3a91c27d0e4b86a1c94e2f60b7d835/production\n123\n" + b"A" * 43 + b"=\n"
 LIGHT = "color(15)"  # bright white, SGR 97 and 107
 
@@ -31,6 +33,7 @@ def read(cells: qr.Cells) -> bytes:
     ).stdout  # fmt: skip
 
 
+@needs_zbar
 def test_the_code_on_the_screen_is_read_back(film: Film, stage: Callable[[Scene], None]) -> None:
     async def scene(on: Stage) -> None:
         moment = film.at_step(Step.CLOSE)
@@ -74,6 +77,7 @@ def test_every_cell_says_both_its_colours(film: Film, stage: Callable[[Scene], N
     stage(scene)
 
 
+@needs_zbar
 @pytest.mark.parametrize("blocks", list(Blocks))
 def test_every_way_of_drawing_is_read(blocks: Blocks) -> None:
     code = qr.make(TEXT, 200, 100, blocks)
@@ -82,6 +86,7 @@ def test_every_way_of_drawing_is_read(blocks: Blocks) -> None:
     assert read(code.cells) == TEXT
 
 
+@needs_zbar
 def test_the_longest_checkpoint_fits_beside_the_checklist() -> None:
     for count in (b"7", b"4321"):
         code = qr.make(TEXT.replace(b"123", count), 64, 22, Blocks.CELLS)
@@ -96,6 +101,7 @@ def test_a_code_that_does_not_fit_is_not_drawn() -> None:
     assert code.said == "not drawn: it does not fit this screen"
 
 
+@needs_zbar
 def test_a_code_with_a_wrong_module_is_not_called_equal() -> None:
     other = qr.make(TEXT.replace(b"123", b"124"), 64, 22, Blocks.CELLS)
     assert qr.read_back(other.cells, TEXT) == (

@@ -49,7 +49,14 @@ def test_what_cannot_show_the_frame_is_refused_with_what_helps(
 
 
 def test_textuals_variables_go_before_textual_comes() -> None:
-    environ = {"TEXTUAL_PRESS": "q", "TEXTUAL_LOG": "/tmp/x", "TERM": "linux", "XTEXTUAL_": "1"}
+    environ = {
+        "TEXTUAL_PRESS": "q",
+        "LINES": "24",
+        "COLUMNS": "64",
+        "TEXTUAL_LOG": "/tmp/x",
+        "TERM": "linux",
+        "XTEXTUAL_": "1",
+    }
     scrub_environment(environ)
     assert environ == {"TERM": "linux", "XTEXTUAL_": "1"}
 

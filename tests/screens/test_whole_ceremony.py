@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SECONDS = 90  # of a slow machine
 
+MOST_SECONDS = 120
+
 
 class Hall:
     """One ceremony on one stage: `film` keeps the journal, the screen asks."""
@@ -60,7 +62,9 @@ class Hall:
             on = self._stage(self.app, pilot, self.replies)
             last: Wanted | None = None
             limit = time.monotonic() + SECONDS
+            end = time.monotonic() + MOST_SECONDS
             while self.app.is_running and self.closed is None:
+                assert time.monotonic() < end, last
                 assert time.monotonic() < limit, f"waited for {self.app._view.wanted}"
                 await pilot.pause(0.01)
                 wanted = self.app._view.wanted

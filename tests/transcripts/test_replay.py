@@ -12,11 +12,11 @@ import rehearsing
 from marks import accepts, refuses
 
 from ceremony.codec import Json
+from ceremony.ingest.reading import read_folder as read_bundle
 from transcripts.canon import canonical
 from transcripts.log import FIRST, link, read_log
 from transcripts.merkle import Tree
 from transcripts.replay import Replayed, Verdict, make_sums, replay
-from tui.publishing import read_bundle
 from tui.rehearsal.prepare import Prepared
 
 Bundle = dict[str, bytes]

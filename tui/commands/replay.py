@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ceremony.codec import Json
 from ceremony.errors import MediaTrouble, Refused
+from ceremony.ingest.reading import read_folder
 from ceremony.types import Finding
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.report import findings_json, put, put_findings, put_json
-from tui.publishing import read_bundle
 
 NAME = "replay"
 HELP = "replay a bundle and say whether it is reproduced"
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise MediaTrouble("MED-GONE", f"{options.bundle} is not a folder")
     image = read_image(options.image) if options.image else None
     try:
-        found = replay(read_bundle(options.bundle), image)
+        found = replay(read_folder(options.bundle), image)
     except OSError as error:
         raise MediaTrouble("MED-GONE", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:

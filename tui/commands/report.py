@@ -7,6 +7,7 @@ import sys
 
 from ceremony.codec import Json
 from ceremony.rules.register import lookup
+from ceremony.show import printable
 from ceremony.types import Finding, Severity
 
 
@@ -17,7 +18,7 @@ def put_json(value: Json) -> None:
 
 def put(*lines: str) -> None:
     """Write lines on standard output."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> None:
@@ -26,7 +27,7 @@ def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> N
     for finding in findings:
         rule = lookup(finding.rule)
         at = f" (offset {finding.offset:#x})" if finding.offset is not None else ""
-        stream.write(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}\n")
+        stream.write(printable(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}") + "\n")
         if rule and finding.severity is Severity.REFUSE:
             stream.write(f"       must hold: {rule.says}\n       next:      {rule.next}\n")
 

@@ -14,6 +14,7 @@ from marks import accepts, refuses
 from ceremony.engine import Rules, fold, step
 from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Aborted, Excepted
+from ceremony.states import Close
 from tui import ssh_keys
 from tui.faces import Closing
 from tui.plain import PlainFace
@@ -148,11 +149,15 @@ def test_nothing_is_legal_after_the_close_line(finished: Prepared) -> None:
             step(closed, event, rules)
 
 
-def test_publishing_needs_only_the_close_line(finished: Prepared, tmp_path: Path) -> None:
+@refuses("TRN-BUNDLE")
+def test_a_bundle_without_its_outputs_is_never_sealed(finished: Prepared, tmp_path: Path) -> None:
     rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
     state = fold(tuple(rehearsing.events(finished)), rules)
     found = rehearsing.replayed(finished)
     assert found.head is not None
-    publisher = Publisher(tmp_path / "late", rehearsing.script(finished), {})
+    assert isinstance(state, Close)
+    publisher = Publisher(tmp_path / "late", rehearsing.script(finished), {}, rules.contents)
     transcript = (finished.out / "transcript.jsonl").read_bytes()
-    assert publisher.publish(transcript, found.head, state) == ()  # type: ignore[arg-type]
+    with pytest.raises(Refused):
+        publisher.publish(transcript, found.head, state)
+    assert not (tmp_path / "late/SHA256SUMS").exists()

@@ -107,6 +107,17 @@ def test_names_of_outputs_are_plain(path: str, name: str) -> None:
     "path", ["../up", "/etc/passwd", "a/../b", ".hidden", "a//b", "x/" * 20 + "y", "a\nb", "ä"]
 )
 def test_a_hostile_path_is_replaced_by_its_digest(path: str) -> None:
-    name = bundle.attestation_name(MediaFile(path, b"data"))
-    assert name == "in/" + hashlib.sha256(b"data").hexdigest()
-    assert bundle.attestation_name(MediaFile("a/b.sig", b"")) == "in/a/b.sig"
+    names = bundle.medium_names((MediaFile(path, b"data"), MediaFile("a/b.sig", b"")))
+    assert names[path] == "in-by-digest/" + hashlib.sha256(b"data").hexdigest()
+    assert names["a/b.sig"] == "in/a/b.sig"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a/B.sig", "A/b.sig"), ("x", "x/y"), ("x", "X./y"), ("name", "name."), ("d" * 64, "D" * 64)],
+)
+def test_paths_that_could_meet_on_a_fat_medium_are_kept_apart(one: str, other: str) -> None:
+    files = (MediaFile(one, b"1"), MediaFile(other, b"2"))
+    names = bundle.medium_names(files)
+    assert len({name.casefold() for name in names.values()}) == 2
+    assert all(name.startswith("in-by-digest/") for name in names.values())

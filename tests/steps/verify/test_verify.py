@@ -161,7 +161,7 @@ def _use_file_key(prepared: Prepared, tmp_path: Path) -> None:
 def test_decisions_of_verify_hold_the_signature_itself(finished: Prepared) -> None:
     import base64  # noqa: PLC0415 - only here
 
-    (decided,) = rehearsing.decisions(finished, "verify.verdict")
+    (decided,) = rehearsing.decisions(finished, "verify.second_verdict")
     assert isinstance(decided, Decided)
     assert isinstance(decided.facts, dict)
     cms = base64.b64decode(str(decided.facts["cms"]))

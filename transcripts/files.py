@@ -1,0 +1,128 @@
+"""Files as this room opens them: nothing is ever read, cut or written through a link.
+
+A log is one descriptor of one regular file that has one name. A file that is written stands
+whole or not at all, under a temporary name that is always a new file.
+Source of the discipline: POSIX rename(2) atomicity, fsync(2) of file and of folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ceremony.effects import Buffer
+from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.ingest.reading import read_descriptor
+from ceremony.show import counted, escaped
+from transcripts.log import Log, read_log
+
+TEMPORARY = ".part"
+MOST_LOG = 2**30  # bytes of one log
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_log(path: Path) -> int:
+    """Open a log once, for reading, cutting and appending; TRN-LOG unless it is its own file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, _LOG, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise refuse("TRN-LOG", f"{shown(path)} is a link") from None
+        raise trouble("TRN-WRITE", path, error) from None
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise refuse("TRN-LOG", f"{shown(path)} is not a regular file with one name")
+        sync_folder(path.parent)
+    except OSError as error:
+        os.close(file)
+        raise trouble("TRN-WRITE", path, error) from None
+    except Refused:
+        os.close(file)
+        raise
+    return file
+
+
+def read_log_file(path: Path, file: int) -> Log:
+    """Return what an open log holds; TRN-LINE when that is more than a log can be."""
+    try:
+        size = os.fstat(file).st_size
+        if size > MOST_LOG:
+            raise refuse("TRN-LINE", f"{shown(path)} has {counted(size)}, at most {MOST_LOG:,}")
+        return read_log(read_descriptor(file, MOST_LOG))
+    except OSError as error:
+        raise trouble("TRN-WRITE", path, error) from None
+
+
+def check_together(path: Path, log: Log, longest: Log) -> None:
+    """TRN-FORK: the log is good, and at most the one line behind that a crash leaves it.
+
+    A log that is gone or empty is a medium that was changed; it may lack every line.
+    """
+    if log.fault:
+        raise Refused(log.fault)
+    if log.raw != longest.raw[: len(log.raw)]:
+        raise refuse("TRN-FORK", f"{shown(path)} holds other lines than the other log")
+    ahead = len(longest.raw) - len(log.raw)
+    if ahead > 1 and (log.raw or log.torn):
+        raise refuse("TRN-FORK", f"the other log holds {ahead:,} lines more than {shown(path)}")
+
+
+def trouble(rule: str, path: Path, error: OSError) -> MediaTrouble:
+    """Return the MediaTrouble that an OSError on a medium is."""
+    return MediaTrouble(rule, f"{shown(path)}: {error.strerror or error}")
+
+
+def shown(path: Path) -> str:
+    """Return a path as it is put before people."""
+    return escaped(str(path), 4096)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create(part: Path) -> BinaryIO:
+    """Open a new file for writing in the place of whatever has this temporary name."""
+    part.unlink(missing_ok=True)
+    return os.fdopen(os.open(part, _NEW, 0o644), "wb")
+
+
+def write_file(path: Path, pieces: Iterable[Buffer]) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+    part = path.with_name(path.name + TEMPORARY)
+    try:
+        with create(part) as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError:
+        remove(part)
+        raise
+
+
+def remove(*paths: Path) -> None:
+    """Remove what there is of `paths`; a medium that refuses even that was reported already."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
+def part_of(final: Path) -> Path:
+    """Return the temporary name of a file."""
+    return final.with_name(final.name + TEMPORARY)

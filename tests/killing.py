@@ -29,7 +29,7 @@ def run_and_die(prepared: Prepared, kind: str, at: str) -> None:
     """Hold the rehearsal in its own process until it dies; assert that it was killed."""
     process = SERVER.Process(target=_run, args=(str(prepared.folder), kind, at))
     process.start()
-    process.join(60)
+    process.join(240)
     assert process.exitcode == -signal.SIGKILL, f"ended with {process.exitcode}, not killed"
 
 

@@ -1,1 +1,1 @@
-"""The memory: append, read back, replay, report. Pure except store.py."""
+"""The memory: append, read back, replay, report. Pure except store.py and files.py."""

@@ -40,8 +40,9 @@ from transcripts.files import (
 from transcripts.log import FIRST, Line, Log, Stamp, link
 from transcripts.merkle import Tree
 
-CHUNK = 2**20
 __all__ = ["BundleFolder", "FileJournal", "write_file"]
+
+CHUNK = 2**20
 
 
 class FileJournal:
@@ -55,6 +56,7 @@ class FileJournal:
         self._mode = Mode.REHEARSAL
         self._prev = FIRST
         self._tree = Tree()
+        self._size = 0
 
     @property
     def head(self) -> Head:
@@ -77,7 +79,8 @@ class FileJournal:
     def _recover(self) -> tuple[Log, Recovered | None]:
         for path in self._paths:
             self._files.append(open_log(path))
-        if len({os.fstat(file)[1:3] for file in self._files}) != len(self._files):
+        known = {(s.st_dev, s.st_ino) for s in map(os.fstat, self._files)}
+        if len(known) != len(self._files):
             raise refuse("TRN-LOG", f"{shown(self._paths[0])} stands for two logs")
         opened = list(zip(self._paths, self._files, strict=True))
         logs = [read_log_file(path, file) for path, file in opened]
@@ -107,6 +110,8 @@ class FileJournal:
             # No reader takes such a line: it would lose the ceremony on every log.
             text = f"{event.name} has {counted(len(raw))}, a line at most {MOST_LINE:,}"
             raise MediaTrouble("TRN-WRITE", text)
+        if self._size + len(raw) >= MOST_LOG:
+            raise MediaTrouble("TRN-WRITE", f"a log has at most {counted(MOST_LOG)}")
         for path, file in zip(self._paths, self._files, strict=True):
             _append(path, file, raw + b"\n")
         self._grow(raw, event, ceremony)
@@ -128,6 +133,7 @@ class FileJournal:
             self._ceremony, self._mode = ceremony, event.mode
         self._tree.append(raw)
         self._prev = link(raw)
+        self._size += len(raw) + 1
 
 
 def _set_aside(path: Path, file: int, log: Log) -> str:

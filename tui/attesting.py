@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ceremony.attest.dsse import IN_TOTO, pae
 from ceremony.errors import MediaTrouble, Trouble, refuse
+from ceremony.show import escaped
 from tui import ssh_keys
 
 MOST_KEY = 2**20
@@ -109,8 +111,8 @@ def dsse(claim: Claim, pem: bytes) -> dict[str, bytes]:
     """Return <builder>.intoto.json: a DSSE envelope over an in-toto Statement, SLSA v1."""
     try:
         private = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
-        raise refuse("ATT-KEY", f"the PEM key does not load: {error}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise refuse("ATT-KEY", f"the PEM key does not load: {escaped(str(error))}") from None
     payload = json.dumps(statement(claim), sort_keys=True).encode()
     signed = pae(IN_TOTO, payload)
     match private:

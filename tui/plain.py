@@ -62,9 +62,7 @@ class PlainFace:
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
-        self._writer.write(f"{person} (key holder): PIN (not shown): ")
-        self._writer.flush()
-        pin = self._read_secret()
+        pin = self._read_secret(f"{person} (key holder): PIN (not shown): ")
         self._say("")
         command = bytes(pin[:MOST_COMMAND])  # a command is no secret; a PIN is not kept as bytes
         if command in PIN_COMMANDS:
@@ -164,14 +162,16 @@ class PlainFace:
             if len(line) < most:
                 line += byte
 
-    def _read_secret(self) -> bytearray:
-        """Read a line without echo; never as a str."""
+    def _read_secret(self, prompt: str) -> bytearray:
+        """Read a line without echo, which is off before the prompt is seen; never as a str."""
         before = termios.tcgetattr(self._reader) if os.isatty(self._reader) else None
         if before:
             quiet = termios.tcgetattr(self._reader)
             quiet[3] &= ~termios.ECHO
             termios.tcsetattr(self._reader, termios.TCSAFLUSH, quiet)
         try:
+            self._writer.write(prompt)
+            self._writer.flush()
             return self._read(MOST_PIN)
         finally:
             if before:

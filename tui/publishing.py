@@ -18,8 +18,8 @@ from ceremony.policy import Policy
 from ceremony.states import Close
 from transcripts import countersign
 from transcripts.checkpoint import NAMESPACE, Head
+from transcripts.files import TEMPORARY, write_file
 from transcripts.replay import Verdict, make_sums, replay
-from transcripts.store import write_file
 from tui.faces import Closing, Face
 
 Signers = Mapping[str, Callable[[str, bytes], bytes]]
@@ -41,6 +41,8 @@ class Publisher:
         """Write what is left to write; return the witnesses who signed the checkpoint."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            for part in self._folder.glob(f"*{TEMPORARY}"):  # of a publishing that was killed
+                part.unlink()
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
             write_file(self._folder / bundle.CHECKPOINT, (head.text,))
             witnesses = self._collect(head, closed)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ceremony.attest.ssh_wire import string
 from ceremony.attest.sshsig import armor, signed_data
-from ceremony.errors import Trouble, refuse
+from ceremony.errors import MediaTrouble, Trouble, refuse
 from ceremony.show import escaped
 
 SECONDS = 120  # a person may have to type a passphrase or touch a token
@@ -69,7 +70,13 @@ def sign(key: Path, namespace: str, message: bytes) -> bytes:
 
 def _sign(key: Path, namespace: str, message: bytes) -> bytes:
     """Sign without ssh-keygen (OpenSSH PROTOCOL.sshsig)."""
-    private = load_ssh_private_key(key.read_bytes(), password=None)
+    try:
+        private = load_ssh_private_key(key.read_bytes(), password=None)
+    except OSError as error:
+        raise MediaTrouble("ATT-KEY", f"{key}: {error.strerror or error}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        text = f"without ssh-keygen the SSH key does not load: {escaped(str(error))}"
+        raise refuse("ATT-KEY", text) from None
     if not isinstance(private, Ed25519PrivateKey):
         raise refuse("ATT-KEY", "without ssh-keygen only an Ed25519 key can sign")
     kind, raw = b"ssh-ed25519", private.public_key().public_bytes_raw()

@@ -8,17 +8,20 @@ checked to be regular on the descriptor, and read with a cap on the descriptor a
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from ceremony.blobs import to_blob
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble
-from ceremony.events import ManifestEntry, MediaRead, PolicyRead
+from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
+from ceremony.ingest.reading import is_utf8
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -29,10 +32,32 @@ class _Taking:
     """What one reading of a medium gathers."""
 
     manifest: list[ManifestEntry] = field(default_factory=list)
-    files: list[MediaFile] = field(default_factory=list)
-    problems: list[Finding] = field(default_factory=list)
+    files: list[Blob] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+    refusals: list[Finding] = field(default_factory=list)
+    unlisted: int = 0
+    names: int = 0
     image: tuple[ManifestEntry, bytearray] | None = None
     small: int = 0
+
+    def warn(self, rule: str, text: str) -> None:
+        """Note what a person should know; what is over the cap is counted."""
+        if len(self.warnings) < limits.MOST_WARNINGS:
+            self.warnings.append(Finding(rule, Severity.WARN, text))
+        else:
+            self.unlisted += 1
+
+    def refuse(self, rule: str, text: str) -> None:
+        """Note what must stop the ceremony; none is ever left out."""
+        self.refusals.append(Finding(rule, Severity.REFUSE, text))
+
+    def problems(self) -> tuple[Finding, ...]:
+        """Return every refusal, then the warnings and how many more there were."""
+        if self.unlisted:
+            text = f"{counted(self.unlisted, 'more warnings')} are not listed"
+            more = (Finding("MED-COUNT", Severity.WARN, text),)
+            return (*self.refusals, *self.warnings, *more)
+        return (*self.refusals, *self.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +74,14 @@ class FolderMedia:
             names = sorted(
                 path.name
                 for path in self.policy.parent.iterdir()
-                if path.name.startswith(self.policy.name + ".") and path.name.endswith(".sshsig")
+                if path.name.startswith(self.policy.name + ".")
+                and path.name.endswith(".sshsig")
+                and is_utf8(path.name)
             )
             signatures = [
                 MediaFile(
                     f"policy.toml{name.removeprefix(self.policy.name)}",
-                    _read_small(self.policy.parent / name, limits.MOST_SMALL_FILE),
+                    _read_small(self.policy.parent / name, limits.MOST_POLICY_SIGNATURE),
                 )
                 for name in names[: limits.MOST_POLICY_SIGNATURES]
             ]
@@ -77,45 +104,48 @@ class FolderMedia:
         image, copy = taking.image or (None, bytearray())
         view = memoryview(copy).toreadonly()
         again = hashlib.sha256(view).hexdigest() if image else ""
-        taking.manifest.sort(key=lambda e: e.path.encode("utf-8", "surrogateescape"))
-        taking.files.sort(key=lambda f: f.path.encode("utf-8", "surrogateescape"))
+        taking.manifest.sort(key=lambda e: e.path.encode())
+        taking.files.sort(key=lambda f: f.path.encode())
         media = MediaRead(
-            source=str(self.folder),
+            source=_shown(self.folder),
             mount=_mount_options(self.folder),
             manifest=tuple(taking.manifest),
             image=image,
             image_again=again,
-            files=tuple(to_blob(file) for file in taking.files),
-            problems=tuple(taking.problems),
+            files=tuple(taking.files),
+            problems=taking.problems(),
         )
         return media, view
 
     def _walk(self, taking: _Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield regular files, depth first by name; what is not one becomes a finding."""
         stack: list[tuple[Path, str, int]] = [(self.folder, "", 0)]
-        files = folders = 0
+        files = folders = seen = 0
         while stack:
             folder, prefix, depth = stack.pop()
             with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda e: os.fsencode(e.name))
-            for entry in entries:
+                found = list(islice(scan, limits.MOST_ENTRIES - seen + 1))
+            seen += len(found)
+            if seen > limits.MOST_ENTRIES:
+                taking.refuse("MED-COUNT", f"more than {limits.MOST_ENTRIES:,} names")
+                return
+            for entry in sorted(found, key=lambda e: os.fsencode(e.name)):
                 path = f"{prefix}{entry.name}"
-                if not _nameable(entry.name):
-                    _problem(taking, "MED-SPECIAL", f"{escaped(path)} is not a UTF-8 name")
+                if not is_utf8(entry.name):
+                    taking.warn("MED-SPECIAL", f"{escaped(path)} is not a UTF-8 name")
                 elif entry.is_dir(follow_symlinks=False):
                     folders += 1
                     if depth + 1 > limits.MOST_DEPTH or folders > limits.MOST_FOLDERS:
-                        _problem(taking, "MED-COUNT", f"{escaped(path)}: too many or deep folders")
+                        taking.warn("MED-COUNT", f"{escaped(path)}: too many or deep folders")
                     else:
                         stack.append((folder / entry.name, f"{path}/", depth + 1))
                 elif not entry.is_file(follow_symlinks=False):
                     kind = "a link" if entry.is_symlink() else "not a regular file"
-                    _problem(taking, "MED-SPECIAL", f"{escaped(path)} is {kind}")
+                    taking.warn("MED-SPECIAL", f"{escaped(path)} is {kind}")
                 else:
                     files += 1
-                    if files > limits.MOST_FILES:
-                        text = f"more than {limits.MOST_FILES:,} files"
-                        _problem(taking, "MED-COUNT", text, Severity.REFUSE)
+                    if stop := _stop(taking, files, path):
+                        taking.refuse("MED-COUNT", stop)
                         return
                     yield path, entry
 
@@ -129,29 +159,51 @@ class FolderMedia:
         report: Report,
     ) -> None:
         size = entry.stat(follow_symlinks=False).st_size
-        if path in names and taking.image is not None:
-            text = f"{escaped(path)} is a second file with a name of the image; it was not read"
-            _problem(taking, "MED-IMAGE", text, Severity.REFUSE)
-            return
         is_image = path in names
+        if is_image and taking.image is not None:
+            text = f"{escaped(path)} is a second file with a name of the image; it was not read"
+            taking.refuse("MED-IMAGE", text)
+            return
         room = limits.MOST_SMALL_TOTAL - taking.small
         cap = most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
         if size > cap:
-            severity = Severity.REFUSE if is_image else Severity.WARN
-            text = f"{escaped(path)} has {counted(size)}, over the cap of {cap:,}; it was not read"
-            _problem(taking, "MED-SIZE", text, severity)
+            say = taking.refuse if is_image else taking.warn
+            over = f"{counted(size)}, over the cap of {cap:,}"
+            say("MED-SIZE", f"{escaped(path)} has {over}; it was not read")
             return
         copy, steady = _copy(Path(entry.path), path, size, cap, report)
-        found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
         if not steady:
-            text = f"{escaped(path)} changed while it was read"
-            _problem(taking, "MED-CHANGED", text, Severity.REFUSE)
-        taking.manifest.append(found)
+            taking.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
+        found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
         if is_image:
             taking.image = (found, copy)
         else:
-            taking.small += len(copy)
-            taking.files.append(MediaFile(path, bytes(copy)))
+            blob = to_blob(MediaFile(path, bytes(copy)))
+            held = _in_json(path) + _in_json(blob.content)
+            if held > room:
+                over = f"{counted(held)} in the transcript, over the cap of {room:,}"
+                taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
+                return
+            taking.small += held
+            taking.files.append(blob)
+        taking.names += _in_json(path)
+        taking.manifest.append(found)
+
+
+def _stop(taking: _Taking, files: int, path: str) -> str:
+    """Return why nothing more is read, if so."""
+    if files > limits.MOST_FILES:
+        return f"more than {limits.MOST_FILES:,} files"
+    if taking.names + _in_json(path) > limits.MOST_NAMES:
+        return f"the names of the files are over {counted(limits.MOST_NAMES)} together"
+    if len(taking.refusals) >= limits.MOST_REFUSALS:
+        return f"reading stopped after {limits.MOST_REFUSALS:,} refusals"
+    return ""
+
+
+def _in_json(text: str) -> int:
+    """Return how many bytes a string has as a transcript's JSON."""
+    return len(json.dumps(text, ensure_ascii=False).encode())
 
 
 def _copy(path: Path, shown: str, size: int, cap: int, report: Report) -> tuple[bytearray, bool]:
@@ -184,19 +236,7 @@ def _read_small(path: Path, most: int) -> bytes:
     return bytes(copy)
 
 
-def _nameable(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _problem(taking: _Taking, rule: str, text: str, severity: Severity = Severity.WARN) -> None:
-    if len(taking.problems) < limits.MOST_FOLDERS:
-        taking.problems.append(Finding(rule, severity, text))
-
-
+MOST_PATH = 4096  # PATH_MAX
 _POINT, _OPTIONS = 4, 5  # columns of proc(5) mountinfo
 
 
@@ -219,4 +259,9 @@ def _mount_options(folder: Path) -> str:
 
 
 def _gone(path: Path, error: OSError) -> MediaTrouble:
-    return MediaTrouble("MED-GONE", f"{path}: {error.strerror or error}")
+    return MediaTrouble("MED-GONE", f"{_shown(path)}: {error.strerror or error}")
+
+
+def _shown(path: Path) -> str:
+    text = str(path)
+    return text if is_utf8(text) else escaped(text, MOST_PATH)

@@ -33,6 +33,7 @@ from ceremony.steps import Step
 from ceremony.types import Mode
 
 SECOND_SECONDS = 120
+VERSION_SECONDS = 10
 SEARCH = "/usr/bin:/bin:/usr/local/bin"
 
 
@@ -94,6 +95,7 @@ class LinuxWorld:
                 check=False,
                 env={"LC_ALL": "C"},
             )
+            version = _version(tool)
         except (OSError, subprocess.TimeoutExpired) as error:
             return SecondOpinion("sbverify", "refused", escaped(type(error).__name__))
         finally:
@@ -101,7 +103,7 @@ class LinuxWorld:
             os.close(pem)
         said = _last_line(done.stdout) or _last_line(done.stderr)
         answer = "accepted" if done.returncode == 0 else "refused"
-        return SecondOpinion(_version(tool), answer, f"exit {done.returncode}: {said}")
+        return SecondOpinion(version, answer, f"exit {done.returncode}: {said}")
 
 
 def monotonic_ns() -> int:
@@ -129,8 +131,16 @@ def _last_line(output: bytes) -> str:
 
 
 def _version(tool: str) -> str:
-    done = subprocess.run(  # noqa: S603 - a fixed program
-        [tool, "--version"], capture_output=True, timeout=10, check=False, env={"LC_ALL": "C"}
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program
+            [tool, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_SECONDS,
+            check=False,
+            env={"LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "sbverify"
     found = re.search(rb"\d+(\.\d+)+", done.stdout + done.stderr)
     return f"sbverify {found.group().decode()}" if found else "sbverify"

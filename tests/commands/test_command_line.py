@@ -18,7 +18,7 @@ import rehearsing
 
 from tui.rehearsal.prepare import Prepared
 
-SECONDS = 60
+SECONDS = 240  # fsync is slow on a busy disk
 
 
 def run(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -262,7 +262,7 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
 def test_plain_mode_is_the_whole_ceremony(terminal: Terminal, prepared: Prepared) -> None:
     hold_plain(terminal, prepared)
     assert terminal.ended() == 0
-    assert prepared.pin not in terminal.said.replace(prepared.sheet.read_text(), "")
+    assert prepared.pin not in terminal.said, "the PIN was echoed"
     assert "ceremony.exception" in rehearsing.names(prepared)
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
 

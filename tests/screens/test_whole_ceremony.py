@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.screens.conftest import Film, Stage
 
 
-SECONDS = 90  # of a slow machine
+SECONDS = 240  # of a slow machine
 
 MOST_SECONDS = 120
 

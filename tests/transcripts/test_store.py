@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
@@ -12,6 +14,8 @@ from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import FORMAT, Begun, ClockRead, OutputFile
 from ceremony.types import Mode
+from transcripts import store
+from transcripts.canon import MOST_LINE
 from transcripts.log import Stamp, read_log
 from transcripts.store import BundleFolder, FileJournal, write_file
 
@@ -172,12 +176,146 @@ def test_a_full_log_medium_is_trouble_and_the_torn_line_is_recovered(tmp_path: P
     assert files(tmp_path)[0].read_bytes() == files(tmp_path)[1].read_bytes()
 
 
-def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def refused_rule(folder: Path) -> str:
+    with pytest.raises(Refused) as refused:
+        journal(folder).recover()
+    return refused.value.findings[0].rule
+
+
+@refuses("TRN-LOG")
+@pytest.mark.parametrize("dangling", [True, False])
+def test_a_log_that_is_a_link_is_not_followed(tmp_path: Path, dangling: bool) -> None:  # noqa: FBT001 - pytest's
     (tmp_path / "a").mkdir()
-    (tmp_path / "target").write_bytes(b"")
+    if not dangling:
+        (tmp_path / "target").write_bytes(b"torn")
     (tmp_path / "a/transcript.jsonl").symlink_to(tmp_path / "target")
-    with pytest.raises(MediaTrouble):
-        journal(tmp_path).recover()
+    assert refused_rule(tmp_path) == "TRN-LOG"
+    assert (tmp_path / "target").exists() is not dangling
+    assert dangling or (tmp_path / "target").read_bytes() == b"torn"
+
+
+@refuses("TRN-LOG")
+def test_a_log_with_a_second_name_is_not_cut(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "victim").write_bytes(b"somebody's file without a newline")
+    (tmp_path / "a/transcript.jsonl").hardlink_to(tmp_path / "victim")
+    assert refused_rule(tmp_path) == "TRN-LOG"
+    assert (tmp_path / "victim").read_bytes() == b"somebody's file without a newline"
+
+
+@refuses("TRN-LOG")
+def test_a_log_that_is_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b/transcript.jsonl")
+    assert refused_rule(tmp_path) == "TRN-LOG"
+
+
+@refuses("TRN-LOG")
+def test_two_logs_in_one_folder(tmp_path: Path) -> None:
+    made = FileJournal((tmp_path / "a", tmp_path / "a"), lambda: Stamp(0, "boot", "w"))
+    with pytest.raises(Refused, match="TRN-LOG"):
+        made.recover()
+
+
+@refuses("TRN-LINE")
+def test_a_log_of_a_tebibyte_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/transcript.jsonl").touch()
+    os.truncate(tmp_path / "a/transcript.jsonl", 2**40)
+    assert refused_rule(tmp_path) == "TRN-LINE"
+
+
+@refuses("TRN-FORK")
+def test_a_log_that_is_two_lines_behind_was_no_crash(tmp_path: Path) -> None:
+    written(tmp_path, 4)
+    first, second = files(tmp_path)
+    whole = first.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for kept in (b"".join(lines[:2]), b"".join(lines[:2]) + b"torn", b"torn"):
+        second.write_bytes(kept)
+        assert refused_rule(tmp_path) == "TRN-FORK"
+        assert (first.read_bytes(), second.read_bytes()) == (whole, kept)
+    assert [p.name for p in second.parent.iterdir()] == ["transcript.jsonl"]
+
+
+@accepts("TRN-FORK")
+def test_an_empty_log_is_filled_whole_or_not_at_all(tmp_path: Path) -> None:
+    written(tmp_path, 4)
+    first, second = files(tmp_path)
+    second.write_bytes(b"")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (first.stat().st_size - 1, before[1]))
+    try:
+        with pytest.raises(MediaTrouble, match="TRN-WRITE"):
+            journal(tmp_path).recover()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert second.read_bytes() == b""
+    again = journal(tmp_path)
+    _, recovered = again.recover()
+    assert recovered is not None
+    assert recovered.repaired == ("b: 4 lines",)
+    again.append(ClockRead("2026-11-22T00:00:09Z"))
+    assert again.transcript() == first.read_bytes() == second.read_bytes()
+
+
+@refuses("TRN-WRITE")
+def test_a_line_that_no_reader_takes_is_not_written(tmp_path: Path) -> None:
+    made = journal(tmp_path)
+    made.recover()
+    made.append(BEGUN)
+    before = [path.read_bytes() for path in files(tmp_path)]
+    with pytest.raises(MediaTrouble, match="TRN-WRITE"):
+        made.append(ClockRead("x" * MOST_LINE))
+    assert [path.read_bytes() for path in files(tmp_path)] == before
+    made.append(ClockRead("2026-11-22T00:00:00Z"))
+    assert read_log(made.transcript()).fault is None
+
+
+@refuses("TRN-WRITE")
+def test_a_log_does_not_outgrow_what_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = journal(tmp_path)
+    made.recover()
+    made.append(BEGUN)
+    size = files(tmp_path)[0].stat().st_size
+    monkeypatch.setattr(store, "MOST_LOG", size + 50)
+    with pytest.raises(MediaTrouble, match="TRN-WRITE"):
+        made.append(ClockRead("2026-11-22T00:00:00Z"))
+    assert files(tmp_path)[0].stat().st_size == size
+
+
+def test_a_link_in_the_place_of_a_part_file_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"untouched")
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("checkpoint.txt", "anchor.p7"):
+        (out / f"{name}.part").symlink_to(tmp_path / "victim")
+    (out / "other.part").hardlink_to(tmp_path / "victim")
+    write_file(out / "checkpoint.txt", (b"checkpoint",))
+    BundleFolder(out, ()).write((output("anchor.p7"), output("other")), lambda _: None)
+    assert (tmp_path / "victim").read_bytes() == b"untouched"
+    assert sorted(p.name for p in out.iterdir()) == ["anchor.p7", "checkpoint.txt", "other"]
+    assert not any(p.is_symlink() for p in out.iterdir())
+
+
+def test_the_torn_evidence_is_not_written_through_a_link(tmp_path: Path) -> None:
+    written(tmp_path)
+    first, second = files(tmp_path)
+    whole = first.read_bytes()
+    second.write_bytes(whole[:-10])
+    torn = whole[:-10].rpartition(b"\n")[2]
+    name = f"transcript.jsonl.torn-{hashlib.sha256(torn).hexdigest()[:16]}"
+    (tmp_path / "victim").write_bytes(b"untouched")
+    for link in (name, f"{name}.part"):
+        (second.parent / link).symlink_to(tmp_path / "victim")
+    journal(tmp_path).recover()
+    assert (tmp_path / "victim").read_bytes() == b"untouched"
+    assert (second.parent / name).read_bytes() == torn
+    assert not (second.parent / name).is_symlink()
 
 
 def test_a_file_stands_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -190,6 +328,69 @@ def test_a_file_stands_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     write_file(tmp_path / "x", (b"whole",))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def output(name: str) -> Output:
+    return Output(OutputFile(name, 4, ""), lambda: iter([b"data"]))
+
+
+@refuses("MED-WRITE")
+def test_a_folder_in_the_bundle_that_is_a_link_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.sig").write_bytes(b"untouched")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/in").symlink_to(tmp_path / "elsewhere")
+    bundle = BundleFolder(tmp_path / "out", ())
+    with pytest.raises(MediaTrouble, match="MED-WRITE"):
+        bundle.write((output("first"), output("in/a.sig")), lambda _: None)
+    with pytest.raises(MediaTrouble, match="MED-WRITE"):
+        bundle.withdraw(("in/a.sig",))
+    assert [p.name for p in (tmp_path / "elsewhere").iterdir()] == ["a.sig"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["in"]
+
+
+@refuses("MED-WRITE")
+@pytest.mark.parametrize("name", ["../x", "in/../../x", "/x", "", "."])
+def test_an_output_stays_within_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MediaTrouble, match="MED-WRITE"):
+        BundleFolder(tmp_path / "out", ()).withdraw((name,))
+
+
+@accepts("MED-WRITE")
+def test_outputs_of_an_earlier_try_are_removed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = BundleFolder(out, ())
+    first.write((output("anchor.signed.efi"), output("in/a.sig")), lambda _: None)
+    (out / "in/b.sig.part").write_bytes(b"half")
+    earlier = ("anchor.signed.efi", "in/a.sig", "in/b.sig", "in/never/c.sig")
+    BundleFolder(out, (), earlier).write((output("in/a.sig"),), lambda _: None)
+    assert [str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()] == ["in/a.sig"]
+    first.withdraw(("in/a.sig", "never"))
+    assert not [p for p in out.rglob("*") if p.is_file()]
+
+
+@accepts("MED-OUTPUT")
+def test_an_output_folder_with_our_own_files_alone(tmp_path: Path) -> None:
+    bundle = BundleFolder(tmp_path / "out", ())
+    bundle.require_own(())
+    bundle.write((output("anchor.efi"), output("in/a.sig")), lambda _: None)
+    own = ("transcript.jsonl", "checkpoint.txt", "SHA256SUMS", "checkpoint.bob.sshsig")
+    for name in (*own, "SHA256SUMS.part", "anchor.p7.part"):
+        (tmp_path / "out" / name).write_bytes(b"")
+    bundle.require_own(("anchor.efi", "in/a.sig", "anchor.p7"))
+
+
+@refuses("MED-OUTPUT")
+@pytest.mark.parametrize("name", ["virus.efi", "in/b.sig", "in/checkpoint.bob.sshsig", "link"])
+def test_an_output_folder_with_a_stranger_s_file(tmp_path: Path, name: str) -> None:
+    bundle = BundleFolder(tmp_path / "out", ())
+    bundle.write((output("in/a.sig"),), lambda _: None)
+    if name == "link":
+        (tmp_path / "out" / name).symlink_to("in/a.sig")
+    else:
+        (tmp_path / "out" / name).write_bytes(b"")
+    with pytest.raises(Refused, match="MED-OUTPUT"):
+        bundle.require_own(("in/a.sig",))
 
 
 @refuses("MED-OUTPUT")

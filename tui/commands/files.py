@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from ceremony.blobs import from_blob
-from ceremony.errors import MediaTrouble, refuse
+from ceremony.errors import MediaTrouble
 from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.reading import read_regular
+from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile
+
+MOST_IMAGE = 2**32 - 2**16  # bytes; PE offsets are 32 bits, and a signature is still to fit
 
 
 def read_image(path: Path) -> bytes:
-    """Return an image's bytes; MED-SPECIAL for anything but a regular file."""
+    """Return an image's bytes; MED-SPECIAL for anything but a regular file, MED-SIZE."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise refuse("MED-SPECIAL", f"{path} is not a regular file")
-        return path.read_bytes()
+        return read_regular(path, MOST_IMAGE)
     except OSError as error:
-        raise MediaTrouble("MED-GONE", f"{path}: {error.strerror or error}") from None
+        text = f"{escaped(str(path))}: {error.strerror or error}"
+        raise MediaTrouble("MED-GONE", text) from None
 
 
 def read_small_files(
@@ -29,6 +31,6 @@ def read_small_files(
     An image among them, by `names`, is left out, as there.
     """
     if not folder.is_dir():
-        raise MediaTrouble("MED-GONE", f"{folder} is not a folder")
+        raise MediaTrouble("MED-GONE", f"{escaped(str(folder))} is not a folder")
     media, _ = FolderMedia(folder, folder).read(names, most_bytes, lambda _: None)
     return tuple(from_blob(blob) for blob in media.files), media.problems

@@ -13,11 +13,13 @@ import rehearsing
 from marks import accepts, refuses
 
 from ceremony.blobs import from_blob, to_blob
+from ceremony.codec import encode
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, MediaRead
-from ceremony.ingest import limits
+from ceremony.ingest import limits, world
 from ceremony.ingest.media import FolderMedia
 from ceremony.types import MediaFile, Severity
+from transcripts.canon import canonical
 from tui.rehearsal.prepare import Prepared
 
 NAMES = ("anchor.efi", "result/anchor.efi")
@@ -203,3 +205,105 @@ def test_small_files_come_back_as_they_were(data: bytes) -> None:
 def test_a_blob_of_no_known_form_is_refused(blob: Blob) -> None:
     with pytest.raises(Refused):
         from_blob(blob)
+
+
+@refuses("MED-IMAGE", "MED-SIZE")
+def test_a_refusal_is_not_crowded_out_by_links(stick: Path) -> None:
+    for number in range(limits.MOST_WARNINGS + 10):
+        (stick / f"a{number}").symlink_to("anchor.efi")
+    (stick / "result").mkdir()
+    (stick / "result/anchor.efi").write_bytes(b"another")
+    media = read(stick)
+    warnings = [p.text for p in media.problems if p.severity is Severity.WARN]
+    assert [p.rule for p in media.problems if p.severity is Severity.REFUSE] == ["MED-IMAGE"]
+    assert len(warnings) == limits.MOST_WARNINGS + 1
+    assert "10 more warnings are not listed" in warnings
+    (stick / "result/anchor.efi").unlink()
+    assert "MED-SIZE" in {
+        p.rule for p in read(stick, most=4).problems if p.severity is Severity.REFUSE
+    }
+
+
+@refuses("MED-COUNT")
+def test_links_alone_are_counted_too(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_ENTRIES", 50)
+    for number in range(60):
+        (stick / f"l{number}").symlink_to("anchor.efi")
+    problems = [p for p in read(stick).problems if p.severity is Severity.REFUSE]
+    assert [p.rule for p in problems] == ["MED-COUNT"]
+
+
+@refuses("MED-COUNT")
+def test_reading_stops_after_many_refusals(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_REFUSALS", 1)
+    (stick / "result").mkdir()
+    (stick / "result/anchor.efi").write_bytes(b"another")
+    (stick / "result/later").write_bytes(b"")
+    found = [p.rule for p in read(stick).problems if p.severity is Severity.REFUSE]
+    assert found == ["MED-IMAGE", "MED-COUNT"]
+
+
+@refuses("MED-COUNT")
+def test_the_names_of_a_manifest_are_bounded(stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_NAMES", 600)
+    for number in range(10):
+        (stick / f"{number:0>200}").write_bytes(b"")
+    media = read(stick)
+    assert rules(media) == {"MED-COUNT"}
+    assert sum(len(entry.path) for entry in media.manifest) <= 600
+
+
+@refuses("MED-SIZE")
+def test_what_a_medium_adds_to_the_transcript_is_bounded(stick: Path) -> None:
+    for number in range(15):
+        (stick / f"text{number:02}").write_bytes(b'"' * 2**20)
+        (stick / f"void{number:02}").write_bytes(bytes(2**20))
+    media = read(stick)
+    assert rules(media) == {"MED-SIZE"}
+    assert {p.severity for p in media.problems} == {Severity.WARN}
+    assert len(canonical(encode(media))) < 32 * 2**20
+    kept = {blob.path for blob in media.files}
+    assert kept | {"anchor.efi"} == {entry.path for entry in media.manifest}
+    assert len(kept) > 11
+
+
+@accepts("MED-GONE")
+def test_names_beside_the_policy_that_are_not_utf_8_are_skipped(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"stick\xff")
+    folder.mkdir()
+    (folder / "policy.toml").write_bytes(b"policy")
+    (folder / "policy.toml.owner.sshsig").write_bytes(b"sig")
+    (folder / os.fsdecode(b"policy.toml.\xff.sshsig")).write_bytes(b"sig")
+    medium = FolderMedia(folder, folder / "policy.toml")
+    policy = medium.read_policy()
+    assert [blob.path for blob in policy.signatures] == ["policy.toml.owner.sshsig"]
+    media, _ = medium.read(NAMES, 100, lambda _: None)
+    assert media.source == f"{tmp_path}/stick\\udcff"
+    canonical(encode(media))
+
+
+@refuses("MED-GONE")
+def test_a_policy_s_signatures_are_small_and_trouble_is_told_in_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"stick\xff")
+    folder.mkdir()
+    (folder / "policy.toml").write_bytes(b"policy")
+    for number in range(limits.MOST_POLICY_SIGNATURES + 5):
+        (folder / f"policy.toml.{number:03}.sshsig").write_bytes(b"sig")
+    medium = FolderMedia(folder, folder / "policy.toml")
+    assert len(medium.read_policy().signatures) == limits.MOST_POLICY_SIGNATURES
+    huge = folder / "policy.toml.000.sshsig"
+    huge.write_bytes(bytes(limits.MOST_POLICY_SIGNATURE + 1))
+    with pytest.raises(MediaTrouble, match="MED-GONE") as trouble:
+        medium.read_policy()
+    trouble.value.text.encode("utf-8")
+
+
+@pytest.mark.parametrize("script", ["exec sleep 60", "#!/nothing/here"])
+def test_an_sbverify_that_does_not_say_its_version(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "sbverify"
+    tool.write_text(script if script.startswith("#!") else f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(world, "VERSION_SECONDS", 0.2)
+    assert world._version(str(tool)) == "sbverify"

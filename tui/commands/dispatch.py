@@ -14,7 +14,7 @@ from tui.commands.report import put, put_findings, put_json, refusal_json
 COMMANDS = (rehearse, run, attest, check, inspect, replay)
 
 WITHOUT = (
-    "Without a subcommand, on a terminal, a rehearsal in ./rehearsal is begun or resumed.",
+    "Without a subcommand, on a terminal, a rehearsal in ./uki-rehearsal is begun or resumed.",
     "Exit status: 0 yes, 1 refused, 2 usage, 3 could not be done, 4 incomplete or aborted.",
 )
 
@@ -24,7 +24,7 @@ def dispatch(arguments: list[str]) -> int:
     parser = _parser()
     options = argparse.Namespace()
     try:
-        options = parser.parse_args(arguments or ["rehearse", "rehearsal"])
+        options = parser.parse_args(arguments or ["rehearse", "uki-rehearsal"])
         identity.require_one_home()
         return int(options.run(options))
     except SystemExit as error:  # argparse: 0 after --help, 2 after wrong usage

@@ -194,11 +194,10 @@ def test_osslsigncode_verifies_ours(machine: str, alice: Signer, tmp_path: Path)
     for name in ("ours", "theirs"):
         file = tmp_path / f"{name}.efi"
         done = run("osslsigncode", "verify", "-CAfile", certificate, "-in", file)
-        lines = done.stdout.decode().splitlines()
-        said[name] = [line for line in lines if "verification" in line or "digest" in line]
+        said[name] = done.stdout.decode().splitlines()
     # Release 2.5 calls sbsign's own files invalid too: what counts is that it sees no difference.
     assert said["ours"] == said["theirs"]
-    assert any("digest" in line for line in said["ours"])
+    assert any("checksum" in line for line in said["ours"])
     assert not any("MISMATCH" in line for line in said["ours"])
 
 

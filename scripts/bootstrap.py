@@ -90,7 +90,7 @@ def project() -> None:
         path
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "golden"} & set(path.parts)
     )
     key = digest(ROOT / "pyproject.toml", ROOT / "LICENSE", *sources)
     if stamped("project", key):

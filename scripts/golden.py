@@ -1,0 +1,123 @@
+"""Make transcripts/golden/ anew: one bundle a kind of ceremony, with what replay must say of it.
+
+Run as a file: `.venv/bin/python scripts/golden.py`. From the first release on a golden bundle
+is never made anew: an old transcript replays with its own rule set, for ever. Before it, run
+this when a rule, a decision or an event changed, and say so in the change.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import rehearsing  # noqa: E402 - after the path is set
+
+from ceremony.events import Aborted  # noqa: E402
+from ceremony.ingest.reading import read_folder  # noqa: E402
+from ceremony.ports import Interruption  # noqa: E402
+from ceremony.questions import Answer, Question  # noqa: E402
+from transcripts.replay import replay  # noqa: E402
+from tui.rehearsal.prepare import Prepared  # noqa: E402
+from tui.rehearsal.script import ScriptFace  # noqa: E402
+from tui.wiring import hold  # noqa: E402
+
+GOLDEN = ROOT / "transcripts" / "golden"
+WRONG = "aardvark adroitness absurd adviser accrue aftermath"
+
+
+def happy(prepared: Prepared) -> None:
+    """Nothing out of the ordinary."""
+    rehearsing.held(prepared)
+
+
+def misheard(prepared: Prepared) -> None:
+    """One mishearing, one wrong PIN, one clock read wrong."""
+    rehearsing.held(
+        prepared,
+        {
+            "read_back.words": (WRONG,),
+            "pin": ("000000000",),
+            "open.clock_read": ("2020-01-01 00:00",),
+        },
+    )
+
+
+def refused_quorum(prepared: Prepared) -> None:
+    """Two builders where three are needed."""
+    (prepared.media / "attestations/bob.intoto.json").unlink()
+    rehearsing.held(prepared)
+
+
+def refused_policy(prepared: Prepared) -> None:
+    """Change the policy after it was signed."""
+    prepared.policy.write_bytes(prepared.policy.read_bytes() + b"# changed\n")
+    rehearsing.held(prepared)
+
+
+def aborted(prepared: Prepared) -> None:
+    """Let a key holder end it before the PIN."""
+
+    class Aborts(ScriptFace):
+        def answer(self, question: Question) -> Answer | Interruption:
+            if question.name == "sign.approve":
+                return Aborted("kim", "the serial number on the bag is another one")
+            return super().answer(question)
+
+    with tempfile.TemporaryFile("w") as nowhere:
+        hold(rehearsing.places_of(prepared), Aborts(prepared.sheet, nowhere))
+
+
+def disputed(prepared: Prepared) -> None:
+    """Signed, and one witness does not agree with the record."""
+    rehearsing.held(prepared, {"seal.statement": ("do not agree: the door was open",)})
+
+
+def resumed(prepared: Prepared) -> None:
+    """Killed between intent and result, then resumed: attempt 2."""
+    from killing import run_and_die  # noqa: PLC0415 - starts a process server
+
+    run_and_die(prepared, "after", "29")
+    rehearsing.held(prepared)
+
+
+KINDS: tuple[Callable[[Prepared], None], ...] = (
+    happy,
+    misheard,
+    refused_quorum,
+    refused_policy,
+    aborted,
+    disputed,
+    resumed,
+)
+
+
+def main() -> None:
+    """Make every bundle, and write beside it what replay says."""
+    shutil.rmtree(GOLDEN, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = rehearsing.make(Path(folder) / "fresh")
+        for kind in KINDS:
+            prepared = rehearsing.copy(fresh, Path(folder) / kind.__name__)
+            kind(prepared)
+            target = GOLDEN / kind.__name__
+            shutil.copytree(prepared.out, target / "bundle")
+            found = replay(read_folder(prepared.out))
+            lines = [
+                f"kind: {kind.__doc__}",
+                f"verdict: {found.verdict}",
+                f"outcome: {found.outcome}",
+                f"events: {found.events}",
+                f"head: {found.head.spoken if found.head else ''}",
+                f"witnesses: {' '.join(found.witnesses)}",
+            ]
+            (target / "expect.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

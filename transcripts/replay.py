@@ -42,7 +42,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The verdict, how the ceremony came out, and every finding that led to it."""
+    """The verdict, how the ceremony came out, and every finding that led to it.
+
+    `anchors` are what to compare with what is known from elsewhere: a bundle made with
+    somebody's own policy and keys is reproduced too.
+    """
 
     verdict: Verdict
     outcome: str
@@ -53,6 +57,7 @@ class Replayed:
     witnesses: tuple[str, ...]
     needed: int
     findings: tuple[Finding, ...]
+    anchors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,15 @@ def replay(files: Mapping[str, Buffer], image: Buffer | None = None) -> Replayed
         witnesses=witnesses,
         needed=needed,
         findings=tuple(fault.finding for fault in faults),
+        anchors=_anchors(state) if isinstance(state, Close) else (),
     )
+
+
+def _anchors(state: Close) -> tuple[tuple[str, str], ...]:
+    signed = [f.sha256 for f in state.files if f.name.endswith(".signed.efi")]
+    policy = state.policy.sha256.hex if state.policy else ""
+    named = (("policy", policy), ("signed", signed[0] if signed else ""))
+    return tuple((name, value) for name, value in named if value)
 
 
 def _worst(faults: list[_Fault]) -> Verdict:

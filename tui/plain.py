@@ -133,10 +133,13 @@ class PlainFace:
     def _command(self, command: str, person: str) -> Interruption | None:
         """Do what a command asks for; None when it only explained."""
         if command == ":abort":
-            return Aborted(person, self._line("Why is the ceremony aborted") or "no reason")
+            self._say("  An abort cannot be taken back. The transcript is sealed with the reason.")
+            who = self._line(f"Who aborts (empty: {person})") or person
+            reason = self._line("Why is the ceremony aborted (empty: it is not)")
+            return Aborted(who, reason) if reason else None
         if command == ":exception":
             return Excepted(
-                person,
+                self._line(f"Who says so (empty: {person})") or person,
                 self._line("What was expected"),
                 self._line("What happened"),
                 self._line("What was decided"),

@@ -105,12 +105,15 @@ def hold(places: Places, face: Face) -> Ended:
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
+            media.read_policy()  # a mistyped path is said before anything is begun
         else:
             bundle.require_own(_intended(log))
         if isinstance(state, Close):
             if publisher.complete(journal.head, state):
                 text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
                 raise refuse("TRN-LOG", text)
+            face.recorded(log.lines[-1].event, journal.head)
+            face.tell(state)
             _confirm_closed(face, state, journal.head)
         ports = Ports(face, media, bundle, token, live, world)
         driver = Driver(ports, contents, state)
@@ -156,7 +159,7 @@ def _confirm_closed(face: Face, closed: Close, head: Head) -> None:
         persons=(witness,),
         shown=(
             f"This {closed.begun.mode} was closed earlier: {closed.outcome}.",
-            f"Its transcript has {head.count} lines. Its head words are",
+            f"Lines in its transcript: {head.count}. Its head words are",
             f"    {head.spoken}",
             "Compare both with the last ones on the witness's paper.",
         ),
@@ -164,14 +167,12 @@ def _confirm_closed(face: Face, closed: Close, head: Head) -> None:
         form=Form.CONFIRM,
         word="RESUME",
     )
-    while True:
-        answer = face.answer(question)
-        if not isinstance(answer, Answer):
-            raise refuse("TRN-CLOSE", "nobody confirmed the transcript that was closed earlier")
+    while isinstance(answer := face.answer(question), Answer):
         findings = check_answer(question, answer)
         if not findings:
             return
         face.tell(findings)
+    raise EOFError  # nobody confirmed it: nothing is published, the logs stay as they are
 
 
 def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face) -> None:

@@ -131,7 +131,7 @@ def resume_question(state: Resumed) -> Question:
         persons=(policy.roles.internal_witness if policy else "witness",),
         shown=(
             f"This {begun.mode if begun else ''} was interrupted and is resumed.",
-            f"It had {event.lines} lines; the step is {state.step.heading}. Its head words were",
+            f"Lines so far: {event.lines}. The step is {state.step.heading}. The head words were",
             f"    {event.head}",
             "Compare both with the last ones on the witness's paper.",
             *mended,

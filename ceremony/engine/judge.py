@@ -125,7 +125,7 @@ def verdict_lines(verdict: Verdict) -> tuple[str, ...]:
         f"Verdict   {verdict.verdict}",
         *(
             f"{escaped(d.builder, 14) or '-':<14} {d.disposition:<11} "
-            f"{escaped(d.file, 30)}{' ' + d.rule if d.rule else ''}"
+            f"{escaped(d.file, 60)}{f' {d.rule}: {d.text}' if d.rule else ''}"
             for d in verdict.dispositions[:MOST_SHOWN]
         ),
         *(

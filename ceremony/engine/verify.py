@@ -104,7 +104,7 @@ def _question(state: Verify, signed: SignedImage, second: SecondOpinion) -> Ques
         shown=(
             "The signature was attached and the signed image verified, before it is written.",
             "Own verifier  accepted",
-            f"{escaped(second.tool, 12):<13} {second.answer}: {escaped(second.text)}",
+            f"{escaped(second.tool, 24):<13} {second.answer}: {escaped(second.text)}",
             f"Signed image  {counted(signed.image.size)}",
             f"SHA-256       {grouped(digest[:32])}",
             f"              {grouped(digest[32:])}",

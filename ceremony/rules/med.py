@@ -33,7 +33,7 @@ RULES = table(
     (
         "MED-GONE",
         "The medium stays readable until everything on it was copied.",
-        "Put the medium back and read it again; if that fails, take a second copy of it.",
+        "Check the path, or put the medium back, and read again; if that fails take a second copy.",
     ),
     (
         "MED-RESUME",
@@ -53,6 +53,6 @@ RULES = table(
     (
         "MED-WRITE",
         "Every output reads back with the digest it was written with.",
-        "Free space or change the medium, then write again; the signature is in the transcript.",
+        "Free space, or name another place or medium, then write again.",
     ),
 )

@@ -31,8 +31,10 @@ LOGIN = Login(("kim",), ("look",), "final-try", protected_path=False)
 
 
 def test_a_command_at_the_pin_prompt_is_never_sent_as_a_pin() -> None:
-    face = PlainFace(typed(":abort\nthe wrong key\n"), io.StringIO())
+    face = PlainFace(typed(":abort\n\nthe wrong key\n"), io.StringIO())
     assert face.pin(LOGIN) == Aborted("kim", "the wrong key")
+    face = PlainFace(typed(":abort\nkay\n\n1234\n"), io.StringIO())
+    assert face.pin(LOGIN) == ("kim", bytearray(b"1234")), "an abort without a reason is none"
     face = PlainFace(typed(":help\n1234\n"), io.StringIO())
     assert face.pin(LOGIN) == ("kim", bytearray(b"1234"))
 

@@ -223,8 +223,10 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
     terminal.type(time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
     terminal.until("Type SEEN")
     terminal.type(":exception")
-    for answer in ("expected a table", "it is a chair", "go on"):
-        terminal.until(": ")
+    said = ("ed", "expected a table", "it is a chair", "go on")
+    asked = ("Who says so", "What was expected", "What happened", "What was decided")
+    for question, answer in zip(asked, said, strict=True):
+        terminal.until(question)
         terminal.type(answer)
     terminal.until("Type SEEN")
     terminal.type("SEEN")
@@ -296,6 +298,8 @@ def test_production_runs_with_a_machine_binding_and_says_so(prepared: Prepared) 
         said = opened.until("Type PRESENT")
         assert "=== PRODUCTION ===" in said
         opened.type(":abort")
+        opened.until("Who aborts")
+        opened.type("carol")
         opened.until("Why is the ceremony aborted")
         opened.type("only a test")
         opened.until("empty when done")

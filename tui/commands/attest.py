@@ -8,6 +8,7 @@ independence; the policy's enrolment does.
 from __future__ import annotations
 
 import argparse
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from tui import attesting
 from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.report import put, put_json
+
+_KNOWN = {
+    "git_commit": re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"),
+    "flake_lock": re.compile(r"[0-9a-f]{64}"),
+}
+_BUILDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 NAME = "attest"
 HELP = "attest an image that this machine built"
@@ -46,6 +53,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Write the attestation's files; never over files that exist."""
+    if not _BUILDER.fullmatch(options.builder):
+        raise refuse("ATT-FORMAT", "a builder's id is letters, digits, dot, dash and underscore")
     pins = dict(_pin(text) for text in options.pin)
     if options.flake_lock:
         pins["flake_lock"] = attesting.sha256_hex(read_image(options.flake_lock))
@@ -68,6 +77,9 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _pin(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
+    known = _KNOWN.get(name)
+    if known and not known.fullmatch(value):
+        raise refuse("ATT-PIN", f"{name} is lower-case hex of {known.pattern}, not {value[:80]!r}")
     if not (equals and name.isidentifier() and value and value.isprintable() and " " not in value):
         raise refuse("ATT-PIN", f"--pin takes NAME=VALUE, not {text!r}")
     return name, value

@@ -29,7 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("image", metavar="IMAGE", type=Path)
     parser.add_argument("--policy", type=Path, required=True, help="the signed policy, TOML")
-    parser.add_argument("--attestations", metavar="DIR", type=Path, required=True)
+    parser.add_argument(
+        "--attestations",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the whole medium: attestations and the lock file they pin",
+    )
     parser.add_argument("--name", help="the image's path on the medium, if not its file name")
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 

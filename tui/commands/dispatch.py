@@ -44,6 +44,10 @@ def dispatch(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return Exit.TROUBLE
+    except OSError as error:
+        text = f"{error.filename or 'a file'}: {error.strerror or error}"
+        put_findings((Finding("MED-GONE", Severity.REFUSE, text),), to_stderr=True)
+        return Exit.TROUBLE
     except KeyboardInterrupt:
         put("", "stopped")
         return Exit.INCOMPLETE

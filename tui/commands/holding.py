@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 
 from ceremony.errors import MediaTrouble, Refused, TokenTrouble
@@ -13,7 +15,7 @@ from tui.faces import Face
 from tui.plain import PlainFace
 from tui.wiring import Ended, Places, hold
 
-STOPPED = "INCOMPLETE: the same command resumes the ceremony; nothing recorded is lost."
+STOPPED = "INCOMPLETE: nothing that was recorded is lost."
 
 Run = Callable[[Callable[[Face], Ended]], Ended]
 
@@ -36,13 +38,13 @@ def held(places: Places, run: Run) -> Exit:
         ended = run(lambda face: hold(places, face))
     except (MediaTrouble, TokenTrouble) as trouble:
         put_findings(_as_findings(trouble), to_stderr=True)
-        put(STOPPED)
+        put(STOPPED, _again())
         return Exit.TROUBLE
     except Refused as error:
         put_findings(error.findings, to_stderr=True)
         return Exit.REFUSED
     except (KeyboardInterrupt, EOFError):
-        put("", STOPPED)
+        put("", STOPPED, _again())
         return Exit.INCOMPLETE
     return _said(ended, places)
 
@@ -57,12 +59,16 @@ def _said(ended: Ended, places: Places) -> Exit:
         case Outcome.OK if ended.released:
             return Exit.YES
         case Outcome.OK:
-            put("signed, unwitnessed: not releasable before enough people countersigned")
+            put("signed, unwitnessed: not releasable before enough people countersigned", _again())
             return Exit.INCOMPLETE
         case Outcome.ABORTED:
             return Exit.INCOMPLETE
         case Outcome.REFUSED | Outcome.DISPUTED | Outcome.OVERRIDE_NEEDED:
             return Exit.REFUSED
+
+
+def _again() -> str:
+    return "Resume with: " + shlex.join(["uki-ceremony", *sys.argv[1:]])
 
 
 def _as_findings(trouble: MediaTrouble | TokenTrouble) -> tuple[Finding, ...]:

@@ -59,6 +59,7 @@ def _put(found: Replayed) -> None:
         f"outcome   {found.outcome}",
         f"events    {found.events}",
         f"head      {found.head.spoken if found.head else '-'}",
+        *(f"{name:<9} {value}" for name, value in found.anchors),
         f"witnesses {len(found.witnesses)} of {found.needed}: {', '.join(found.witnesses) or '-'}",
         str(found.verdict),
     )

@@ -14,7 +14,7 @@ def finding_lines(finding: Finding) -> tuple[Line, ...]:
     """Return what happened, what must hold, and what next: three lines."""
     rule = lookup(finding.rule)
     stated = Line(f"{BAD_MARK} {finding.rule}: {finding.text}", BAD)
-    if rule is None:
+    if rule is None or finding.rule == "APP-ANSWER":  # its text already says what to type
         return (stated,)
     return (stated, Line(f"  must hold: {rule.says}"), Line(f"  next: {rule.next}", ASKED))
 

@@ -223,9 +223,9 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
     terminal.type(time.strftime("%Y-%m-%d %H:%M", time.gmtime()))
     terminal.until("Type SEEN")
     terminal.type(":exception")
-    said = ("ed", "expected a table", "it is a chair", "go on")
+    answers = ("ed", "expected a table", "it is a chair", "go on")
     asked = ("Who says so", "What was expected", "What happened", "What was decided")
-    for question, answer in zip(asked, said, strict=True):
+    for question, answer in zip(asked, answers, strict=True):
         terminal.until(question)
         terminal.type(answer)
     terminal.until("Type SEEN")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -264,7 +265,8 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
 def test_plain_mode_is_the_whole_ceremony(terminal: Terminal, prepared: Prepared) -> None:
     hold_plain(terminal, prepared)
     assert terminal.ended() == 0
-    assert prepared.pin not in terminal.said, "the PIN was echoed"
+    alone = rf"(?<![0-9a-f]){prepared.pin}(?![0-9a-f])"
+    assert not re.search(alone, terminal.said), "the PIN was echoed"
     assert "ceremony.exception" in rehearsing.names(prepared)
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
 

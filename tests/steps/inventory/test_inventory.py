@@ -12,6 +12,7 @@ from marks import accepts, refuses
 from ceremony.errors import MediaTrouble
 from ceremony.events import Outcome
 from ceremony.ingest.machine import survey
+from ceremony.ingest.world import LinuxWorld
 from ceremony.machine import BlockDevice, Interface, Machine, MachineRules, check_machine
 from ceremony.types import Severity, refusals
 from tui.rehearsal.prepare import Prepared
@@ -114,14 +115,16 @@ def test_this_machine_can_be_surveyed() -> None:
 
 
 def test_what_the_policy_refuses_is_scanned_again_and_never_waved_through(
-    prepared: Prepared,
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rehearsing.edit_policy(prepared, ('block_devices = "report"', 'block_devices = "refuse"'))
-    if not refusals(check_machine(survey(), STRICT)):
-        return  # a machine as a ceremony wants it: nothing to refuse
+    rehearsing.edit_policy(prepared, ('swap = "report"', 'swap = "refuse"'))
+    swapping = replace(CLEAN, swap=("/dev/sda2",))
+    monkeypatch.setattr(LinuxWorld, "survey", lambda _self: swapping)
     with pytest.raises(MediaTrouble, match="asked again and again"):
         rehearsing.held(prepared)
     names = rehearsing.names(prepared)
     assert "inventory.again" in names
     assert not [n for n in names if n.startswith("ingest.")]
     assert rehearsing.decisions(prepared, "inventory.verdict")[-1].outcome is Outcome.REFUSED
+    monkeypatch.setattr(LinuxWorld, "survey", lambda _self: CLEAN)
+    assert rehearsing.held(prepared).released

@@ -95,7 +95,6 @@ def dissent(prepared: Prepared) -> None:
     files = attesting.minisign(claim, prepared.folder / "builders/alice")
     for name, data in files.items():
         (prepared.media / "attestations" / name).write_bytes(data)
-    assert replace(claim, builder="x").sha256 == claim.sha256
 
 
 def test_a_verified_dissent_stops_it_although_two_agree(prepared: Prepared) -> None:

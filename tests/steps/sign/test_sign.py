@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,9 @@ def test_the_pin_is_nowhere_in_what_is_kept(prepared: Prepared) -> None:
         if path.is_file() and path.name not in ("paper-sheet.txt", "rehearsal.json"):
             data = path.read_bytes()
             assert wrong.encode() not in data, path
-            assert prepared.pin.encode() not in data or len(prepared.pin) < 6, path
+            # Six digits may stand inside a hex value by chance; a PIN would stand by itself.
+            alone = rf"(?<![0-9a-f]){prepared.pin}(?![0-9a-f])".encode()
+            assert not re.search(alone, data), path
 
 
 @refuses("MED-SPACE")
@@ -150,8 +153,8 @@ def test_a_token_that_is_pulled_leaves_the_outcome_unknown_and_the_next_attempt_
     assert rehearsing.held(prepared).released
     events = rehearsing.events(prepared)
     results = [e.result.outcome for e in events if isinstance(e, Signed)]
-    assert results[-1] == "signed"
-    assert results[0] in ("unknown", "failed", "signed")
+    assert results == ["unknown", "signed"]
+    assert "sign.unknown" in rehearsing.names(prepared)
     intents = [e for e in events if isinstance(e, Intended)]
     assert {i.attributes for i in intents} == {intents[0].attributes}
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"

@@ -18,11 +18,31 @@ BUG_STATUS = 3  # could not be done
 STEERING = ("TEXTUAL", "PYTHON", "OPENSSL", "LD_", "SSH_ASKPASS")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; without one, begin a rehearsal. Return the exit status."""
-    if arguments is None and not sys.flags.isolated:
+def main() -> int:
+    """Run `uki-ceremony`: one subcommand; without one, begin a rehearsal."""
+    return start(sys.argv[1:])
+
+
+def sbsign() -> int:
+    """Run `uki-sbsign`."""
+    return start(["sbsign", *sys.argv[1:]])
+
+
+def sbverify() -> int:
+    """Run `uki-sbverify`."""
+    return start(["sbverify", *sys.argv[1:]])
+
+
+def sbattach() -> int:
+    """Run `uki-sbattach`."""
+    return start(["sbattach", *sys.argv[1:]])
+
+
+def start(arguments: list[str]) -> int:
+    """Run one subcommand in a clean interpreter; return the exit status."""
+    if not sys.flags.isolated:
         # -I keeps the working folder, PYTHON* and the user's site-packages out of the path.
-        os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *arguments])  # noqa: S606
     for name in [n for n in os.environ if n.startswith(STEERING)]:
         del os.environ[name]
     sys.excepthook = _last_words
@@ -33,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     from tui.commands.dispatch import dispatch  # noqa: PLC0415 - after the scrubbing
 
     try:
-        return dispatch(sys.argv[1:] if arguments is None else arguments)
+        return dispatch(arguments)
     except Exception as error:  # noqa: BLE001 - the crash path: a bug is said, nothing it held
         _last_words(type(error), error, None)
         return BUG_STATUS

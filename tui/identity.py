@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ceremony.errors import refuse
@@ -19,6 +18,8 @@ HOME = Path(__file__).resolve().parent.parent
 
 def tool_version() -> str:
     """Return "uki-ceremony <version>"."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, rare
+
     try:
         return f"uki-ceremony {version('uki-ceremony')}"
     except PackageNotFoundError:

@@ -6,9 +6,7 @@ prompt: ":exception", ":abort", ":help". The PIN is read without echo into a byt
 
 from __future__ import annotations
 
-import os
 import sys
-import termios
 from typing import TextIO
 
 from ceremony.effects import Login
@@ -23,8 +21,8 @@ from ceremony.types import Finding, Mode
 from ceremony.words import rows
 from transcripts.checkpoint import Head
 from tui.faces import Closing
+from tui.secret import read_line, read_secret
 
-MOST_PIN = 128
 MOST_LINE = 4096
 MOST_COMMAND = 11
 COMMANDS = (":exception", ":abort", ":help")
@@ -62,7 +60,7 @@ class PlainFace:
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
-        pin = self._read_secret(f"{person} (key holder): PIN (not shown): ")
+        pin = read_secret(self._reader, self._writer, f"{person} (key holder): PIN (not shown): ")
         self._say("")
         command = bytes(pin[:MOST_COMMAND])  # a command is no secret; a PIN is not kept as bytes
         if command in PIN_COMMANDS:
@@ -151,34 +149,7 @@ class PlainFace:
     def _line(self, prompt: str) -> str:
         self._writer.write(f"{prompt}: ")
         self._writer.flush()
-        return self._read(MOST_LINE).decode("utf-8", "replace").strip()
-
-    def _read(self, most: int) -> bytearray:
-        """Read bytes up to a newline, unbuffered, so that nothing typed ahead is kept."""
-        line = bytearray()
-        while True:
-            byte = os.read(self._reader, 1)
-            if not byte and not line:
-                raise EOFError
-            if byte in (b"", b"\n", b"\r"):
-                return line
-            if len(line) < most:
-                line += byte
-
-    def _read_secret(self, prompt: str) -> bytearray:
-        """Read a line without echo, which is off before the prompt is seen; never as a str."""
-        before = termios.tcgetattr(self._reader) if os.isatty(self._reader) else None
-        if before:
-            quiet = termios.tcgetattr(self._reader)
-            quiet[3] &= ~termios.ECHO
-            termios.tcsetattr(self._reader, termios.TCSAFLUSH, quiet)
-        try:
-            self._writer.write(prompt)
-            self._writer.flush()
-            return self._read(MOST_PIN)
-        finally:
-            if before:
-                termios.tcsetattr(self._reader, termios.TCSAFLUSH, before)
+        return read_line(self._reader, MOST_LINE).decode("utf-8", "replace").strip()
 
     def _refusal(self, finding: Finding) -> None:
         rule = lookup(finding.rule)

@@ -21,7 +21,7 @@ from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Ack, Decided, Event, Outcome, SecondOpinion
 from ceremony.pe.attach import Signed
 from ceremony.pe.sign import SigningPlan, assemble, check_signature
-from ceremony.pe.verify import verify
+from ceremony.pe.verify import verify_pieces
 from ceremony.questions import Form, Question
 from ceremony.show import counted, escaped, grouped
 from ceremony.states import Ready, SignedImage, State, Verify
@@ -40,7 +40,7 @@ def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Ve
         findings = check_signature(plan, signature)
         if not refusals(findings):
             signed = assemble(image, plan, signature)
-            findings += verify(b"".join(signed.pieces()), certificate)
+            findings += verify_pieces(signed.pieces, signed.size, certificate)
             facts = {
                 "cms_sha256": hashlib.sha256(signed.cms).hexdigest(),
                 "size": signed.size,

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ceremony.errors import Refused, refuse
-from ceremony.pe.digest import CheckSum, authenticode, file_sha256
+from ceremony.pe.digest import CheckSum, file_sha256
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.headers import Bytes
-from ceremony.pe.layout import MOST_BYTES, Layout, strict_layout
+from ceremony.pe.layout import MOST_BYTES, Layout
+from ceremony.pe.sweep import SweptImage, sweep
 from ceremony.pe.table import (
     ENTRY_HEADER,
     MOST_ENTRIES,
@@ -24,7 +25,6 @@ from ceremony.pe.table import (
     PKCS_SIGNED_DATA,
     REVISION_2,
     Entry,
-    read_entries,
 )
 from ceremony.types import Digest, refusals
 
@@ -76,21 +76,25 @@ def tail(layout: Layout, cms: bytes) -> Tail:
     return Tail(layout.padding, entry, directory, table_at + table_size)
 
 
+def check_attachable(image: SweptImage, cms: bytes) -> None:
+    """Raise Refused (PE-CERT-COUNT, SIG-...) unless `cms` is a good signature of the image."""
+    if len(image.entries) == MOST_ENTRIES:
+        raise refuse("PE-CERT-COUNT", f"the table has {MOST_ENTRIES} entries already")
+    layout = image.layout
+    at = layout.end + layout.padding + layout.table_size
+    if faults := refusals(entry_findings(Entry(at, len(cms), cms), image.authenticode)):
+        raise Refused(*faults)
+
+
 def attach(image: Bytes, cms: bytes) -> Signed:
     """Attach a detached PKCS#7 to the image that it signs; an auditor needs no key for it.
 
     Raises Refused (PE-..., SIG-...) where the image is not strict or the PKCS#7 is not a
     good signature of this image.
     """
-    layout = strict_layout(image)
-    view = memoryview(image)
-    entries, _ = read_entries(view[layout.end :], layout.end)
-    if len(entries) == MOST_ENTRIES:
-        raise refuse("PE-CERT-COUNT", f"the table has {MOST_ENTRIES} entries already")
-    at = layout.end + layout.padding + layout.table_size
-    faults = refusals(entry_findings(Entry(at, len(cms), cms), authenticode(image, layout)))
-    if faults:
-        raise Refused(*faults)
+    swept = sweep(image)
+    check_attachable(swept, cms)
+    layout, view = swept.layout, memoryview(image)
     added = tail(layout, cms)
     head = bytearray(view[: layout.headers_end])
     head[layout.directory_at : layout.directory_at + 8] = added.directory

@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ceremony.errors import Refused, refuse
 from ceremony.pe.der import check_der
@@ -74,12 +75,21 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One certificate: its DER, the issuer Name's DER, serial number and subject in text."""
+    """One certificate: its DER, the issuer Name's DER and the serial number."""
 
     der: bytes
     issuer: bytes
     serial: int
-    subject: str
+
+    @property
+    def subject(self) -> str:
+        """Return whose it is, escaped text in the form of RFC 4514."""
+        return escaped(load(self).subject.rfc4514_string())
+
+    @property
+    def issued_by(self) -> str:
+        """Return whose key signed it, by name."""
+        return escaped(load(self).issuer.rfc4514_string())
 
 
 def read_certificate(der: bytes) -> Certificate:
@@ -94,23 +104,22 @@ def read_certificate(der: bytes) -> Certificate:
         raise refuse("SIG-CERTIFICATE", "the bytes are no strict DER certificate") from fault
     if tbs.serial <= 0:
         raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
-    issuer = asn1.encode_der(tbs.issuer)
-    return Certificate(der, issuer, tbs.serial, _subject(der))
-
-
-def _subject(der: bytes) -> str:
+    certificate = Certificate(der, asn1.encode_der(tbs.issuer), tbs.serial)
     try:
-        name = _load(der).subject.rfc4514_string()
+        loaded = load(certificate)
+        for name in (loaded.subject, loaded.issuer):
+            name.rfc4514_string()
     except UNREADABLE as fault:
         raise refuse("SIG-CERTIFICATE", "the certificate cannot be read") from fault
-    return escaped(name)
+    return certificate
 
 
-def _load(der: bytes) -> x509.Certificate:
+def load(certificate: Certificate) -> x509.Certificate:
+    """Return what the library makes of it; raises one of UNREADABLE."""
     with warnings.catch_warnings():
         # Odd but readable certificates (a country of one letter, say) are shown, not judged.
         warnings.simplefilter("ignore")
-        return x509.load_der_x509_certificate(der)
+        return x509.load_der_x509_certificate(certificate.der)
 
 
 def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
@@ -119,7 +128,7 @@ def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurve
     Raises Refused (SIG-KEY) for every other key.
     """
     try:
-        key = _load(certificate.der).public_key()
+        key = load(certificate).public_key()
     except UNREADABLE as fault:
         raise refuse("SIG-KEY", "the certificate's key cannot be read") from fault
     if isinstance(key, rsa.RSAPublicKey):
@@ -131,6 +140,11 @@ def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurve
             return key
         raise refuse("SIG-KEY", f"curve {key.curve.name} is not P-256 or P-384")
     raise refuse("SIG-KEY", "the certificate's key is neither RSA nor elliptic curve")
+
+
+def public_key_info(certificate: Certificate) -> bytes:
+    """Return the certificate's key as DER SubjectPublicKeyInfo; raises Refused (SIG-KEY)."""
+    return signing_key(certificate).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def key_algorithm(certificate: Certificate) -> Algorithm:

@@ -52,6 +52,21 @@ class Authenticode:
         return Digest(DigestKind.AUTHENTICODE_SHA256, padded.digest())
 
 
+class FileSha256:
+    """The plain SHA-256 of a file."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def update(self, chunk: Bytes) -> None:
+        """Take the next bytes of the file."""
+        self._hash.update(chunk)
+
+    def digest(self) -> Digest:
+        """Return the digest of the bytes fed so far."""
+        return Digest(DigestKind.FILE_SHA256, self._hash.digest())
+
+
 class CheckSum:
     """The PE CheckSum of a file: one's-complement sum of its 16-bit words, plus its size.
 
@@ -96,7 +111,7 @@ def authenticode(image: Bytes, layout: Layout) -> Digest:
 
 def file_sha256(*pieces: Bytes) -> Digest:
     """Return the plain SHA-256 of a file given in pieces."""
-    hasher = hashlib.sha256()
+    hasher = FileSha256()
     for piece in pieces:
         hasher.update(piece)
-    return Digest(DigestKind.FILE_SHA256, hasher.digest())
+    return hasher.digest()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ceremony.errors import Refused
 from ceremony.pe.headers import (
     HEAD_BYTES,
     Bytes,
@@ -28,8 +27,8 @@ from ceremony.pe.sections import (
     mapping_findings,
     read_sections,
 )
-from ceremony.pe.table import directory_findings, read_directory, read_entries
-from ceremony.types import Finding, Severity, refusals
+from ceremony.pe.table import directory_findings, read_directory
+from ceremony.types import Finding, Severity
 
 MOST_BYTES = 0xFFFF0000  # 4 GiB - 64 KiB: a table behind it keeps 32-bit offsets
 
@@ -110,19 +109,6 @@ def read_layout(head: Bytes, size: int) -> Reading:
         table_size=table_size,
     )
     return Reading(layout, header.machine_name, found)
-
-
-def strict_layout(image: Bytes) -> Layout:
-    """Return the layout of an image that no PE- rule refuses; raises Refused otherwise."""
-    reading = read_layout(memoryview(image)[:HEAD_BYTES], len(image))
-    faults = refusals(reading.findings)
-    layout = reading.layout
-    if layout is not None:
-        _, table_faults = read_entries(memoryview(image)[layout.end :], layout.end)
-        faults += refusals(table_faults)
-    if faults or layout is None:
-        raise Refused(*faults)
-    return layout
 
 
 def _header_bytes(head: Bytes, header: Header) -> tuple[Finding, ...]:

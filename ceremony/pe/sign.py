@@ -27,12 +27,10 @@ from ceremony.pe.cms import (
     encode_signed_data,
     read_attributes,
 )
-from ceremony.pe.digest import authenticode
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.headers import Bytes
-from ceremony.pe.layout import strict_layout
 from ceremony.pe.spc import content_octets, digest_info, indirect_data
-from ceremony.pe.table import read_entries
+from ceremony.pe.sweep import SweptImage, sweep
 from ceremony.types import Digest, Finding, Severity, refusals
 
 MOST_CHAIN = 8
@@ -71,14 +69,36 @@ def plan(
 
     Raises Refused with every PE- and SIG- rule that is broken.
     """
-    return _plan(image, certificate, chain, signing_time, Algorithm.RSA)
+    return plan_swept(sweep(image), certificate, chain, signing_time)
 
 
 def plan_ecdsa(
     image: Bytes, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
 ) -> SigningPlan:
     """Plan an ECDSA signature (P-256 or P-384), which firmware may refuse to boot."""
-    return _plan(image, certificate, chain, signing_time, Algorithm.ECDSA)
+    return plan_swept(sweep(image), certificate, chain, signing_time, Algorithm.ECDSA)
+
+
+def plan_swept(
+    image: SweptImage,
+    certificate: bytes,
+    chain: tuple[bytes, ...],
+    signing_time: datetime,
+    algorithm: Algorithm = Algorithm.RSA,
+) -> SigningPlan:
+    """Plan a signature of an image of any size that was read once.
+
+    Raises Refused with every SIG- rule that is broken.
+    """
+    check_entries(image)
+    return plan_for(image.authenticode, certificate, chain, signing_time, algorithm)
+
+
+def check_entries(image: SweptImage) -> None:
+    """Raise Refused (SIG-...) unless every signature an image carries is a good one of it."""
+    found = (f for entry in image.entries for f in entry_findings(entry, image.authenticode))
+    if faults := refusals(tuple(found)):
+        raise Refused(*faults)
 
 
 def plan_for(
@@ -113,23 +133,6 @@ def plan_for(
     )
 
 
-def _plan(
-    image: Bytes,
-    certificate: bytes,
-    chain: tuple[bytes, ...],
-    signing_time: datetime,
-    algorithm: Algorithm,
-) -> SigningPlan:
-    layout = strict_layout(image)
-    digest = authenticode(image, layout)
-    table = memoryview(image)[layout.end :]
-    entries, _ = read_entries(table, layout.end)
-    faults = refusals(tuple(f for e in entries for f in entry_findings(e, digest)))
-    if faults:
-        raise Refused(*faults)
-    return plan_for(digest, certificate, chain, signing_time, algorithm)
-
-
 def check_signature(signing_plan: SigningPlan, signature: bytes) -> tuple[Finding, ...]:
     """Verify a raw signature with the certificate's key; no finding means that it is good."""
     signer = read_certificate(signing_plan.certificate)
@@ -139,23 +142,26 @@ def check_signature(signing_plan: SigningPlan, signature: bytes) -> tuple[Findin
     return (Finding("SIG-VALUE", Severity.REFUSE, text),)
 
 
-def assemble(image: Bytes, signing_plan: SigningPlan, signature: bytes) -> Signed:
-    """Put plan, signature and image together; the result is what sbsign writes.
-
-    Raises Refused (SIG-VALUE, SIG-DIGEST, PE-...) where the three do not belong together.
-    """
-    faults = check_signature(signing_plan, signature)
-    if faults:
+def encode(signing_plan: SigningPlan, signature: bytes) -> bytes:
+    """Return the DER PKCS#7 of a plan and the raw signature over it; Refused (SIG-VALUE)."""
+    if faults := check_signature(signing_plan, signature):
         raise Refused(*faults)
     certificates = (signing_plan.certificate, *signing_plan.chain)
-    cms = encode_signed_data(
+    return encode_signed_data(
         signing_plan.indirect_data,
         signing_plan.attributes,
         signature,
         signing_plan.algorithm,
         tuple(read_certificate(der) for der in certificates),
     )
-    return attach(image, cms)
+
+
+def assemble(image: Bytes, signing_plan: SigningPlan, signature: bytes) -> Signed:
+    """Put plan, signature and image together; the result is what sbsign writes.
+
+    Raises Refused (SIG-VALUE, SIG-DIGEST, PE-...) where the three do not belong together.
+    """
+    return attach(image, encode(signing_plan, signature))
 
 
 def read_plan_time(attributes: bytes) -> datetime:

@@ -2,8 +2,8 @@
 
 Decides whether a signed file carries, as its last entry, the exact sbsign-shaped signature
 of a given certificate over its own contents. It hashes region by region as the
-specification words it, not in one sweep as the signer does, and shares no state with it.
-It refuses to know trust stores and dates.
+specification words it, not around holes as the signer does, and shares no state with it.
+It refuses to know trust stores (trust.py) and dates.
 Source: Microsoft, "Windows Authenticode Portable Executable Signature Format".
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable, Iterator
 
 from cryptography.hazmat import asn1
 
@@ -25,33 +26,136 @@ from ceremony.pe.cms import (
 )
 from ceremony.pe.digest import CheckSum
 from ceremony.pe.entries import entry_findings
-from ceremony.pe.headers import Bytes
-from ceremony.pe.layout import Layout, strict_layout
+from ceremony.pe.headers import HEAD_BYTES, Bytes
+from ceremony.pe.layout import Layout
 from ceremony.pe.spc import indirect_data
-from ceremony.pe.table import Entry, read_entries
+from ceremony.pe.sweep import Sink, TableBytes, sound_layout
+from ceremony.pe.table import Entry
 from ceremony.types import Digest, DigestKind, Finding, Severity, refusals
 
 
-def verify(signed: Bytes, certificate: bytes) -> tuple[Finding, ...]:
-    """Verify the last signature of a signed file against a DER certificate.
+class Regions:
+    """The Authenticode SHA-256 as the specification words it, as a sink.
 
-    No finding that refuses means that all of this holds: the layout is strict, every entry
-    is a good signature of this image, the last one is the given certificate's and byte for
-    byte the profile's, the CheckSum is right.
+    Header parts, then sections by file offset, then what follows; steps 3 to 14. Nothing is
+    padded: a file that is signed ends its image at a multiple of 8.
     """
+
+    def __init__(self, layout: Layout) -> None:
+        self._hash = hashlib.sha256()
+        self._at = 0
+        sections = sorted((s.offset, s.end) for s in layout.sections if s.size)
+        hashed = layout.headers_end + sum(stop - start for start, stop in sections)
+        self._regions = [
+            (0, layout.checksum_at),
+            (layout.checksum_at + 4, layout.directory_at),
+            (layout.directory_at + 8, layout.headers_end),
+            *sections,
+            (hashed, layout.size - layout.table_size),
+        ]
+
+    def update(self, chunk: Bytes) -> None:
+        """Hash what of the next bytes lies in a region."""
+        view = memoryview(chunk)
+        at, stop = self._at, self._at + len(view)
+        self._at = stop
+        while self._regions:
+            start, end = self._regions[0]
+            if start >= stop:
+                return
+            self._hash.update(view[max(start - at, 0) : max(end - at, 0)])
+            if end > stop:
+                return
+            self._regions.pop(0)
+
+    def digest(self) -> Digest:
+        """Return the digest of what was fed."""
+        return Digest(DigestKind.AUTHENTICODE_SHA256, self._hash.digest())
+
+
+class Verification:
+    """One sequential read of a signed file, from its head on; then everything is judged."""
+
+    def __init__(self, head: Bytes, size: int) -> None:
+        """Read the layout from the first min(size, 64 KiB) bytes; raises Refused (PE-...)."""
+        self.layout, _ = sound_layout(head, size)
+        self._regions = Regions(self.layout)
+        self._sum = CheckSum(self.layout.checksum_at)
+        self._table = TableBytes(self.layout)
+
+    @property
+    def sinks(self) -> tuple[Sink, Sink, Sink]:
+        """What the file's bytes, head included, are fed to; the first one is the costly one."""
+        return self._regions, self._sum, self._table
+
+    @property
+    def checksum(self) -> int:
+        """Return the CheckSum of what was fed."""
+        return self._sum.value()
+
+    @property
+    def authenticode(self) -> Digest:
+        """Return the Authenticode SHA-256 of what was fed."""
+        return self._regions.digest()
+
+    def findings(self, certificate: bytes, written: int) -> tuple[Finding, ...]:
+        """Judge the whole file; `written` is what its CheckSum field says.
+
+        No finding that refuses means that all of this holds: the layout is strict, every
+        entry is a good signature of this image, the last one is that of the given
+        certificate (DER) and byte for byte the profile's, the CheckSum is right.
+        """
+        try:
+            signer = read_certificate(certificate)
+        except Refused as refused:
+            return refused.findings
+        entries, _ = self._table.entries()
+        found = self.integrity(written)
+        if not entries:
+            return (_refusal("SIG-MISSING", "the file carries no signature"), *found)
+        if not refusals(found):
+            found += _profile_findings(entries[-1], signer, self.authenticode)
+        return found
+
+    def integrity(self, written: int) -> tuple[Finding, ...]:
+        """Judge what needs no certificate: every entry there may be, and the CheckSum."""
+        entries, found = self._table.entries()
+        if refusals(found):
+            return found
+        digest = self.authenticode
+        found = tuple(f for entry in entries for f in entry_findings(entry, digest))
+        return found + self._checksum_findings(written)
+
+    def _checksum_findings(self, written: int) -> tuple[Finding, ...]:
+        if written == self.checksum:
+            return ()
+        text = f"CheckSum is {written:#010x}, the file's is {self.checksum:#010x}"
+        return (_refusal("SIG-CHECKSUM", text, self.layout.checksum_at),)
+
+
+def verify(signed: Bytes, certificate: bytes) -> tuple[Finding, ...]:
+    """Verify the last signature of a signed file in memory; see `Verification.findings`."""
+    return verify_pieces(lambda: iter((signed,)), len(signed), certificate)
+
+
+def verify_pieces(
+    pieces: Callable[[], Iterator[Bytes]], size: int, certificate: bytes
+) -> tuple[Finding, ...]:
+    """Verify a signed file of `size` bytes that comes in pieces, twice the same."""
+    head = b""
+    for piece in pieces():
+        head += bytes(piece[: HEAD_BYTES - len(head)])
+        if len(head) == HEAD_BYTES:
+            break
     try:
-        signer = read_certificate(certificate)
-        layout = strict_layout(signed)
+        verification = Verification(head, size)
     except Refused as refused:
         return refused.findings
-    entries, _ = read_entries(memoryview(signed)[layout.end :], layout.end)
-    if not entries:
-        return (_refusal("SIG-MISSING", "the file carries no signature"),)
-    digest = _digest(signed, layout)
-    found = tuple(f for entry in entries for f in entry_findings(entry, digest))
-    if not refusals(found):
-        found += _profile_findings(entries[-1], signer, digest)
-    return found + _checksum_findings(signed, layout)
+    for piece in pieces():
+        for sink in verification.sinks:
+            sink.update(piece)
+    (written,) = struct.unpack_from("<I", head, verification.layout.checksum_at)
+    return verification.findings(certificate, written)
 
 
 def embedded_equals(unsigned: Bytes, cms: bytes, signed: Bytes) -> tuple[Finding, ...]:
@@ -74,23 +178,6 @@ def embedded_equals(unsigned: Bytes, cms: bytes, signed: Bytes) -> tuple[Finding
 
 def _refusal(rule: str, text: str, at: int | None = None) -> Finding:
     return Finding(rule, Severity.REFUSE, text, at)
-
-
-def _digest(image: Bytes, layout: Layout) -> Digest:
-    """Hash header parts, sections by file offset, then what follows; steps 3 to 14."""
-    view = memoryview(image)
-    checksum_at, directory_at = layout.checksum_at, layout.directory_at
-    hasher = hashlib.sha256()
-    hasher.update(view[:checksum_at])
-    hasher.update(view[checksum_at + 4 : directory_at])
-    hasher.update(view[directory_at + 8 : layout.headers_end])
-    hashed = layout.headers_end
-    for section in sorted(layout.sections, key=lambda s: s.offset):
-        if section.size:
-            hasher.update(view[section.offset : section.offset + section.size])
-            hashed += section.size
-    hasher.update(view[hashed : len(view) - layout.table_size])
-    return Digest(DigestKind.AUTHENTICODE_SHA256, hasher.digest())
 
 
 def _profile_findings(entry: Entry, signer: Certificate, digest: Digest) -> tuple[Finding, ...]:
@@ -116,13 +203,3 @@ def _profile_findings(entry: Entry, signer: Certificate, digest: Digest) -> tupl
         text = "the last signature is not byte for byte in the form that sbsign writes"
         return (_refusal("SIG-PROFILE", text, entry.offset),)
     return ()
-
-
-def _checksum_findings(signed: Bytes, layout: Layout) -> tuple[Finding, ...]:
-    total = CheckSum(layout.checksum_at)
-    total.update(signed)
-    (written,) = struct.unpack_from("<I", signed, layout.checksum_at)
-    if written == total.value():
-        return ()
-    text = f"CheckSum is {written:#010x}, the file's is {total.value():#010x}"
-    return (_refusal("SIG-CHECKSUM", text, layout.checksum_at),)

@@ -86,6 +86,16 @@ RULES = table(
         "Use a certificate whose key usage has digitalSignature.",
     ),
     (
+        "KEY-FILE",
+        "A key file is one PEM private key, RSA or elliptic curve, that its passphrase opens.",
+        "Name the key's PEM file, or a token by its PKCS#11 URI.",
+    ),
+    (
+        "KEY-PIN-ENTRY",
+        "A PIN comes from a terminal, from a descriptor that was named, or is typed on the token.",
+        "Run the command on a terminal, or give --pin-fd the number of a descriptor to read.",
+    ),
+    (
         "KEY-PIN-LOCKED",
         "The token's PIN is not locked.",
         "Unblock the PIN with its PUK or SO PIN outside the ceremony.",

@@ -26,6 +26,11 @@ RULES = table(
         "Copy the files themselves to a fresh medium, then read it again.",
     ),
     (
+        "MED-SPARSE",
+        "An image has no holes: every byte of it was written.",
+        "Copy it whole, with cp --sparse=never, compare its SHA-256, and name the copy.",
+    ),
+    (
         "MED-CHANGED",
         "A file has the size and bytes at the end of reading that it had at the beginning.",
         "Use another medium: this one, or its reader, does not give the same bytes twice.",

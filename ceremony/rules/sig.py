@@ -6,7 +6,10 @@ from ceremony.rules import table
 
 STRIP = "Start from the unsigned image instead of this one."
 AGAIN = "Plan again from the image and certificate at hand, and sign once more."
+DBX = "Take the dbx file again, from the firmware or its vendor."
+REVOKED = "Start from an unsigned image, and sign with a certificate that dbx does not revoke."
 KEY = "Check which key the token used; do not publish what it returned."
+TRUST = "Give the certificate that you trust; what the signature carries proves nothing."
 DISCARD = "Discard the signed file, assemble it again and compare."
 
 RULES = table(
@@ -23,6 +26,14 @@ RULES = table(
     ("SIG-TIME", "The signing time is whole seconds in UTC before 2050.", "Correct the clock."),
     ("SIG-VALUE", "The signature verifies with the certificate's key.", KEY),
     ("SIG-SIGNER", "The signer is the certificate that was given.", KEY),
+    ("SIG-DBX", "The dbx file is a whole sequence of signature lists, all understood.", DBX),
+    ("SIG-REVOKED", "Neither the image nor a signature's chain is revoked in dbx.", REVOKED),
+    ("SIG-CHAIN", "The signer is, or was issued by, a certificate that was given.", TRUST),
+    (
+        "SIG-ACTION",
+        "Exactly one action is asked for: attach, detach or remove.",
+        "Name one of the three.",
+    ),
     ("SIG-PROFILE", "The signature is byte for byte what sbsign writes.", DISCARD),
     ("SIG-MISSING", "The signed file carries a signature.", DISCARD),
     ("SIG-CHECKSUM", "The signed file's CheckSum is right.", DISCARD),

@@ -74,13 +74,17 @@ def test_the_wheel_holds_every_file_of_the_four_rooms_and_nothing_else(wheel: Pa
     assert names == wanted
 
 
-def test_the_wheel_carries_the_licence_and_one_console_script(wheel: Path) -> None:
+def test_the_wheel_carries_the_licence_and_its_console_scripts(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (licence,) = (name for name in archive.namelist() if name.endswith("/licenses/LICENSE"))
         (scripts,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert b"Apache License" in archive.read(licence)
         text = archive.read(scripts).decode("ascii")
-    assert text.split() == ["[console_scripts]", "uki-ceremony", "=", "tui.entry:main"]
+    assert text.splitlines() == [
+        "[console_scripts]",
+        "uki-ceremony = tui.entry:main",
+        *(f"uki-{name} = tui.entry:{name}" for name in ("sbattach", "sbsign", "sbverify")),
+    ]
 
 
 def test_these_tests_run_against_the_installed_wheel() -> None:

@@ -24,9 +24,6 @@ _KNOWN = {
 }
 _BUILDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-NAME = "attest"
-HELP = "attest an image that this machine built"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

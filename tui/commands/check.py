@@ -21,9 +21,6 @@ from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
 from tui.commands.report import findings_json, put, put_findings, put_json
 
-NAME = "check"
-HELP = "judge attestations of an image by a policy"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -14,8 +14,6 @@ from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.report import findings_json, put, put_findings, put_json
 
-NAME = "inspect"
-HELP = "parse a UKI strictly and show what it means"
 MOST_BYTES = 2**32 - 2**16
 
 

@@ -15,9 +15,6 @@ from tui.rehearsal.prepare import Prepared, prepare
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import Places
 
-NAME = "rehearse"
-HELP = "hold a rehearsal with practice keys in DIR"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

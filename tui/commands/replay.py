@@ -14,9 +14,6 @@ from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.report import findings_json, put, put_findings, put_json
 
-NAME = "replay"
-HELP = "replay a bundle and say whether it is reproduced"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

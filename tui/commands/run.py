@@ -11,9 +11,6 @@ from tui.commands import Exit
 from tui.commands.holding import full_screen, held, plain
 from tui.wiring import Places
 
-NAME = "run"
-HELP = "hold a production ceremony (people answer)"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -1,0 +1,107 @@
+"""One sequential read of an image: its head decides the layout, every byte is fed once.
+
+Decides what there is to know of an image of any size without holding it: where everything
+lies, its Authenticode digest, the entries of its certificate table. The bytes come in file
+order in chunks of any size, from whoever reads them. It refuses to know files and threads:
+`sinks` may each be fed on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ceremony.errors import Refused
+from ceremony.pe.digest import Authenticode
+from ceremony.pe.headers import HEAD_BYTES, Bytes
+from ceremony.pe.layout import Layout, read_layout
+from ceremony.pe.table import Entry, read_entries
+from ceremony.types import Digest, Finding, refusals
+
+
+class Sink(Protocol):
+    """Something that is fed a file's bytes in order."""
+
+    def update(self, chunk: Bytes) -> None:
+        """Take the next bytes of the file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SweptImage:
+    """What a whole read told of a strict image, signed already or not.
+
+    `table` holds the bytes of the certificate table, `entries` what they are read as;
+    `findings` are what people should know, none of them refuses.
+    """
+
+    layout: Layout
+    authenticode: Digest
+    table: bytes
+    entries: tuple[Entry, ...]
+    findings: tuple[Finding, ...]
+
+
+class TableBytes:
+    """The certificate table at a file's end, as a sink; at most MOST_TABLE_BYTES of it."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._start = layout.end
+        self._at = 0
+        self._table = bytearray()
+
+    def update(self, chunk: Bytes) -> None:
+        """Keep what lies behind the image's end."""
+        stop = self._at + len(chunk)
+        if stop > self._start:
+            self._table += memoryview(chunk)[max(self._start - self._at, 0) :]
+        self._at = stop
+
+    def entries(self) -> tuple[tuple[Entry, ...], tuple[Finding, ...]]:
+        """Return the entries that were read, and what is wrong with the table."""
+        return read_entries(self.octets(), self._start)
+
+    def octets(self) -> bytes:
+        """Return the table's bytes."""
+        return bytes(self._table)
+
+
+class Sweep:
+    """A read of one image, from the head on."""
+
+    def __init__(self, head: Bytes, size: int) -> None:
+        """Read the layout from a file's first min(size, 64 KiB) bytes; Refused (PE-...)."""
+        self.layout, self._findings = sound_layout(head, size)
+        self._authenticode = Authenticode(self.layout)
+        self._table = TableBytes(self.layout)
+
+    @property
+    def sinks(self) -> tuple[Sink, Sink]:
+        """What the file's bytes, head included, are fed to; the first one is the costly one."""
+        return self._authenticode, self._table
+
+    def close(self) -> SweptImage:
+        """Return the image once every byte was fed; Refused (PE-CERT-..., SIG-DER)."""
+        entries, found = self._table.entries()
+        if faults := refusals(found):
+            raise Refused(*faults)
+        digest = self._authenticode.digest()
+        findings = (*self._findings, *found)
+        return SweptImage(self.layout, digest, self._table.octets(), entries, findings)
+
+
+def sound_layout(head: Bytes, size: int) -> tuple[Layout, tuple[Finding, ...]]:
+    """Return the layout that a file's head tells and what to know of it; Refused (PE-...)."""
+    reading = read_layout(memoryview(head)[:HEAD_BYTES], size)
+    faults = refusals(reading.findings)
+    if faults or reading.layout is None:
+        raise Refused(*faults)
+    return reading.layout, reading.findings
+
+
+def sweep(image: Bytes) -> SweptImage:
+    """Sweep an image that is in memory; raises Refused (PE-..., SIG-DER)."""
+    reader = Sweep(memoryview(image)[:HEAD_BYTES], len(image))
+    for sink in reader.sinks:
+        sink.update(image)
+    return reader.close()

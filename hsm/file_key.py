@@ -1,0 +1,67 @@
+"""A private key in a PEM file: the key of a build host or a test, not of a ceremony.
+
+Decides whether a file holds one RSA or P-256/P-384 key that its passphrase opens, and signs
+with it. It refuses to know certificates. A file can be copied unseen: a release key belongs
+on a token (token.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from ceremony.errors import refuse
+
+MOST_KEY_BYTES = 64 * 1024
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class FileKey:
+    """An opened key; `spki` is its public half as DER SubjectPublicKeyInfo."""
+
+    _key: PrivateKey
+    spki: bytes
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign SHA-256 of `message`: PKCS#1 v1.5, or a DER Ecdsa-Sig-Value."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+        return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def open_file_key(pem: bytes, passphrase: Callable[[], bytearray]) -> FileKey:
+    """Read a PEM key, asking for its passphrase only where it has one; Refused KEY-FILE.
+
+    The passphrase is overwritten whatever happens.
+    """
+    if len(pem) > MOST_KEY_BYTES:
+        raise refuse("KEY-FILE", f"the key file is over {MOST_KEY_BYTES} bytes")
+    try:
+        key: object = load_pem_private_key(pem, None)
+    except TypeError:  # "Password was not given but private key is encrypted"
+        key = _opened(pem, passphrase())
+    except (ValueError, UnsupportedAlgorithm):
+        raise refuse("KEY-FILE", "the file holds no readable PEM private key") from None
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise refuse("KEY-FILE", "the key is neither RSA nor elliptic curve")
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return FileKey(key, spki)
+
+
+def _opened(pem: bytes, secret: bytearray) -> object:
+    try:
+        return load_pem_private_key(pem, secret)  # type: ignore[arg-type] # any buffer will do
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise refuse("KEY-FILE", "the passphrase does not open the key") from None
+    finally:
+        secret[:] = bytes(len(secret))

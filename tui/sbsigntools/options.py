@@ -1,0 +1,60 @@
+"""Options as sbsigntools reads them: GNU style, in any order, exit status 1 for every fault.
+
+An option that is not known is an error before anything is read: nothing is signed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from ceremony.types import Finding, Severity
+
+FAILED = 1
+# What sbsigntools says, which scripts look for.
+ALREADY_SIGNED = "Image was already signed; adding additional signature"
+UNSIGNED = "Signing Unsigned original image"
+NO_TABLE = "No signature table present"
+TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z")
+
+
+class Options(argparse.ArgumentParser):
+    """A parser whose every error ends with status 1, as `sbsign` and its kin do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and what would be right."""
+        self.print_usage(sys.stderr)
+        self.exit(FAILED, f"{self.prog}: {message}\n")
+
+
+def moment(text: str) -> datetime:
+    """Return a time given as YYYY-MM-DDTHH:MM:SSZ; for argparse, so it raises ValueError."""
+    read = TIME.fullmatch(text)
+    if read is None:
+        raise ValueError
+    return datetime(*(int(digits) for digits in read.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+moment.__name__ = "time (YYYY-MM-DDTHH:MM:SSZ)"  # as argparse names it
+
+
+def now() -> datetime:
+    """Return the clock's reading in whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def tell(findings: tuple[Finding, ...]) -> None:
+    """Write findings on standard error."""
+    if findings:
+        from tui.commands.report import put_findings  # noqa: PLC0415 - seldom needed, slow
+
+        put_findings(findings, to_stderr=True)
+
+
+def tell_known(findings: tuple[Finding, ...], verbose: int) -> None:
+    """Write warnings, and with --verbose the plain facts, too."""
+    least = (Severity.WARN, Severity.INFO) if verbose else (Severity.WARN,)
+    tell(tuple(f for f in findings if f.severity in least))

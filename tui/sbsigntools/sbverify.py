@@ -1,0 +1,100 @@
+"""sbverify: verify the signatures of an EFI image against certificates that are trusted.
+
+Different where the original is wrong: a certificate that the signature merely carries is
+never trusted, a file that is not strictly laid out verifies nothing, and a signer in --dbx
+refuses the image beside however many good signatures, as firmware does. Dates and purposes of
+certificates are not asked, as firmware asks for neither.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ceremony.errors import Refused
+from ceremony.pe.entries import entry_findings
+from ceremony.pe.sweep import SweptImage
+from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
+from ceremony.pe.trust import chain_findings, signing_certificates
+from ceremony.types import Finding, refusals
+from tui.sbsigntools.certificates import read_certificates, read_small
+from tui.sbsigntools.options import NO_TABLE, tell, tell_known
+from tui.sbsigntools.reading import reading
+from tui.sbsigntools.revoked import revoked
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("image", metavar="efi-boot-image")
+    parser.add_argument(
+        "-c",
+        "--cert",
+        action="append",
+        default=[],
+        type=Path,
+        help="trusted certificates, PEM or DER; may be repeated",
+    )
+    parser.add_argument(
+        "-l", "--list", action="store_true", help="list the signatures, verify nothing"
+    )
+    parser.add_argument(
+        "-d", "--detached", type=Path, metavar="FILE", help="the signature is this PKCS#7"
+    )
+    parser.add_argument("--dbx", type=Path, help="what this dbx file revokes is not good")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="list and tell facts")
+
+
+def run(options: Namespace) -> int:
+    """Verify or list; 0 when one signature at least is good and none is revoked."""
+    trusted = tuple(der for path in options.cert for der in read_certificates(path))
+    with reading(Path(options.image)) as read:
+        image = read.image()
+    entries = image.entries
+    if options.detached:
+        cms = read_small(options.detached, MOST_ENTRY_BYTES)
+        entries = (Entry(0, len(cms), cms),)
+    if not entries:
+        sys.stderr.write(f"{NO_TABLE}\n")
+    if options.list or options.verbose:
+        list_signatures(entries)
+    if options.list:
+        return 0
+    tell_known(image.findings, options.verbose)
+    good = verified(image, entries, trusted)
+    found = revoked(options.dbx, image.authenticode, entries)
+    tell(found)
+    if not good or refusals(found):
+        sys.stdout.write("Signature verification failed\n")
+        return 1
+    sys.stdout.write("Signature verification OK\n")
+    return 0
+
+
+def verified(image: SweptImage, entries: tuple[Entry, ...], trusted: tuple[bytes, ...]) -> bool:
+    """Tell of every signature what is wrong with it, and say whether one is good."""
+    good = False
+    for entry in entries:
+        found: tuple[Finding, ...] = refusals(entry_findings(entry, image.authenticode))
+        found = found or chain_findings(entry, trusted)
+        tell(found)
+        good = good or not found
+    return good
+
+
+def list_signatures(entries: tuple[Entry, ...]) -> None:
+    """Write whose the signatures are, in sbverify's words."""
+    for number, entry in enumerate(entries, 1):
+        sys.stdout.write(f"signature {number}\n")
+        try:
+            signer, carried = signing_certificates(entry.pkcs7)
+        except Refused as refused:
+            tell(refused.findings)
+            continue
+        sys.stdout.write("image signature issuers:\n")
+        if signer is not None:
+            sys.stdout.write(f" - {signer.issued_by}\n")
+        sys.stdout.write("image signature certificates:\n")
+        for certificate in carried:
+            sys.stdout.write(f" - subject: {certificate.subject}\n")
+            sys.stdout.write(f"   issuer:  {certificate.issued_by}\n")

@@ -1,0 +1,90 @@
+"""Sign one image: it is read once, planned, signed, put together, written and verified.
+
+Decides the order of things, so that the output appears only after the written bytes were
+verified. It refuses to know options (sbsign.py) and where the key is (keys.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ceremony.pe.attach import check_attachable, tail
+from ceremony.pe.certificate import Algorithm
+from ceremony.pe.sign import SigningPlan, encode, plan_swept
+from ceremony.pe.sweep import SweptImage
+from ceremony.types import Finding, Severity
+from tui.sbsigntools.draft import Draft, drafting
+from tui.sbsigntools.finishing import finish
+from tui.sbsigntools.reading import reading
+
+Sign = Callable[[SigningPlan], bytes]
+Check = Callable[[SweptImage, SigningPlan], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be signed and where it goes; certificates are DER, the time is UTC.
+
+    `check` may refuse what is about to be signed.
+    """
+
+    image: Path
+    output: Path
+    detached: bool
+    certificate: bytes
+    chain: tuple[bytes, ...]
+    time: datetime
+    algorithm: Algorithm
+    check: Check | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an order: how many signatures stood there before, what to know."""
+
+    before: int
+    findings: tuple[Finding, ...]
+
+
+def carry_out(order: Order, signer: Callable[[], Sign]) -> Done:
+    """Sign as ordered; `signer` opens the key while the image is read.
+
+    Raises Refused, TokenTrouble and MediaTrouble; then there is no output.
+    """
+    copy = nullcontext() if order.detached else drafting(order.output)
+    with copy as draft, reading(order.image, cheap=() if draft is None else (draft,)) as read:
+        sign = signer()
+        image = read.image()
+        planned = plan_swept(image, order.certificate, order.chain, order.time, order.algorithm)
+        if order.check is not None:
+            order.check(image, planned)
+        cms = encode(planned, sign(planned))
+        check_attachable(image, cms)
+        known = put_out(order, image, cms, draft)
+    ecdsa = () if order.algorithm is Algorithm.RSA else (firmware_warning(),)
+    return Done(len(image.entries), (*image.findings, *known, *ecdsa))
+
+
+def put_out(
+    order: Order, image: SweptImage, cms: bytes, draft: Draft | None
+) -> tuple[Finding, ...]:
+    """Write the PKCS#7 alone, or behind the image that `draft` holds; return what to know."""
+    if draft is None:
+        with drafting(order.output) as alone:
+            alone.update(cms)
+            alone.commit()
+        return ()
+    table = image.table + tail(image.layout, cms).entry
+    known = finish(draft, image.layout, table, order.certificate)
+    draft.commit()
+    return known
+
+
+def firmware_warning() -> Finding:
+    """Return what has to be known of an ECDSA signature."""
+    text = "firmware built on EDK2 (OVMF, AAVMF) refuses ECDSA signatures that sbverify accepts"
+    return Finding("SIG-KEY", Severity.WARN, text)

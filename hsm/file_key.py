@@ -47,7 +47,7 @@ def open_file_key(pem: bytes, passphrase: Callable[[], bytearray]) -> FileKey:
     if len(pem) > MOST_KEY_BYTES:
         raise refuse("KEY-FILE", f"the key file is over {MOST_KEY_BYTES} bytes")
     try:
-        key: object = load_pem_private_key(pem, None)
+        key: object = _loaded(pem, None)
     except TypeError:  # "Password was not given but private key is encrypted"
         key = _opened(pem, passphrase())
     except (ValueError, UnsupportedAlgorithm):
@@ -60,8 +60,18 @@ def open_file_key(pem: bytes, passphrase: Callable[[], bytearray]) -> FileKey:
 
 def _opened(pem: bytes, secret: bytearray) -> object:
     try:
-        return load_pem_private_key(pem, secret)  # type: ignore[arg-type] # any buffer will do
+        return _loaded(pem, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise refuse("KEY-FILE", "the passphrase does not open the key") from None
     finally:
         secret[:] = bytes(len(secret))
+
+
+def _loaded(pem: bytes, secret: bytearray | None) -> object:
+    # The key is its owner's, and no signature leaves that does not verify with the certificate:
+    # testing the primes of an RSA key takes ten times as long as all else, and proves less.
+    return load_pem_private_key(
+        pem,
+        secret,  # type: ignore[arg-type] # any buffer will do
+        unsafe_skip_rsa_key_validation=True,
+    )

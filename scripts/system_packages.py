@@ -48,8 +48,15 @@ TESTS = (
     Package("gcc", "cc", "the sabotaged PKCS#11 modules of the tests"),
     Package("libc6-dev", "/usr/include/dlfcn.h", "the headers to build them"),
     Package("faketime", "faketime", "the byte comparison with sbsign"),
+    Package("efitools", "cert-to-efi-sig-list", "dbx files that another program wrote"),
     Package("osslsigncode", "osslsigncode", "the comparison with osslsigncode"),
     Package("systemd-boot-efi", "/usr/lib/systemd/boot/efi", "the tests on a real EFI stub"),
+    Package("qemu-system-x86", "qemu-system-x86_64", "the boot tests on x86-64"),
+    Package("ovmf", "/usr/share/OVMF", "the x86-64 firmware of the boot tests"),
+    Package("qemu-system-arm", "qemu-system-aarch64", "the boot tests on AArch64"),
+    Package("qemu-efi-aarch64", "/usr/share/AAVMF", "the AArch64 firmware of the boot tests"),
+    Package("dosfstools", "mkfs.vfat", "the disks of the boot tests"),
+    Package("mtools", "mcopy", "the files on the disks of the boot tests"),
 )
 PURPOSES = {"demo": DEMO, "test": (*DEMO, *TESTS)}
 

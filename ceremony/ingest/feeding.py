@@ -12,7 +12,7 @@ from threading import Semaphore, Thread
 
 from ceremony.pe.sweep import Sink
 
-MOST_IN_FLIGHT = 8  # chunks that wait for one hasher
+MOST_IN_FLIGHT = 4  # chunks that wait for one hasher
 
 
 class _Feeder(Thread):

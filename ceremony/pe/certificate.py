@@ -12,21 +12,28 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 
 from ceremony.errors import Refused, refuse
 from ceremony.pe.der import check_der
 from ceremony.show import escaped
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 MOST_CERTIFICATE_BYTES = 32768
-UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm)
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+LAST_VERSION = 2  # RFC 5280, 4.1.2.1: v3
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 16384
 
 # Certificate ::= SEQUENCE {
@@ -75,21 +82,30 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One certificate: its DER, the issuer Name's DER and the serial number."""
+    """One certificate: its DER, the issuer Name's DER, serial number, key's DER (SPKI)."""
 
     der: bytes
     issuer: bytes
     serial: int
+    key: bytes
 
     @property
     def subject(self) -> str:
         """Return whose it is, escaped text in the form of RFC 4514."""
-        return escaped(load(self).subject.rfc4514_string())
+        return self._names()[0]
 
     @property
     def issued_by(self) -> str:
         """Return whose key signed it, by name."""
-        return escaped(load(self).issuer.rfc4514_string())
+        return self._names()[1]
+
+    def _names(self) -> tuple[str, str]:
+        try:
+            loaded = load(self)
+            names = (loaded.subject.rfc4514_string(), loaded.issuer.rfc4514_string())
+        except UNREADABLE:
+            return ("(a name that cannot be read)",) * 2
+        return escaped(names[0]), escaped(names[1])
 
 
 def read_certificate(der: bytes) -> Certificate:
@@ -104,18 +120,16 @@ def read_certificate(der: bytes) -> Certificate:
         raise refuse("SIG-CERTIFICATE", "the bytes are no strict DER certificate") from fault
     if tbs.serial <= 0:
         raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
-    certificate = Certificate(der, asn1.encode_der(tbs.issuer), tbs.serial)
-    try:
-        loaded = load(certificate)
-        for name in (loaded.subject, loaded.issuer):
-            name.rfc4514_string()
-    except UNREADABLE as fault:
-        raise refuse("SIG-CERTIFICATE", "the certificate cannot be read") from fault
-    return certificate
+    if not 0 <= tbs.version <= LAST_VERSION:
+        raise refuse("SIG-CERTIFICATE", f"the certificate is of version {tbs.version + 1}")
+    issuer, key = asn1.encode_der(tbs.issuer), asn1.encode_der(tbs.public_key)
+    return Certificate(der, issuer, tbs.serial, key)
 
 
 def load(certificate: Certificate) -> x509.Certificate:
     """Return what the library makes of it; raises one of UNREADABLE."""
+    from cryptography import x509  # noqa: PLC0415 - slow to load, and a plain signature needs none
+
     with warnings.catch_warnings():
         # Odd but readable certificates (a country of one letter, say) are shown, not judged.
         warnings.simplefilter("ignore")
@@ -128,7 +142,7 @@ def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurve
     Raises Refused (SIG-KEY) for every other key.
     """
     try:
-        key = load(certificate).public_key()
+        key = load_der_public_key(certificate.key)
     except UNREADABLE as fault:
         raise refuse("SIG-KEY", "the certificate's key cannot be read") from fault
     if isinstance(key, rsa.RSAPublicKey):

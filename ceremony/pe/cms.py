@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cryptography.hazmat import asn1
-from cryptography.x509 import ObjectIdentifier
 
 from ceremony.errors import refuse
 from ceremony.pe.certificate import Algorithm, Certificate
 from ceremony.pe.der import LONG_FORM, check_der
+from ceremony.pe.oid import ObjectIdentifier
 from ceremony.pe.spc import (
     SPC_INDIRECT_DATA,
     AlgorithmIdentifier,

@@ -36,6 +36,19 @@ SIGNATURE_ALGORITHMS = (RSA_ENCRYPTION, SHA256_WITH_RSA, ECDSA_WITH_SHA256)
 
 def read_entry(entry: Entry, image: Digest) -> tuple[EmbeddedSignature, tuple[Finding, ...]]:
     """Read one entry of an image with the Authenticode digest `image`; never raises."""
+    certificate, digest, found = _judge(entry, image)
+    subject = "" if certificate is None else certificate.subject
+    return EmbeddedSignature(entry.offset, entry.size, subject, digest), found
+
+
+def entry_findings(entry: Entry, image: Digest) -> tuple[Finding, ...]:
+    """Judge one entry of an image with the Authenticode digest `image`; never raises."""
+    return _judge(entry, image)[2]
+
+
+def _judge(
+    entry: Entry, image: Digest
+) -> tuple[Certificate | None, Digest | None, tuple[Finding, ...]]:
     at = entry.offset + ENTRY_HEADER
     try:
         signed = read_signed_data(entry.pkcs7)
@@ -43,19 +56,13 @@ def read_entry(entry: Entry, image: Digest) -> tuple[EmbeddedSignature, tuple[Fi
         digest = read_indirect_data(content)
     except Refused as refused:
         found = tuple(refusal(f.rule, f.text, at + (f.offset or 0)) for f in refused.findings)
-        return EmbeddedSignature(entry.offset, entry.size, "", None), found
+        return None, None, found
     found = _outer_findings(entry.pkcs7, at) + _digest_findings(digest, image, at)
     certificate, faults = _signer(signed, at)
     found += faults
     if certificate is not None and not faults:
         found += _value_findings(signed, content, certificate, at)
-    subject = "" if certificate is None else certificate.subject
-    return EmbeddedSignature(entry.offset, entry.size, subject, digest), found
-
-
-def entry_findings(entry: Entry, image: Digest) -> tuple[Finding, ...]:
-    """Judge one entry of an image with the Authenticode digest `image`."""
-    return read_entry(entry, image)[1]
+    return certificate, digest, found
 
 
 def _outer_findings(pkcs7: bytes, at: int) -> tuple[Finding, ...]:

@@ -24,6 +24,7 @@ LEAST_HEADER_BYTES = COFF_BYTES + 112 + 8 * 5
 EFI_APPLICATION = 10
 NX_COMPAT = 0x0100
 PAGE = 4096
+MOST_SECTION_ALIGNMENT = 2 << 20  # EDK2 allocates as much; larger pages than that exist nowhere
 CERTIFICATE_DIRECTORY = 4
 FEWEST_DIRECTORIES, MOST_DIRECTORIES = 5, 16
 LEAST_FILE_ALIGNMENT, MOST_FILE_ALIGNMENT = 512, 65536
@@ -51,6 +52,7 @@ class Header:
     file_alignment: int
     image_size: int
     headers_size: int
+    characteristics: int
     subsystem: int
     dll_characteristics: int
     directory_count: int
@@ -104,7 +106,9 @@ def read_header(head: Bytes) -> tuple[Header | None, tuple[Finding, ...]]:
     findings: tuple[Finding, ...] = ()
     if lfanew % 8:
         text = f"e_lfanew {lfanew:#x} is not a multiple of 8"
-        findings = (Finding("PE-LFANEW-ALIGN", Severity.WARN, text, 0x3C),)
+        # Odd, it puts CheckSum across two of the words that are summed: tools disagree.
+        severity = Severity.REFUSE if lfanew % 2 else Severity.WARN
+        findings = (Finding("PE-LFANEW-ALIGN", severity, text, 0x3C),)
     optional_at = lfanew + COFF_BYTES
     (magic,) = struct.unpack_from("<H", head, optional_at)
     if magic not in (PE32, PE32_PLUS):
@@ -116,7 +120,7 @@ def read_header(head: Bytes) -> tuple[Header | None, tuple[Finding, ...]]:
 def _unpack(head: Bytes, lfanew: int, magic: int) -> Header:
     optional_at = lfanew + COFF_BYTES
     machine, section_count = struct.unpack_from("<HH", head, lfanew + 4)
-    (optional_size,) = struct.unpack_from("<H", head, lfanew + 20)
+    optional_size, characteristics = struct.unpack_from("<HH", head, lfanew + 20)
     (entry,) = struct.unpack_from("<I", head, optional_at + 16)
     section_alignment, file_alignment = struct.unpack_from("<II", head, optional_at + 32)
     image_size, headers_size = struct.unpack_from("<II", head, optional_at + 56)
@@ -134,6 +138,7 @@ def _unpack(head: Bytes, lfanew: int, magic: int) -> Header:
         file_alignment=file_alignment,
         image_size=image_size,
         headers_size=headers_size,
+        characteristics=characteristics,
         subsystem=subsystem,
         dll_characteristics=dll_characteristics,
         directory_count=directory_count,
@@ -199,7 +204,11 @@ def loading_findings(header: Header) -> tuple[Finding, ...]:
     if alignment.bit_count() != 1 or not (LEAST_FILE_ALIGNMENT <= alignment <= MOST_FILE_ALIGNMENT):
         text = f"FileAlignment {alignment} is not a power of two from 512 to 65536"
         found.append(refusal("PE-FILE-ALIGNMENT", text, optional_at + 36))
-    if header.section_alignment < PAGE:
+    alignment = header.section_alignment
+    if alignment.bit_count() != 1 or alignment > MOST_SECTION_ALIGNMENT:
+        text = f"SectionAlignment {alignment} is not a power of two up to 2 MiB"
+        found.append(refusal("PE-SECTION-ALIGNMENT", text, optional_at + 32))
+    elif alignment < PAGE:
         text = f"SectionAlignment {header.section_alignment} is below 4096: no page protection"
         found.append(Finding("PE-SECTION-ALIGNMENT", Severity.INFO, text, optional_at + 32))
     if not header.dll_characteristics & NX_COMPAT:

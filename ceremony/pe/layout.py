@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ceremony.pe.directories import loaded_findings
 from ceremony.pe.headers import (
     HEAD_BYTES,
     Bytes,
@@ -95,7 +96,8 @@ def read_layout(head: Bytes, size: int) -> Reading:
     table_at, table_size = read_directory(head, header)
     geometry = file_findings(header, sections, size)
     geometry += directory_findings(header, sections, table_at, table_size, size)
-    found += geometry + mapping_findings(header, sections) + _header_bytes(head, header)
+    found += geometry + mapping_findings(header, sections)
+    found += loaded_findings(head, header, sections) + _header_bytes(head, header)
     if geometry:
         return Reading(None, header.machine_name, found)
     layout = Layout(

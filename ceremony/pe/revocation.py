@@ -13,18 +13,16 @@ from __future__ import annotations
 import hashlib
 import struct
 import uuid
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from ceremony.errors import Refused, refuse
-from ceremony.pe.certificate import UNREADABLE, Certificate, read_certificate
+from ceremony.pe.certificate import UNREADABLE, Certificate, load, read_certificate
 from ceremony.pe.cms import SignedData, read_signed_data
 from ceremony.pe.der import element_size
 from ceremony.pe.entries import MOST_CERTIFICATES
@@ -222,7 +220,7 @@ def _lists(data: bytes, at: int) -> Iterator[SignatureList]:
 def _certificate(at: int, der: bytes) -> Certificate:
     try:
         certificate = read_certificate(der)
-        _loaded(certificate).public_key()
+        load(certificate).public_key()
     except (Refused, *UNREADABLE) as fault:
         # What cannot be read cannot be found again in a signature.
         raise refuse("SIG-DBX", "a certificate in dbx cannot be read", at) from fault
@@ -273,7 +271,7 @@ def _issued(issuer: Certificate, certificate: Certificate) -> bool:
 
     Where the signature cannot be checked, the names decide.
     """
-    above, below = _loaded(issuer), _loaded(certificate)
+    above, below = load(issuer), load(certificate)
     try:
         key, how = above.public_key(), below.signature_algorithm_parameters
         value, tbs = below.signature, below.tbs_certificate_bytes
@@ -291,9 +289,3 @@ def _issued(issuer: Certificate, certificate: Certificate) -> bool:
     except UNREADABLE:
         return above.subject == below.issuer
     return True
-
-
-def _loaded(certificate: Certificate) -> x509.Certificate:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd names are no reason to overlook a revocation
-        return x509.load_der_x509_certificate(certificate.der)

@@ -116,6 +116,10 @@ def _joint_findings(header: Header, filled: list[SectionHeader]) -> tuple[Findin
 def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tuple[Finding, ...]:
     """Judge the sections as firmware maps them, their names and rights."""
     found: list[Finding] = []
+    if header.headers_size < header.image_size < header.sections_end + SECTION_ROW:
+        # EDK2 PeCoffLoaderGetPeHeader wants room for one row more than there are.
+        text = f"SizeOfImage {header.image_size:#x} has no room behind the section table"
+        found.append(refusal("PE-IMAGE-SIZE", text, header.optional_at + 56))
     for s in sections:
         found += _name_findings(s)
         if s.size and s.virtual_address < header.headers_size:

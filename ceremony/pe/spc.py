@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from cryptography.hazmat import asn1
-from cryptography.x509 import ObjectIdentifier
 
 from ceremony.errors import refuse
 from ceremony.pe.der import check_der
+from ceremony.pe.oid import ObjectIdentifier
 from ceremony.types import Digest, DigestKind
 
 SPC_INDIRECT_DATA = ObjectIdentifier("1.3.6.1.4.1.311.2.1.4")

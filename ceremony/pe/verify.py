@@ -110,9 +110,9 @@ class Verification:
         except Refused as refused:
             return refused.findings
         entries, _ = self._table.entries()
+        if not self.layout.table_size:
+            return (_refusal("SIG-MISSING", "the file carries no signature"),)
         found = self.integrity(written)
-        if not entries:
-            return (_refusal("SIG-MISSING", "the file carries no signature"), *found)
         if not refusals(found):
             found += _profile_findings(entries[-1], signer, self.authenticode)
         return found

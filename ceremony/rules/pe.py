@@ -19,7 +19,7 @@ RULES = table(
     ("PE-TOO-LARGE", "The file fits the policy's size and 32-bit file offsets.", POLICY),
     ("PE-DOS-MAGIC", "The file starts with a DOS header of 64 bytes, 'MZ' first.", COPY),
     ("PE-LFANEW", "e_lfanew points behind the DOS header and well inside the file.", REBUILD),
-    ("PE-LFANEW-ALIGN", "e_lfanew is a multiple of 8.", SHOW),
+    ("PE-LFANEW-ALIGN", "e_lfanew is even, and a multiple of 8.", SHOW),
     ("PE-SIGNATURE", "'PE', two zero bytes stand at e_lfanew.", REBUILD),
     ("PE-MACHINE", "The machine is known and is the one that is expected.", POLICY),
     ("PE-MAGIC", "The optional header is PE32+ on 64-bit machines and PE32 on others.", REBUILD),
@@ -34,9 +34,13 @@ RULES = table(
     ("PE-HEADERS-EOF", "SizeOfHeaders lies inside the file and is at most 64 KiB.", COPY),
     ("PE-HEADER-BYTES", "Only zeros stand between section table and SizeOfHeaders.", SHOW),
     ("PE-SUBSYSTEM", "The subsystem is 10, an EFI application.", REBUILD),
-    ("PE-IMAGE-SIZE", "SizeOfImage is larger than SizeOfHeaders.", REBUILD),
+    ("PE-IMAGE-SIZE", "SizeOfImage is larger than SizeOfHeaders and the section table.", REBUILD),
     ("PE-FILE-ALIGNMENT", "FileAlignment is a power of two from 512 to 65536.", REBUILD),
-    ("PE-SECTION-ALIGNMENT", "SectionAlignment is at least 4096.", SHOW),
+    (
+        "PE-SECTION-ALIGNMENT",
+        "SectionAlignment is a power of two up to 2 MiB, and at least 4096.",
+        SHOW,
+    ),
     ("PE-NX", "NX_COMPAT is set.", SHOW),
     ("PE-ENTRY", "The entry point lies in an executable section.", REBUILD),
     # Sections.
@@ -52,6 +56,12 @@ RULES = table(
     ("PE-ADDRESS-IMAGE", "Every section is mapped inside SizeOfImage.", REBUILD),
     ("PE-ADDRESS-OVERLAP", "No two sections are mapped over each other.", SHOW),
     ("PE-VIRTUAL-SIZE", "VirtualSize and raw size agree but for alignment.", SHOW),
+    ("PE-RELOCATIONS", "Relocations are there and lie inside SizeOfImage.", REBUILD),
+    (
+        "PE-DEBUG",
+        "The debug directory lies inside SizeOfImage and the bytes of its section.",
+        REBUILD,
+    ),
     ("PE-WX", "No section is both writable and executable.", SHOW),
     ("PE-OVERLAY", "No bytes follow the last section.", POLICY),
     # Certificate directory and table.

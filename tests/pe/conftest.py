@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pe.images import MOMENT, Image, Part, Signer, pe_image, signer, uki, uki_parts
+from pe.shapes import Shape
+from pe.signing_tools import Tools
 
 from ceremony.pe.sign import assemble, plan
 
@@ -36,4 +40,12 @@ def bases(signed: bytes) -> dict[str, bytes]:
         "aarch64": uki("aarch64"),
         "longline": pe_image(long),
         "shifted": pe_image(uki_parts(), lfanew=0x84),
+        "even": pe_image(uki_parts(), lfanew=0x82),
+        "odd": pe_image(uki_parts(), lfanew=0x85),
+        "tight": Shape(section_alignment=32, code=8, lfanew=0x50).write(),
     }
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    return Tools(tmp_path)

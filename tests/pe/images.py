@@ -1,9 +1,10 @@
 """Valid small images made from nothing, and the text vectors that break one thing in them.
 
 A vector is a text file named by its defect: `base:` is the image that is broken, `expect:`
-the rule and, where it is not refuse, the severity; every other line is one change. Offsets
-and values are sums of numbers and places: lfanew, coff, optional, certdir, sections, table,
-end, and a section's name for its row in the section table.
+the rule and, where it is not refuse, the severity, or `accepted` where no rule refuses;
+every other line is one change. Offsets and values are sums of numbers and places: lfanew,
+coff, optional, certdir, sections, table, end, and a section's name for its row in the
+section table.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FILE_ALIGNMENT, SECTION_ALIGNMENT = 512, 4096
 CODE, DATA = 0x60000020, 0x40000040  # code, execute, read; initialised data, read
 RELEASE = "6.1.0-test-amd64"
 MOMENT = datetime(2026, 11, 22, 3, 4, 5, tzinfo=UTC)
+ACCEPTED = "accepted"
 VECTORS = Path(__file__).parents[1] / "vectors" / "pe"
 MACHINES = {"x86_64": 0x8664, "aarch64": 0xAA64, "i386": 0x014C, "arm": 0x01C2}
 RETURN = {  # return EFI_SUCCESS
@@ -264,6 +266,10 @@ class Broken:
         elif verb == "append":
             text, _, times = rest.partition(" x ")
             self.image += unescaped(text) * int(times or "1", 0)
+        elif verb == "insert":
+            where, _, text = rest.partition(" ")
+            at = self.value(where)
+            self.image[at:at] = unescaped(text)
         elif verb == "keep":
             del self.image[self.value(rest) :]
         elif verb == "swap":
@@ -287,7 +293,7 @@ def unescaped(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Vector:
-    """One text vector, read."""
+    """One text vector, read; `rule` is ACCEPTED where none refuses."""
 
     name: str
     base: str

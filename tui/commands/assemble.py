@@ -16,6 +16,7 @@ from ceremony.pe.sweep import SweptImage
 from tui.commands import Exit
 from tui.commands.report import put, put_findings
 from tui.sbsigntools.certificates import read_certificates, read_small
+from tui.sbsigntools.reading import copying
 from tui.sbsigntools.revoked import check_against
 from tui.sbsigntools.sbsign import default_output
 from tui.sbsigntools.signing import Order, carry_out
@@ -62,16 +63,16 @@ def run(options: argparse.Namespace) -> Exit:
             revocations(image, plan)
 
     order = Order(
-        image=Path(options.image),
         output=options.output or default_output(options.image, detached=options.detached),
-        detached=options.detached,
         certificate=certificate,
         chain=tuple(der for path in options.addcert for der in read_certificates(path)),
         time=read_plan_time(signed_data),
         algorithm=key_algorithm(read_certificate(certificate)),
         check=check,
     )
-    done = carry_out(order, lambda: lambda _plan: signature)
+    copied = None if options.detached else order.output
+    with copying(Path(options.image), copied) as (read, draft):
+        done = carry_out(order, read, draft, lambda _plan: signature)
     put_findings(done.findings)
     put(f"{'PKCS#7' if options.detached else 'signed image'} written: {order.output}")
     return Exit.YES

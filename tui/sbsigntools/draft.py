@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -120,7 +119,7 @@ class Draft:
         self._name = None
 
     def _other_name(self) -> Path:
-        return self.path.with_name(f".{self.path.name[:200]}.{secrets.token_hex(8)}.part")
+        return self.path.with_name(f".{self.path.name[:200]}.{os.urandom(8).hex()}.part")
 
     def _trouble(self, error: OSError) -> MediaTrouble:
         text = f"{escaped(str(self.path), 4096)}: {error.strerror or error}"

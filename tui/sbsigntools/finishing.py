@@ -35,7 +35,7 @@ def finish(
     with draft.written() as file:
         verification = Verification(file.head, file.size)
         digest, total, octets = verification.sinks
-        feed(file.chunks(), (digest, total), (octets,))
+        feed(file.chunks(), (digest,), (total, octets))
         draft.patch(FIELD.pack(verification.checksum), layout.checksum_at)
         (written,) = FIELD.unpack(file.reread(FIELD.size, layout.checksum_at))
     if certificate is None:

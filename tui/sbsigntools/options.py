@@ -14,6 +14,7 @@ from typing import NoReturn
 from ceremony.types import Finding, Severity
 
 FAILED = 1
+ENGINE = "pkcs11"
 # What sbsigntools says, which scripts look for.
 ALREADY_SIGNED = "Image was already signed; adding additional signature"
 UNSIGNED = "Signing Unsigned original image"

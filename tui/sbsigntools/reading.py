@@ -1,7 +1,7 @@
 """An image as it is read: once, on a thread of its own, while the key is fetched meanwhile.
 
 The layout is judged before the second chunk is read, so a file that is no strict image is
-refused at once.
+refused at once. This module loads nothing that takes long, so that reading starts at once.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ceremony.ingest.steady import SteadyFile, open_steady
 from ceremony.pe.headers import HEAD_BYTES
 from ceremony.pe.layout import MOST_BYTES
 from ceremony.pe.sweep import Sink, Sweep, SweptImage
+from tui.sbsigntools.draft import Draft, drafting
 
 Opened = TypeVar("Opened")
 
@@ -63,6 +64,17 @@ class Reading(Thread):
             if self._given_up.is_set():
                 raise _Stopped
             yield chunk
+
+
+@contextmanager
+def copying(path: Path, output: Path | None) -> Iterator[tuple[Reading, Draft | None]]:
+    """Read an image in the background and, where there is an output, into a draft of that."""
+    if output is None:
+        with reading(path) as read:
+            yield read, None
+        return
+    with drafting(output) as draft, reading(path, cheap=(draft,)) as read:
+        yield read, draft
 
 
 @contextmanager

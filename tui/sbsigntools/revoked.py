@@ -9,13 +9,13 @@ from ceremony.errors import Refused
 from ceremony.types import Finding, refusals
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.options import tell
-from tui.sbsigntools.signing import Check
 
 if TYPE_CHECKING:
     from ceremony.pe.sign import SigningPlan
     from ceremony.pe.sweep import SweptImage
     from ceremony.pe.table import Entry
     from ceremony.types import Digest
+    from tui.sbsigntools.signing import Check
 
 
 def check_against(dbx: Path | None) -> Check | None:

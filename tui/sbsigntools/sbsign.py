@@ -8,19 +8,10 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from contextlib import ExitStack
 from pathlib import Path
 
-from ceremony.errors import refuse
-from ceremony.pe.certificate import key_algorithm, read_certificate
-from tui.sbsigntools.certificates import read_certificates
-from tui.sbsigntools.keys import SCHEME, open_key
-from tui.sbsigntools.options import ALREADY_SIGNED, UNSIGNED, moment, now, tell, tell_known
-from tui.sbsigntools.revoked import check_against
-from tui.sbsigntools.secrets import Secrets
-from tui.sbsigntools.signing import Order, Sign, carry_out
-
-ENGINE = "pkcs11"
+from tui.sbsigntools.options import ALREADY_SIGNED, ENGINE, UNSIGNED, moment, tell_known
+from tui.sbsigntools.reading import copying
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -52,30 +43,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Sign; every fault is raised."""
-    if options.engine and not options.key.lower().startswith(SCHEME):
-        raise refuse("KEY-URI", f"--engine {ENGINE} needs --key {SCHEME}...")
-    certificate = read_certificates(options.cert)[0]
-    chain = tuple(der for path in options.addcert for der in read_certificates(path))
-    order = Order(
-        image=Path(options.image),
-        output=options.output or default_output(options.image, detached=options.detached),
-        detached=options.detached,
-        certificate=certificate,
-        chain=chain,
-        time=options.time or now(),
-        algorithm=key_algorithm(read_certificate(certificate)),
-        check=check_against(options.dbx),
-    )
+    output = options.output or default_output(options.image, detached=options.detached)
+    with copying(Path(options.image), None if options.detached else output) as (read, draft):
+        # Loaded while the image is read: X.509, the encoder and the verifier take their time.
+        from tui.sbsigntools.ordering import sign_as_told  # noqa: PLC0415
 
-    with ExitStack() as opened:
-
-        def signer() -> Sign:
-            secrets = Secrets(options.pin_fd)
-            key = open_key(options.key, certificate, secrets, options.machine, tell)
-            opened.callback(key.close)
-            return key.sign
-
-        done = carry_out(order, signer)
+        done = sign_as_told(options, output, read, draft)
     sys.stderr.write(f"{ALREADY_SIGNED if done.before else UNSIGNED}\n")
     tell_known(done.findings, options.verbose)
     return 0

@@ -1,4 +1,4 @@
-"""Sign one image: it is read once, planned, signed, put together, written and verified.
+"""Sign one image that is being read: plan, sign, put together, write and verify.
 
 Decides the order of things, so that the output appears only after the written bytes were
 verified. It refuses to know options (sbsign.py) and where the key is (keys.py).
@@ -7,7 +7,6 @@ verified. It refuses to know options (sbsign.py) and where the key is (keys.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from ceremony.pe.sweep import SweptImage
 from ceremony.types import Finding, Severity
 from tui.sbsigntools.draft import Draft, drafting
 from tui.sbsigntools.finishing import finish
-from tui.sbsigntools.reading import reading
+from tui.sbsigntools.reading import Reading
 
 Sign = Callable[[SigningPlan], bytes]
 Check = Callable[[SweptImage, SigningPlan], None]
@@ -27,14 +26,12 @@ Check = Callable[[SweptImage, SigningPlan], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be signed and where it goes; certificates are DER, the time is UTC.
+    """What a signature says and where it goes; certificates are DER, the time is UTC.
 
     `check` may refuse what is about to be signed.
     """
 
-    image: Path
     output: Path
-    detached: bool
     certificate: bytes
     chain: tuple[bytes, ...]
     time: datetime
@@ -50,38 +47,28 @@ class Done:
     findings: tuple[Finding, ...]
 
 
-def carry_out(order: Order, signer: Callable[[], Sign]) -> Done:
-    """Sign as ordered; `signer` opens the key while the image is read.
+def carry_out(order: Order, read: Reading, draft: Draft | None, sign: Sign) -> Done:
+    """Sign the image that is read, into the draft of the output or, without one, detached.
 
     Raises Refused, TokenTrouble and MediaTrouble; then there is no output.
     """
-    copy = nullcontext() if order.detached else drafting(order.output)
-    with copy as draft, reading(order.image, cheap=() if draft is None else (draft,)) as read:
-        sign = signer()
-        image = read.image()
-        planned = plan_swept(image, order.certificate, order.chain, order.time, order.algorithm)
-        if order.check is not None:
-            order.check(image, planned)
-        cms = encode(planned, sign(planned))
-        check_attachable(image, cms)
-        known = put_out(order, image, cms, draft)
-    ecdsa = () if order.algorithm is Algorithm.RSA else (firmware_warning(),)
-    return Done(len(image.entries), (*image.findings, *known, *ecdsa))
-
-
-def put_out(
-    order: Order, image: SweptImage, cms: bytes, draft: Draft | None
-) -> tuple[Finding, ...]:
-    """Write the PKCS#7 alone, or behind the image that `draft` holds; return what to know."""
+    image = read.image()
+    planned = plan_swept(image, order.certificate, order.chain, order.time, order.algorithm)
+    if order.check is not None:
+        order.check(image, planned)
+    cms = encode(planned, sign(planned))
+    check_attachable(image, cms)
+    known: tuple[Finding, ...] = ()
     if draft is None:
         with drafting(order.output) as alone:
             alone.update(cms)
             alone.commit()
-        return ()
-    table = image.table + tail(image.layout, cms).entry
-    known = finish(draft, image.layout, table, order.certificate)
-    draft.commit()
-    return known
+    else:
+        table = image.table + tail(image.layout, cms).entry
+        known = finish(draft, image.layout, table, order.certificate)
+        draft.commit()
+    ecdsa = () if order.algorithm is Algorithm.RSA else (firmware_warning(),)
+    return Done(len(image.entries), (*image.findings, *known, *ecdsa))
 
 
 def firmware_warning() -> Finding:

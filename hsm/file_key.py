@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ceremony.errors import refuse
+from ceremony.errors import Refused, refuse
 
 MOST_KEY_BYTES = 64 * 1024
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -33,10 +33,13 @@ class FileKey:
     spki: bytes
 
     def sign(self, message: bytes) -> bytes:
-        """Sign SHA-256 of `message`: PKCS#1 v1.5, or a DER Ecdsa-Sig-Value."""
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+        """Sign SHA-256 of `message`: PKCS#1 v1.5, or a DER Ecdsa-Sig-Value; Refused KEY-FILE."""
+        try:
+            if isinstance(self._key, rsa.RSAPrivateKey):
+                return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+            return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+        except ValueError:
+            raise _no_key() from None
 
 
 def open_file_key(pem: bytes, passphrase: Callable[[], bytearray]) -> FileKey:
@@ -54,8 +57,15 @@ def open_file_key(pem: bytes, passphrase: Callable[[], bytearray]) -> FileKey:
         raise refuse("KEY-FILE", "the file holds no readable PEM private key") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise refuse("KEY-FILE", "the key is neither RSA nor elliptic curve")
-    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    try:
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except ValueError:
+        raise _no_key() from None
     return FileKey(key, spki)
+
+
+def _no_key() -> Refused:
+    return refuse("KEY-FILE", "the key's numbers make no key")
 
 
 def _opened(pem: bytes, secret: bytearray) -> object:

@@ -43,8 +43,9 @@ def sbattach() -> NoReturn:
 def _drop_in(name: str) -> NoReturn:
     """Run a command that builds call often: a second interpreter would take half its time.
 
-    The working folder is not on a script's path; what PYTHONPATH or a user's site-packages put
-    there is taken off before anything else is imported.
+    The working folder is not on a script's path. What PYTHONPATH or a user's site-packages put
+    there is taken off before the program itself is imported; whoever sets them for a build
+    can run what they like in it anyway.
     """
     homes = (sys.prefix + os.sep, sys.base_prefix + os.sep)
     sys.path[:] = [path for path in sys.path if path.startswith(homes)]
@@ -73,7 +74,8 @@ def _started(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # no core of a process that holds a PIN
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.umask(0o022)
+    os.umask(os.umask(0o022) | 0o022)  # a stricter one stays
+    _open_standard_streams()
     from tui.commands.dispatch import dispatch  # noqa: PLC0415 - after the scrubbing
 
     try:
@@ -81,6 +83,17 @@ def _started(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the crash path: a bug is said, nothing it held
         _last_words(type(error), error, None)
         return BUG_STATUS
+
+
+def _open_standard_streams() -> None:
+    """Give 0, 1 and 2 to nobody else: a file that got one of them would be written into."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

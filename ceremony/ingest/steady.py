@@ -144,7 +144,10 @@ def open_steady(path: Path, most: int, head: int) -> SteadyFile:
 def _followed(path: Path, shown: str) -> Path:
     if not path.is_symlink():
         return path
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # pathlib's word for a loop, before Python 3.13
+        raise refuse("MED-SPECIAL", f"{shown} is a link that leads nowhere") from None
     if target.parent != path.parent.resolve():
         text = f"{shown} is a link to {escaped(str(target), 4096)}; name that file itself"
         raise refuse("MED-SPECIAL", text)

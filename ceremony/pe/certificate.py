@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ceremony.errors import Refused, refuse
 from ceremony.pe.der import check_der
+from ceremony.pe.oid import ObjectIdentifier
 from ceremony.show import escaped
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 MOST_CERTIFICATE_BYTES = 32768
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
-LAST_VERSION = 2  # RFC 5280, 4.1.2.1: v3
+VERSIONS = (0, 2)  # RFC 5280, 4.1.2.1: v1, v3; nobody issues v2
+KEY_KINDS = (  # rsaEncryption, id-ecPublicKey
+    asn1.encode_der(ObjectIdentifier("1.2.840.113549.1.1.1")),
+    asn1.encode_der(ObjectIdentifier("1.2.840.10045.2.1")),
+)
 LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 16384
 
 # Certificate ::= SEQUENCE {
@@ -71,6 +76,18 @@ class CertificateForm:
     tbs: TBSCertificate
     algorithm: asn1.TLV
     value: asn1.BitString
+
+
+# SubjectPublicKeyInfo ::= SEQUENCE {
+#     algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
+
+
+@asn1.sequence
+class PublicKeyInfo:
+    """A public key and its kind, whatever the kind's parameters."""
+
+    algorithm: asn1.TLV
+    key: asn1.BitString
 
 
 class Algorithm(StrEnum):
@@ -120,8 +137,8 @@ def read_certificate(der: bytes) -> Certificate:
         raise refuse("SIG-CERTIFICATE", "the bytes are no strict DER certificate") from fault
     if tbs.serial <= 0:
         raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
-    if not 0 <= tbs.version <= LAST_VERSION:
-        raise refuse("SIG-CERTIFICATE", f"the certificate is of version {tbs.version + 1}")
+    if tbs.version not in VERSIONS:
+        raise refuse("SIG-CERTIFICATE", "the certificate is neither of version 1 nor of version 3")
     issuer, key = asn1.encode_der(tbs.issuer), asn1.encode_der(tbs.public_key)
     return Certificate(der, issuer, tbs.serial, key)
 
@@ -142,9 +159,13 @@ def signing_key(certificate: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurve
     Raises Refused (SIG-KEY) for every other key.
     """
     try:
+        kind = bytes(asn1.decode_der(PublicKeyInfo, certificate.key).algorithm.data)
         key = load_der_public_key(certificate.key)
     except UNREADABLE as fault:
         raise refuse("SIG-KEY", "the certificate's key cannot be read") from fault
+    if not kind.startswith(KEY_KINDS):
+        # An RSASSA-PSS key (RFC 4055) loads as any other, but may not sign as sbsign does.
+        raise refuse("SIG-KEY", "the certificate's key is neither plain RSA nor elliptic curve")
     if isinstance(key, rsa.RSAPublicKey):
         if LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
             return key

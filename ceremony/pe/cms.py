@@ -119,7 +119,7 @@ class SignerInfo:
     attributes: Annotated[list[Attribute] | None, asn1.Implicit(0)]
     signature_algorithm: AlgorithmIdentifier
     signature: bytes
-    unsigned: Annotated[list[asn1.TLV] | None, asn1.Implicit(1)]
+    unsigned: Annotated[list[Attribute] | None, asn1.Implicit(1)]
 
 
 # ContentInfo ::= SEQUENCE { contentType OBJECT IDENTIFIER, content [0] EXPLICIT ANY }
@@ -258,6 +258,8 @@ def read_signed_data(pkcs7: bytes) -> SignedData:
         raise refuse("SIG-CMS", "the PKCS#7 is not of the known form") from fault
     if read.type != SIGNED_DATA or read.content.content.type != SPC_INDIRECT_DATA:
         raise refuse("SIG-CMS", "the PKCS#7 is not signed data over an SpcIndirectDataContent")
+    if read.content.crls is not None:
+        raise refuse("SIG-CMS", "the PKCS#7 carries revocation lists, which nobody reads")
     return read.content
 
 

@@ -16,16 +16,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from ceremony.errors import Refused, refuse
 from ceremony.pe.certificate import UNREADABLE, Certificate, load, read_certificate
 from ceremony.pe.cms import SignedData, read_signed_data
 from ceremony.pe.der import element_size
 from ceremony.pe.entries import MOST_CERTIFICATES
+from ceremony.pe.issuing import key_issued
 from ceremony.pe.spc import content_octets
 from ceremony.pe.table import Entry
 from ceremony.show import counted
@@ -143,6 +141,10 @@ def signature_revocations(
         text = f"dbx cannot be asked about a signature: {refused.findings[0].text}"
         return (_revoked(text, at),)
     found: list[Finding] = []
+    if not signed.signers.as_list():
+        # EDK2 forbids what Pkcs7GetSigners finds nobody in.
+        text = "dbx cannot be asked about a signature without a signer"
+        found.append(_revoked(text, at))
     for info in signed.signers.as_list():
         wanted = (asn1.encode_der(info.signer.issuer), info.signer.serial)
         signers = [c for c in carried if (c.issuer, c.serial) == wanted]
@@ -167,6 +169,21 @@ def signer_revocations(
         if fact is not None:
             found.append(_revoked(f"the certificate {certificate.subject} {fact}", at))
     return tuple(found)
+
+
+def chain_revocations(
+    chain: tuple[Certificate, ...], revocations: Revocations, at: int | None
+) -> tuple[Finding, ...]:
+    """Hold every certificate of a chain up to a trusted one against a dbx.
+
+    EDK2 asks dbx about the certificate of db that verified, too: IsAllowedByDb.
+    """
+    facts = ((certificate, _revoked_by(certificate, revocations)) for certificate in chain)
+    return tuple(
+        _revoked(f"the certificate {certificate.subject} {fact}", at)
+        for certificate, fact in facts
+        if fact is not None
+    )
 
 
 def _revoked(text: str, at: int | None) -> Finding:
@@ -246,7 +263,7 @@ def _chain(signer: Certificate, carried: tuple[Certificate, ...]) -> tuple[Certi
     """Return the signer and every carried certificate whose key issued one of the chain."""
     chain = [signer]
     for certificate in chain:  # grows while it is walked, by each of `carried` at most once
-        chain += (c for c in carried if c not in chain and _issued(c, certificate))
+        chain += (c for c in carried if c not in chain and key_issued(c, certificate))
     return tuple(chain)
 
 
@@ -261,31 +278,6 @@ def _revoked_by(certificate: Certificate, revocations: Revocations) -> str | Non
             # Without a time stamp and dbt, which no image of ours has, time does not help.
             return f"is in dbx by its {revoked.algorithm}, revoked {revoked.since}"
     for issuer in revocations.certificates:
-        if _issued(issuer, certificate):
+        if key_issued(issuer, certificate):
             return f"was issued by {issuer.subject}, which is in dbx"
     return None
-
-
-def _issued(issuer: Certificate, certificate: Certificate) -> bool:
-    """Say whether the issuer's key signed the certificate, whatever their names.
-
-    Where the signature cannot be checked, the names decide.
-    """
-    above, below = load(issuer), load(certificate)
-    try:
-        key, how = above.public_key(), below.signature_algorithm_parameters
-        value, tbs = below.signature, below.tbs_certificate_bytes
-        match key, how, below.signature_hash_algorithm:
-            case rsa.RSAPublicKey(), padding.PKCS1v15() | padding.PSS(), HashAlgorithm() as hashed:
-                key.verify(value, tbs, how, hashed)
-            case ec.EllipticCurvePublicKey(), ec.ECDSA(), _:
-                key.verify(value, tbs, how)
-            case rsa.RSAPublicKey() | ec.EllipticCurvePublicKey(), _, _:
-                return False
-            case _:
-                return above.subject == below.issuer
-    except InvalidSignature:
-        return False
-    except UNREADABLE:
-        return above.subject == below.issuer
-    return True

@@ -2,12 +2,16 @@
 
 Decides that the signer is a given certificate, or was issued by one, directly or through
 certificates that the signature carries: every link is a signature that verifies, made by a
-certificate that may issue others. It refuses to know dates and purposes, as firmware does,
-and the image (entries.py). A certificate that is only carried is never trusted.
+certificate that may issue so many others below it. It refuses to know dates and purposes, as
+firmware does, and the image (entries.py). A certificate that is only carried is never
+trusted; what limits a certificate in a way that is not understood here breaks the chain.
 Source: RFC 5280, 6.1; OpenSSL's X509_V_FLAG_PARTIAL_CHAIN for givens that are no roots.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -23,22 +27,34 @@ from ceremony.types import Finding
 
 MOST_LINKS = 8
 NO_LINK = (*UNREADABLE, InvalidSignature, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+# Critical extensions that limit nothing which is asked here, or are asked here.
+UNDERSTOOD = (
+    *(x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage),
+    x509.SubjectAlternativeName,
+)
+
+Chain = tuple[Certificate, ...]
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
 
-def chain_findings(entry: Entry, given: tuple[bytes, ...]) -> tuple[Finding, ...]:
-    """Judge whether an entry that is in order reaches one of the `given` certificates (DER)."""
+def chain_findings(entry: Entry, given: tuple[bytes, ...]) -> tuple[Chain, tuple[Finding, ...]]:
+    """Return the chain from an entry's signer to one of the `given` certificates (DER).
+
+    The chain is empty where there is none, and then a finding says why.
+    """
     try:
         signer, carried = signing_certificates(entry.pkcs7)
         anchors = tuple(read_certificate(der) for der in given)
     except Refused as refused:
-        return tuple(refusal(f.rule, f.text, entry.offset) for f in refused.findings)
+        return (), tuple(refusal(f.rule, f.text, entry.offset) for f in refused.findings)
     if signer is None:
         text = "the signer's certificate is not in the signature"
-        return (refusal("SIG-SIGNER", text, entry.offset),)
-    if _reaches(signer, carried, anchors):
-        return ()
+        return (), (refusal("SIG-SIGNER", text, entry.offset),)
+    chain = _chain(signer, carried, anchors)
+    if chain:
+        return chain, ()
     text = f"{signer.subject} was not issued by a given certificate, nor is it one"
-    return (refusal("SIG-CHAIN", text, entry.offset),)
+    return (), (refusal("SIG-CHAIN", text, entry.offset),)
 
 
 def signing_certificates(pkcs7: bytes) -> tuple[Certificate | None, tuple[Certificate, ...]]:
@@ -49,52 +65,84 @@ def signing_certificates(pkcs7: bytes) -> tuple[Certificate | None, tuple[Certif
     signed = read_signed_data(pkcs7)
     tlvs = (signed.certificates or [])[:MOST_CERTIFICATES]
     carried = tuple(read_certificate(asn1.encode_der(tlv)) for tlv in tlvs)
-    (wanted, *_) = signed.signers.as_list()
-    named = (asn1.encode_der(wanted.signer.issuer), wanted.signer.serial)
+    signers = signed.signers.as_list()
+    if not signers:
+        return None, carried
+    named = (asn1.encode_der(signers[0].signer.issuer), signers[0].signer.serial)
     signer = next((c for c in carried if (c.issuer, c.serial) == named), None)
     return signer, carried
 
 
-def _reaches(
-    signer: Certificate, carried: tuple[Certificate, ...], anchors: tuple[Certificate, ...]
-) -> bool:
+def _chain(signer: Certificate, carried: Chain, anchors: Chain) -> Chain:
     given = {anchor.der for anchor in anchors}
-    reached = [(signer, 0)]
-    seen = {signer.der}
-    for certificate, links in reached:  # grows while it is walked, by each carried one once
-        if certificate.der in given:
-            return True
-        if links == MOST_LINKS:
+    if not _is_understood(signer):
+        return ()
+    paths: list[Chain] = [(signer,)]
+    seen = {(signer.der, 0)}
+    for path in paths:  # grows while it is walked, by each issuer once for each length below it
+        if path[-1].der in given:
+            return path
+        if len(path) > MOST_LINKS:
             continue
-        if any(_issued(anchor, certificate) for anchor in anchors):
-            return True
-        for above in carried:
-            if above.der not in seen and _issued(above, certificate):
-                seen.add(above.der)
-                reached.append((above, links + 1))
-    return False
+        for above in (*anchors, *carried):
+            below = sum(1 for c in path[1:] if not _is_self_issued(c))
+            if (above.der, below) not in seen and _issued(above, path[-1], below):
+                seen.add((above.der, below))
+                paths.append((*path, above))
+    return ()
 
 
-def _issued(issuer: Certificate, certificate: Certificate) -> bool:
+def _issued(issuer: Certificate, certificate: Certificate, below: int) -> bool:
     try:
-        above = load(issuer)
-        load(certificate).verify_directly_issued_by(above)
-        return _may_issue(above)
+        above, under = load(issuer), load(certificate)
+        under.verify_directly_issued_by(above)
+        return _fits(above, under) and _may_issue(above, below) and _is_understood(issuer)
     except NO_LINK:
         return False
 
 
-def _may_issue(certificate: x509.Certificate) -> bool:
-    """RFC 5280, 6.1.4 (k) and (n); a version 1 certificate cannot say it, a self-signed one may."""
-    if certificate.version is x509.Version.v1:
-        return certificate.issuer == certificate.subject
-    extensions = certificate.extensions
-    try:
-        if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-    except x509.ExtensionNotFound:
-        return False
-    try:
-        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound:
+def _fits(above: x509.Certificate, under: x509.Certificate) -> bool:
+    """RFC 5280, 4.2.1.1: where both name the issuer's key, they name the same."""
+    wanted = next(_found(under, x509.AuthorityKeyIdentifier), None)
+    named = next(_found(above, x509.SubjectKeyIdentifier), None)
+    if wanted is None or named is None or wanted.key_identifier is None:
         return True
+    return wanted.key_identifier == named.key_identifier
+
+
+def _may_issue(certificate: x509.Certificate, below: int) -> bool:
+    """RFC 5280, 6.1.4 (k) to (n); version 1 cannot say it, only a self-signed one may issue."""
+    if certificate.version is x509.Version.v1:
+        certificate.verify_directly_issued_by(certificate)
+        return True
+    limits = next(_found(certificate, x509.BasicConstraints), None)
+    if limits is None or not limits.ca:
+        return False
+    if limits.path_length is not None and below > limits.path_length:
+        return False
+    usage = next(_found(certificate, x509.KeyUsage), None)
+    return usage is None or usage.key_cert_sign
+
+
+def _is_understood(certificate: Certificate) -> bool:
+    """RFC 5280, 4.2: a critical extension that is not understood rejects the certificate."""
+    try:
+        extensions = load(certificate).extensions
+    except NO_LINK:
+        return False
+    return all(
+        isinstance(e.value, UNDERSTOOD)
+        or not (e.critical or isinstance(e.value, x509.NameConstraints))
+        for e in extensions
+    )
+
+
+def _is_self_issued(certificate: Certificate) -> bool:
+    loaded = load(certificate)
+    return loaded.subject == loaded.issuer
+
+
+def _found(certificate: x509.Certificate, kind: type[Extension]) -> Iterator[Extension]:
+    for extension in certificate.extensions:
+        if isinstance(extension.value, kind):
+            yield extension.value

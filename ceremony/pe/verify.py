@@ -126,6 +126,13 @@ class Verification:
         found = tuple(f for entry in entries for f in entry_findings(entry, digest))
         return found + self._checksum_findings(written)
 
+    def copied(self, image: Digest, written: int) -> tuple[Finding, ...]:
+        """Judge only that the file holds this very image, a readable table, a right CheckSum."""
+        _, found = self._table.entries()
+        if not refusals(found) and self.authenticode != image:
+            found = (_refusal("SIG-DIGEST", "the file that was written is not the image"),)
+        return found + self._checksum_findings(written)
+
     def _checksum_findings(self, written: int) -> tuple[Finding, ...]:
         if written == self.checksum:
             return ()

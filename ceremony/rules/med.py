@@ -31,6 +31,11 @@ RULES = table(
         "Copy it whole, with cp --sparse=never, compare its SHA-256, and name the copy.",
     ),
     (
+        "MED-SAME",
+        "An output does not take the place of another file that the command reads.",
+        "Name another file with --output.",
+    ),
+    (
         "MED-CHANGED",
         "A file has the size and bytes at the end of reading that it had at the beginning.",
         "Use another medium: this one, or its reader, does not give the same bytes twice.",

@@ -167,7 +167,7 @@ def test_a_mutation_is_refused_by_exactly_these_rules(
     assert vector.rule in {f.rule for f in refusing.value.findings}
 
 
-@pytest.mark.parametrize(("number", "name", "told"), SIGNED, ids=str)
+@pytest.mark.parametrize(("number", "name", "told"), SIGNED, ids=[row[1] for row in SIGNED])
 def test_a_mutation_that_policy_may_allow_is_told_and_signs(
     number: int | None, name: str, told: set[str], bases: dict[str, bytes], alice: Signer
 ) -> None:

@@ -10,9 +10,10 @@ from pe.images import MOMENT, Signer, uki
 from ceremony.errors import Refused
 from ceremony.pe.attach import attach, win_certificate
 from ceremony.pe.certificate import read_certificate
-from ceremony.pe.cms import ContentInfo, encode_signed_data
+from ceremony.pe.cms import Attribute, ContentInfo, encode_signed_data
 from ceremony.pe.digest import CheckSum
 from ceremony.pe.inspect import OPEN_GATES, inspect
+from ceremony.pe.oid import ObjectIdentifier
 from ceremony.pe.sign import plan
 from ceremony.pe.verify import embedded_equals, verify
 from ceremony.types import Severity
@@ -96,7 +97,8 @@ def test_another_encoding_of_a_good_signature_is_refused(alice: Signer, signed: 
     read = asn1.decode_der(ContentInfo, pkcs7(signed))
     # A SignerInfo's unsigned attributes are not covered by the signature.
     signer = read.content.signers.as_list()[0]
-    signer.unsigned = [asn1.decode_der(asn1.TLV, b"\x30\0")]
+    kind, value = ObjectIdentifier("1.2.3"), asn1.decode_der(asn1.TLV, b"\x05\0")
+    signer.unsigned = [Attribute(type=kind, values=asn1.SetOf([value]))]
     read.content.signers = asn1.SetOf([signer])
     other = with_entry(uki(), asn1.encode_der(read))
     assert refusing(other) == set()

@@ -16,6 +16,7 @@ from ceremony.pe.sweep import SweptImage
 from tui.commands import Exit
 from tui.commands.report import put, put_findings
 from tui.sbsigntools.certificates import read_certificates, read_small
+from tui.sbsigntools.draft import keep_apart
 from tui.sbsigntools.reading import copying
 from tui.sbsigntools.revoked import check_against
 from tui.sbsigntools.sbsign import default_output
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace) -> Exit:
         algorithm=key_algorithm(read_certificate(certificate)),
         check=check,
     )
+    read_too = (options.cert, options.signed_data, options.signed_data_signature, options.dbx)
+    keep_apart(order.output, *read_too, *options.addcert)
     copied = None if options.detached else order.output
     with copying(Path(options.image), copied) as (read, draft):
         done = carry_out(order, read, draft, lambda _plan: signature)

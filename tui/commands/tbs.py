@@ -16,7 +16,7 @@ from ceremony.show import grouped
 from tui.commands import Exit
 from tui.commands.report import put, put_findings
 from tui.sbsigntools.certificates import read_certificates
-from tui.sbsigntools.draft import drafting
+from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.options import moment
 from tui.sbsigntools.reading import reading
 from tui.sbsigntools.revoked import check_against
@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Read the image once and write the attributes."""
+    keep_apart(options.output, options.image, options.cert, options.dbx)
     certificate = read_certificates(options.cert)[0]
     algorithm = key_algorithm(read_certificate(certificate))
     check = check_against(options.dbx)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ceremony.errors import MediaTrouble, refuse
@@ -16,12 +16,11 @@ from ceremony.show import counted, escaped
 
 MOST_BUNDLE = 1 << 20  # bytes
 MOST_CERTIFICATES = 64
-SEQUENCE = 0x30
+MOST_LABEL = 64
 # RFC 7468, 3: lax about what stands between the blocks, as every PEM reader is.
-BLOCK = re.compile(
-    rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----\s*([A-Za-z0-9+/=\s]*?)"
-    rb"-----END (?:X509 |TRUSTED )?CERTIFICATE-----"
-)
+LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
+BEGIN, END = b"-----BEGIN ", b"-----END "
+DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a certificate is longer than 127 bytes
 
 
 def read_small(path: Path, most: int) -> bytes:
@@ -40,8 +39,10 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
     """Return every certificate of a file in order, as DER; Refused SIG-CERTIFICATE, MED-SIZE."""
     data = read_small(path, MOST_BUNDLE)
     shown = escaped(str(path))
-    is_der = data[:1] == bytes((SEQUENCE,))
-    blocks = (data,) if is_der else tuple(_decoded(each, shown) for each in BLOCK.findall(data))
+    if data.startswith(DER_STARTS):
+        blocks: tuple[bytes, ...] = (data,)
+    else:
+        blocks = tuple(_decoded(block, shown) for block in _blocks(data, shown))
     if not blocks:
         raise refuse("SIG-CERTIFICATE", f"{shown} holds no certificate, neither PEM nor DER")
     if len(blocks) > MOST_CERTIFICATES:
@@ -50,6 +51,20 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
     for der in blocks:
         read_certificate(der)
     return blocks
+
+
+def _blocks(data: bytes, shown: str) -> Iterator[bytes]:
+    """Yield what stands inside each certificate's block; other blocks are passed over."""
+    at = data.find(BEGIN)
+    while at >= 0:
+        start = at + len(BEGIN)
+        label, dashes, rest = data[start : start + MOST_LABEL].partition(b"-----")
+        end = data.find(END + label + b"-----", start)
+        if not dashes or not rest or end < 0:
+            raise refuse("SIG-CERTIFICATE", f"a PEM block in {shown} has no right beginning or end")
+        if label in LABELS:
+            yield data[start + len(label) + len(dashes) : end]
+        at = data.find(BEGIN, end)
 
 
 def _decoded(block: bytes, shown: str) -> bytes:

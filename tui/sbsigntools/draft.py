@@ -2,7 +2,8 @@
 
 Where the file system can, the draft has no name at all until then: a process that is killed
 leaves nothing behind. What stood under the name before stays until the very end. A link is
-written through as sbsign does; a device, a pipe or a folder is refused.
+written through as sbsign does, but for another user's in a shared folder; a device, a pipe
+or a folder is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ceremony.pe.layout import MOST_BYTES
 from ceremony.show import escaped
 
 NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
-MODE = 0o644
+MODE = 0o666  # less the umask
+OWN_NAMES = Path("/proc/self/fd")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -30,7 +32,7 @@ class Draft:
 
     def __init__(self, path: Path) -> None:
         """Open in the folder of `path`; MED-SPECIAL, and MediaTrouble MED-WRITE."""
-        self.path = path.resolve() if path.is_symlink() else path
+        self.path = _followed(path)
         self._mode = self._allowed()
         self._name: Path | None = None
         try:
@@ -70,16 +72,21 @@ class Draft:
     def commit(self) -> None:
         """Make bytes and name durable; from here on the name means this file."""
         try:
-            os.fchmod(self._descriptor, self._mode)
+            if self._mode is not None:
+                os.fchmod(self._descriptor, self._mode)
             os.fsync(self._descriptor)
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._rename(folder)
-                os.fsync(folder)
-            finally:
-                os.close(folder)
         except OSError as error:
             raise self._trouble(error) from None
+        try:
+            self._rename(folder)
+        except OSError as error:
+            raise self._trouble(error) from None
+        else:
+            with suppress(OSError):  # some file systems cannot; the file itself is durable
+                os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def close(self) -> None:
         """Let go; a draft that was not committed is gone."""
@@ -88,23 +95,27 @@ class Draft:
             with suppress(OSError):
                 self._name.unlink()
 
-    def _allowed(self) -> int:
+    def _allowed(self) -> int | None:
+        """Return the mode to keep, that of the caller's own file which stood there."""
         try:
             status = self.path.lstat()
         except OSError:
-            return MODE
+            return None
         if not stat.S_ISREG(status.st_mode):
             text = f"{escaped(str(self.path))} is there already and is not a regular file"
             raise refuse("MED-SPECIAL", text)
-        return stat.S_IMODE(status.st_mode)
+        # A stranger's file may bear any mode, set-user-id among them.
+        own = status.st_uid == os.geteuid()
+        return stat.S_IMODE(status.st_mode) & 0o777 if own else None
 
     def _open(self) -> int:
         folder = self.path.parent
-        try:
-            return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, MODE)
-        except OSError as error:
-            if error.errno not in NO_TMPFILE:
-                raise
+        if OWN_NAMES.is_dir():
+            try:
+                return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, MODE)
+            except OSError as error:
+                if error.errno not in NO_TMPFILE:
+                    raise
         name = self._other_name()
         descriptor = os.open(name, _NEW, MODE)
         self._name = name
@@ -113,17 +124,50 @@ class Draft:
     def _rename(self, folder: int) -> None:
         if self._name is None:  # open(2), O_TMPFILE: linkat(2) gives the file its first name
             name = self._other_name()
-            os.link(f"/proc/self/fd/{self._descriptor}", name, src_dir_fd=folder)
+            os.link(OWN_NAMES / str(self._descriptor), name, src_dir_fd=folder)
             self._name = name
         self._name.replace(self.path)
         self._name = None
 
     def _other_name(self) -> Path:
-        return self.path.with_name(f".{self.path.name[:200]}.{os.urandom(8).hex()}.part")
+        return self.path.with_name(f".uki-{os.urandom(8).hex()}.part")
 
     def _trouble(self, error: OSError) -> MediaTrouble:
         text = f"{escaped(str(self.path), 4096)}: {error.strerror or error}"
         return MediaTrouble("MED-WRITE", f"{text}; nothing was written")
+
+
+def _followed(path: Path) -> Path:
+    """Return where a link leads; MED-SPECIAL where another user may have put it in the way.
+
+    As the kernel does with fs.protected_symlinks (proc(5)), which a rename would pass by.
+    """
+    try:
+        if not path.is_symlink():
+            return path
+        link, folder = path.lstat(), path.parent.stat()
+        shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+        if shared and link.st_uid not in (os.geteuid(), folder.st_uid):
+            text = f"{escaped(str(path), 4096)} is another user's link in a shared folder"
+            raise refuse("MED-SPECIAL", text)
+        return path.resolve()
+    except (OSError, RuntimeError):  # pathlib's word for a loop, before Python 3.13
+        text = f"{escaped(str(path), 4096)} is a link that leads nowhere"
+        raise refuse("MED-SPECIAL", text) from None
+
+
+def keep_apart(output: Path, *inputs: Path | None) -> None:
+    """MED-SAME: refuse an output that would take the place of another file that is read."""
+    for path in inputs:
+        if path is None:
+            continue
+        try:
+            same = output.samefile(path)
+        except OSError:
+            continue
+        if same:
+            text = f"{escaped(str(output), 4096)} is {escaped(str(path), 4096)}, which is read"
+            raise refuse("MED-SAME", text)
 
 
 @contextmanager

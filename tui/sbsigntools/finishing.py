@@ -8,6 +8,7 @@ the CheckSum, which goes in last (its field counts as zero in both).
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from ceremony.errors import Refused
 from ceremony.ingest.feeding import feed
@@ -19,13 +20,14 @@ from tui.sbsigntools.draft import Draft
 FIELD = struct.Struct("<I")
 
 
-def finish(
-    draft: Draft, layout: Layout, table: bytes, certificate: bytes | None
-) -> tuple[Finding, ...]:
-    """Complete a copied image with `table` and verify; Refused unless all that was written holds.
+Judge = Callable[[Verification, int], tuple[Finding, ...]]
 
-    With a certificate (DER) the last signature must be its and of the profile's form; without
-    one, every signature that is there must be good. Returns what people should know.
+
+def finish(draft: Draft, layout: Layout, table: bytes, judge: Judge) -> tuple[Finding, ...]:
+    """Complete a copied image with `table`, read it again and have it judged.
+
+    `judge` is given the reading and what the CheckSum field says. Raises Refused on what it
+    refuses, else returns what people should know.
     """
     start = layout.end + layout.padding if table else layout.end
     draft.cut(layout.end)
@@ -38,10 +40,7 @@ def finish(
         feed(file.chunks(), (digest,), (total, octets))
         draft.patch(FIELD.pack(verification.checksum), layout.checksum_at)
         (written,) = FIELD.unpack(file.reread(FIELD.size, layout.checksum_at))
-    if certificate is None:
-        found = verification.integrity(written)
-    else:
-        found = verification.findings(certificate, written)
+    found = judge(verification, written)
     if faults := refusals(found):
         raise Refused(*faults)
     return found

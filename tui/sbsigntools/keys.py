@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ceremony.errors import Refused, TokenTrouble, refuse
-from ceremony.pe.certificate import public_key_info, read_certificate
+from ceremony.pe.certificate import public_key_info, read_certificate, sha256
 from ceremony.pe.sign import SigningPlan
+from ceremony.token import REHEARSAL_SPKI_SHA256
 from ceremony.types import Finding, Mode, Severity, refusals
 from hsm.file_key import MOST_KEY_BYTES, FileKey, open_file_key
 from tui.sbsigntools.certificates import read_small
@@ -29,7 +30,7 @@ SCHEME = "pkcs11:"
 MODULE_VARIABLE = "PKCS11_MODULE_PATH"  # libp11's own, for whoever calls sbsign --engine pkcs11
 # Where modules keep their configuration; the token's process gets these and nothing else.
 PASSED_ON = ("OPENSC_CONF", "SOFTHSM2_CONF", "TPM2_PKCS11_STORE", "YUBIHSM_PKCS11_CONF")
-STOPPING = frozenset({"KEY-MATCH", "KEY-MECHANISM", "KEY-PIN-LOCKED", "KEY-SIGN"})
+STOPPING = frozenset({"KEY-MATCH", "KEY-MECHANISM", "KEY-PIN-LOCKED", "KEY-REHEARSAL", "KEY-SIGN"})
 
 Tell = Callable[[tuple[Finding, ...]], None]
 
@@ -95,6 +96,8 @@ def open_key(
         return _open_token(name, certificate, secrets, _binding(machine), tell)
     pem = read_small(Path(name), MOST_KEY_BYTES)
     key = open_file_key(pem, lambda: secrets.ask("Passphrase of the key (not shown): "))
+    if sha256(key.spki).hex() == REHEARSAL_SPKI_SHA256:
+        raise refuse("KEY-REHEARSAL", "this is the published rehearsal key")
     if key.spki != public_key_info(read_certificate(certificate)):
         raise refuse("KEY-MATCH", "the key file's public half is not the certificate's")
     return _PemKey(key)
@@ -111,6 +114,9 @@ def _open_token(
     try:
         seen = token.probe(certificate)
         _judge(preflight(seen, certificate, now, Mode.PRODUCTION), tell)
+        if seen.pin_state == "final-try" and secrets.descriptor is not None:
+            text = "one try is left, and nobody at a terminal to know it"
+            raise refuse("KEY-PIN-FINAL", text)
         pin = bytearray()
         if not seen.protected_path:
             pin = secrets.ask(f"PIN of token {seen.token_label} (not shown): ")

@@ -11,9 +11,11 @@ import sys
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 
 FAILED = 1
+MOST_DIGITS = 6
 ENGINE = "pkcs11"
 # What sbsigntools says, which scripts look for.
 ALREADY_SIGNED = "Image was already signed; adding additional signature"
@@ -28,7 +30,7 @@ class Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and what would be right."""
         self.print_usage(sys.stderr)
-        self.exit(FAILED, f"{self.prog}: {message}\n")
+        self.exit(FAILED, f"{self.prog}: {escaped(message, 1000)}\n")
 
 
 def moment(text: str) -> datetime:
@@ -37,6 +39,18 @@ def moment(text: str) -> datetime:
     if read is None:
         raise ValueError
     return datetime(*(int(digits) for digits in read.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+def descriptor(text: str) -> int:
+    """Return a descriptor's number; what is no such number may be a PIN and is not repeated."""
+    if not text.isdecimal() or not text.isascii() or len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError("give the number of an open descriptor")
+    return int(text)
+
+
+def no_pin(_text: str) -> NoReturn:
+    """Refuse a PIN as an argument, where every process of the machine could read it."""
+    raise argparse.ArgumentTypeError("a PIN is never an argument; give --pin-fd a descriptor")
 
 
 moment.__name__ = "time (YYYY-MM-DDTHH:MM:SSZ)"  # as argparse names it

@@ -9,7 +9,7 @@ from pathlib import Path
 from ceremony.errors import refuse
 from ceremony.pe.certificate import key_algorithm, read_certificate
 from tui.sbsigntools.certificates import read_certificates
-from tui.sbsigntools.draft import Draft
+from tui.sbsigntools.draft import Draft, keep_apart
 from tui.sbsigntools.keys import SCHEME, open_key
 from tui.sbsigntools.options import ENGINE, now, tell
 from tui.sbsigntools.reading import Reading
@@ -22,6 +22,8 @@ def sign_as_told(options: Namespace, output: Path, read: Reading, draft: Draft |
     """Sign the image that is being read; raises Refused, TokenTrouble and MediaTrouble."""
     if options.engine and not options.key.lower().startswith(SCHEME):
         raise refuse("KEY-URI", f"--engine {ENGINE} needs --key {SCHEME}...")
+    key = None if options.key.lower().startswith(SCHEME) else Path(options.key)
+    keep_apart(output, key, options.cert, options.dbx, options.machine, *options.addcert)
     certificate = read_certificates(options.cert)[0]
     order = Order(
         output=output,
@@ -32,5 +34,5 @@ def sign_as_told(options: Namespace, output: Path, read: Reading, draft: Draft |
         check=check_against(options.dbx),
     )
     secrets = Secrets(options.pin_fd)
-    with closing(open_key(options.key, certificate, secrets, options.machine, tell)) as key:
-        return carry_out(order, read, draft, key.sign)
+    with closing(open_key(options.key, certificate, secrets, options.machine, tell)) as opened:
+        return carry_out(order, read, draft, opened.sign)

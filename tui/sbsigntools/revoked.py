@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ceremony.pe.sign import SigningPlan
     from ceremony.pe.sweep import SweptImage
     from ceremony.pe.table import Entry
+    from ceremony.pe.trust import Chain
     from ceremony.types import Digest
     from tui.sbsigntools.signing import Check
 
@@ -42,11 +43,16 @@ def check_against(dbx: Path | None) -> Check | None:
     return check
 
 
-def revoked(dbx: Path | None, image: Digest, entries: tuple[Entry, ...]) -> tuple[Finding, ...]:
-    """Return what a dbx revokes of an image and its signatures; nothing without one."""
+def revoked(
+    dbx: Path | None, image: Digest, entries: tuple[Entry, ...], chains: tuple[Chain, ...]
+) -> tuple[Finding, ...]:
+    """Return what a dbx revokes of an image, its signatures and the chains that were trusted."""
     if dbx is None:
         return ()
     from ceremony.pe import revocation  # noqa: PLC0415 - seldom asked for, slow to load
 
     revocations = revocation.read_revocations(read_small(dbx, revocation.MOST_DBX_BYTES))
-    return (*revocations.findings, *revocation.revocation_findings(image, entries, revocations))
+    found = revocation.revocation_findings(image, entries, revocations)
+    for chain in chains:
+        found += revocation.chain_revocations(chain, revocations, None)
+    return (*revocations.findings, *dict.fromkeys(found))

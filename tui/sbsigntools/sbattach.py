@@ -16,7 +16,7 @@ from ceremony.pe.attach import check_attachable, tail, win_certificate
 from ceremony.pe.sign import check_entries
 from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
 from tui.sbsigntools.certificates import read_small
-from tui.sbsigntools.draft import drafting
+from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.finishing import finish
 from tui.sbsigntools.options import ALREADY_SIGNED, NO_TABLE, UNSIGNED, tell_known
 from tui.sbsigntools.reading import reading
@@ -43,6 +43,8 @@ def run(options: Namespace) -> int:
     if not (options.attach or options.detach or options.remove):
         raise refuse("SIG-ACTION", "none of --attach, --detach and --remove is given")
     image = Path(options.image)
+    if options.detach:
+        keep_apart(options.detach, image)
     if options.attach:
         attach(image, options.attach, options.verbose)
     else:
@@ -58,7 +60,8 @@ def attach(path: Path, signature: Path, verbose: int) -> None:
         check_entries(image)
         check_attachable(image, cms)
         sys.stderr.write(f"{ALREADY_SIGNED if image.entries else UNSIGNED}\n")
-        known = finish(draft, image.layout, image.table + tail(image.layout, cms).entry, None)
+        table = image.table + tail(image.layout, cms).entry
+        known = finish(draft, image.layout, table, lambda v, at: v.integrity(at))
         draft.commit()
     tell_known((*image.findings, *known), verbose)
 
@@ -75,7 +78,9 @@ def take(path: Path, number: int, output: Path | None, *, remove: bool) -> None:
                 alone.commit()
         if draft is not None:
             kept = (e.pkcs7 for e in image.entries if e is not entry)
-            finish(draft, image.layout, b"".join(win_certificate(cms) for cms in kept), None)
+            table = b"".join(win_certificate(cms) for cms in kept)
+            # One signature may go while another one stays that is no good either.
+            finish(draft, image.layout, table, lambda v, at: v.copied(image.authenticode, at))
             draft.commit()
 
 

@@ -7,10 +7,18 @@ all kept, the output appears only when it was verified, a PIN never stands in a 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
-from tui.sbsigntools.options import ALREADY_SIGNED, ENGINE, UNSIGNED, moment, tell_known
+from tui.sbsigntools.options import (
+    ALREADY_SIGNED,
+    ENGINE,
+    UNSIGNED,
+    descriptor,
+    moment,
+    no_pin,
+    tell_known,
+)
 from tui.sbsigntools.reading import copying
 
 
@@ -34,7 +42,10 @@ def arguments(parser: ArgumentParser) -> None:
         "-o", "--output", type=Path, help="default: IMAGE.signed, or IMAGE.pk7 with --detached"
     )
     parser.add_argument("-e", "--engine", choices=(ENGINE,), help="taken, and needed for nothing")
-    parser.add_argument("--pin-fd", type=int, metavar="N", help="read PIN or passphrase there")
+    parser.add_argument(
+        "--pin-fd", type=descriptor, metavar="N", help="read PIN or passphrase there"
+    )
+    parser.add_argument("--pin", type=no_pin, help=SUPPRESS)  # no short form of --pin-fd
     parser.add_argument("--machine", type=Path, help="the token's binding file (docs/machine.md)")
     parser.add_argument("--time", type=moment, help="signing time in UTC, default: the clock's")
     parser.add_argument("--dbx", type=Path, help="refuse what this dbx file revokes")

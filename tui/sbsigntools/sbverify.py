@@ -16,8 +16,8 @@ from ceremony.errors import Refused
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.sweep import SweptImage
 from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
-from ceremony.pe.trust import chain_findings, signing_certificates
-from ceremony.types import Finding, refusals
+from ceremony.pe.trust import Chain, chain_findings, signing_certificates
+from ceremony.types import Severity, refusals
 from tui.sbsigntools.certificates import read_certificates, read_small
 from tui.sbsigntools.options import NO_TABLE, tell, tell_known
 from tui.sbsigntools.reading import reading
@@ -61,25 +61,34 @@ def run(options: Namespace) -> int:
     if options.list:
         return 0
     tell_known(image.findings, options.verbose)
-    good = verified(image, entries, trusted)
-    found = revoked(options.dbx, image.authenticode, entries)
+    chains = verified(image, entries, trusted)
+    # Firmware asks dbx about every signature that an image carries, and about the certificate
+    # of db that one of them reached.
+    asked = (*image.entries, *(entry for entry in entries if options.detached))
+    found = revoked(options.dbx, image.authenticode, asked, chains)
     tell(found)
-    if not good or refusals(found):
+    if not any(chains) or refusals(found):
         sys.stdout.write("Signature verification failed\n")
         return 1
     sys.stdout.write("Signature verification OK\n")
     return 0
 
 
-def verified(image: SweptImage, entries: tuple[Entry, ...], trusted: tuple[bytes, ...]) -> bool:
-    """Tell of every signature what is wrong with it, and say whether one is good."""
-    good = False
+def verified(
+    image: SweptImage, entries: tuple[Entry, ...], trusted: tuple[bytes, ...]
+) -> tuple[Chain, ...]:
+    """Tell of every signature what is wrong with it; return each one's chain, empty if bad."""
+    chains: list[Chain] = []
     for entry in entries:
-        found: tuple[Finding, ...] = refusals(entry_findings(entry, image.authenticode))
-        found = found or chain_findings(entry, trusted)
+        found = entry_findings(entry, image.authenticode)
+        # A signature that firmware passes over is none.
+        found = tuple(f for f in found if f.severity is Severity.REFUSE or f.rule == "SIG-OUTER")
+        chain: Chain = ()
+        if not found:
+            chain, found = chain_findings(entry, trusted)
         tell(found)
-        good = good or not found
-    return good
+        chains.append(chain)
+    return tuple(chains)
 
 
 def list_signatures(entries: tuple[Entry, ...]) -> None:

@@ -42,5 +42,5 @@ class Secrets:
     def _from(descriptor: int) -> bytearray:
         try:
             return read_line(descriptor, MOST_WHOLE)
-        except (OSError, EOFError):
-            raise refuse("KEY-PIN-ENTRY", f"descriptor {descriptor} gives no line") from None
+        except (OSError, OverflowError, EOFError):
+            raise refuse("KEY-PIN-ENTRY", "the descriptor that was named gives no line") from None

@@ -65,7 +65,7 @@ def carry_out(order: Order, read: Reading, draft: Draft | None, sign: Sign) -> D
             alone.commit()
     else:
         table = image.table + tail(image.layout, cms).entry
-        known = finish(draft, image.layout, table, order.certificate)
+        known = finish(draft, image.layout, table, lambda v, at: v.findings(order.certificate, at))
         draft.commit()
     ecdsa = () if order.algorithm is Algorithm.RSA else (firmware_warning(),)
     return Done(len(image.entries), (*image.findings, *known, *ecdsa))

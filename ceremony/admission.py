@@ -7,12 +7,14 @@ Refuses to know any other attestation: whether a vote agrees or counts is quorum
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from ceremony.attest.jail import jail_findings
 from ceremony.attest.record import (
     Artifact,
     Attestation,
@@ -21,19 +23,32 @@ from ceremony.attest.record import (
     Pairs,
     Reading,
 )
+from ceremony.attest.sigstore_key import ALGORITHM as SIGSTORE
 from ceremony.policy_model import Missing, Policy, Untimed
-from ceremony.policy_people import Revocation
+from ceremony.policy_people import CONTAINERS, Revocation
+from ceremony.retraction import RULE as RETRACTION
+from ceremony.retraction import named as retracts
 from ceremony.show import escaped
+from ceremony.types import MediaFile
 from ceremony.verdicts import Standing
+from ceremony.version import PIN as VERSION
+
+BASE_IMAGE = "base_image"
+_IMAGE_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 Fault: TypeAlias = tuple[Standing, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The image that is judged: digests by algorithm, lower-case hex; sha256 is always there."""
+    """The image that is judged: its names, and its digests by algorithm, lower-case hex.
+
+    sha256 is always there. `files` are all small files on the media, for builders' evidence.
+    """
 
     digests: Mapping[str, str]
+    names: tuple[str, ...]
+    files: tuple[MediaFile, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -45,7 +60,8 @@ class Subject:
 class Vote:
     """An admitted attestation: whose, which digest it gives the artifact, from which inputs.
 
-    `inputs` are the must_agree pins that it has; `full` when it has all of them.
+    `inputs` are the must_agree pins that it has; `full` when it lacks nothing. `format` and
+    `version` say where it says which version ("" none).
     """
 
     file: str
@@ -53,6 +69,9 @@ class Vote:
     sha256: str
     inputs: Pairs
     full: bool
+    format: str = ""
+    version: str = ""
+    based: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +92,34 @@ def admit(reading: Reading, policy: Policy, subject: Subject, now: datetime) -> 
         said = (reading.rule, reading.text)
         return Barred(reading.file, reading.builder, Standing.MALFORMED, *said, "")
     if not isinstance(reading, Attestation):
-        says = _says(reading.claims, policy)
+        says = _says(reading.claims, subject)
         said = (reading.rule, reading.text)
         return Barred(reading.file, reading.builder, Standing.NOT_COUNTED, *said, says)
     for standing, rule, text in _faults(reading, policy, subject, now):
-        says = _says(reading.claims, policy)
+        says = _says(reading.claims, subject)
         return Barred(reading.file, reading.builder, standing, rule, text, says)
     pins = dict(reading.claims.pins)
     wanted = policy.inputs.must_agree
     inputs = tuple((name, pins[name]) for name in wanted if name in pins)
-    digest = _named(reading.claims, policy)[0].digest("sha256")
-    return Vote(reading.file, reading.builder, digest, inputs, len(inputs) == len(wanted))
+    # A tag such as alpine:3.20 names whatever it points to today.
+    based = policy.builder_named[reading.builder].isolation not in CONTAINERS or bool(
+        _IMAGE_DIGEST.fullmatch(pins.get(BASE_IMAGE, ""))
+    )
+    return Vote(
+        file=reading.file,
+        builder=reading.builder,
+        sha256=_named(reading.claims, subject)[0].digest("sha256"),
+        inputs=inputs,
+        full=based and len(inputs) == len(wanted),
+        format=reading.format,
+        version=pins.get(VERSION, ""),
+        based=based,
+    )
+
+
+def may_speak(attestation: Attestation, policy: Policy, now: datetime) -> bool:
+    """Say whether key, format and time let an attestation speak, whatever it is about."""
+    return not any(_speech_faults(attestation, policy, now))
 
 
 def _faults(
@@ -91,17 +127,16 @@ def _faults(
 ) -> Iterator[Fault]:
     """Yield what bars an attestation, the first that should be told first."""
     builder = policy.builder_named[attestation.builder]
-    if attestation.format not in builder.formats:
-        text = f"{builder.id} is enrolled for {', '.join(builder.formats)} only"
-        yield Standing.NOT_COUNTED, "QRM-FORMAT", text
-    yield from _key_faults(attestation, policy, now)
-    yield from _time_faults(attestation, policy, now)
+    yield from _speech_faults(attestation, policy, now)
     for name, value in attestation.claims.self_claims:
         enrolled = builder.id if name == "builder" else str(getattr(builder, name))
         if enrolled not in ("", value):
             text = f"it says {name} {escaped(value)}, enrolled is {escaped(enrolled)}"
             yield Standing.MALFORMED, "QRM-CLAIM", text
-    yield from _artifact_faults(attestation, policy, subject)
+    yield from _artifact_faults(attestation, subject)
+    if builder.require_jail_metadata:
+        for finding in jail_findings(attestation.claims, subject.files):
+            yield Standing.NOT_COUNTED, finding.rule, finding.text
     missing = [
         name for name in policy.inputs.must_agree if name not in dict(attestation.claims.pins)
     ]
@@ -110,11 +145,25 @@ def _faults(
         yield Standing.NOT_COUNTED, "QRM-PINS", text
 
 
+def _speech_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
+    """QRM-FORMAT and what is wrong with the key or the time."""
+    builder = policy.builder_named[attestation.builder]
+    if attestation.format not in builder.formats:
+        text = f"{builder.id} is enrolled for {', '.join(builder.formats)} only"
+        yield Standing.NOT_COUNTED, "QRM-FORMAT", text
+    yield from _key_faults(attestation, policy, now)
+    yield from _time_faults(attestation, policy, now)
+
+
 def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
     """QRM-ALGORITHM, QRM-TOUCH, QRM-REVOKED, QRM-WINDOW."""
     key = policy.enrolled[attestation.key.fpr][1]
     made = attestation.claims.time or now
-    if not attestation.key.allowed_by(policy.algorithms, attestation.scheme):
+    # A Sigstore identity signs by a key that lives for minutes; its root decides which serve.
+    sigstore = attestation.key.algorithm == SIGSTORE
+    if not sigstore and not attestation.key.allowed_by(
+        policy.algorithms_at(now), attestation.scheme
+    ):
         text = f"the policy allows no {attestation.key.algorithm} ({attestation.scheme})"
         yield Standing.NOT_COUNTED, "QRM-ALGORITHM", text
     if not attestation.touched:
@@ -147,11 +196,14 @@ def _time_faults(attestation: Attestation, policy: Policy, now: datetime) -> Ite
         yield Standing.NOT_COUNTED, "QRM-STALE", text
 
 
-def _artifact_faults(attestation: Attestation, policy: Policy, subject: Subject) -> Iterator[Fault]:
+def _artifact_faults(attestation: Attestation, subject: Subject) -> Iterator[Fault]:
     """QRM-NAME, QRM-NEAR-NAME, ATT-TWICE, ATT-DIGEST: one artifact, exact name, right digests."""
-    named = _named(attestation.claims, policy)
+    named = _named(attestation.claims, subject)
+    if not named and (gone := retracts(attestation.claims)) is not None:
+        text = f"it votes for nothing: it takes back {gone[:16] or 'something unnamed'}"
+        yield Standing.NOT_COUNTED, RETRACTION, text
     if not named:
-        yield _other_names(attestation.claims, policy)
+        yield _other_names(attestation.claims, subject)
         return
     if len({artifact.digest("sha256") for artifact in named}) > 1:
         text = "it names the artifact twice, with different digests"
@@ -175,24 +227,24 @@ def _digest_faults(artifact: Artifact, subject: Subject) -> Iterator[Fault]:
             yield Standing.MALFORMED, "ATT-DIGEST", text
 
 
-def _named(claims: Claims, policy: Policy) -> tuple[Artifact, ...]:
-    return tuple(a for a in claims.artifacts if a.name in policy.artifact.names)
+def _named(claims: Claims, subject: Subject) -> tuple[Artifact, ...]:
+    return tuple(a for a in claims.artifacts if a.name in subject.names)
 
 
-def _says(claims: Claims | None, policy: Policy) -> str:
+def _says(claims: Claims | None, subject: Subject) -> str:
     """Return the one digest that claims give the artifact, "" when none or several."""
-    digests = {artifact.digest("sha256") for artifact in _named(claims, policy)} if claims else ()
+    digests = {artifact.digest("sha256") for artifact in _named(claims, subject)} if claims else ()
     return next(iter(digests)) if len(digests) == 1 else ""
 
 
-def _other_names(claims: Claims, policy: Policy) -> Fault:
-    wanted = {_blurred(name): name for name in policy.artifact.names}
+def _other_names(claims: Claims, subject: Subject) -> Fault:
+    wanted = {_blurred(name): name for name in subject.names}
     for artifact in claims.artifacts:
         near = wanted.get(_blurred(artifact.name))
         if near is not None:
             text = f'it names "{escaped(artifact.name)}", near to "{escaped(near)}" but not equal'
             return Standing.NOT_COUNTED, "QRM-NEAR-NAME", text
-    text = f"it names none of: {escaped(', '.join(policy.artifact.names))}"
+    text = f"it names none of: {escaped(', '.join(subject.names))}"
     return Standing.NOT_COUNTED, "QRM-NAME", text
 
 

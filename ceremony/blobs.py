@@ -9,7 +9,7 @@ from ceremony.errors import refuse
 from ceremony.events import Blob
 from ceremony.types import MediaFile
 
-_WHITE = "\n\t"
+_WHITE = str.maketrans("", "", "\n\t")
 
 
 def to_blob(file: MediaFile) -> Blob:
@@ -18,7 +18,7 @@ def to_blob(file: MediaFile) -> Blob:
         text = file.data.decode("utf-8")
     except UnicodeDecodeError:
         return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
-    if all(character.isprintable() or character in _WHITE for character in text):
+    if text.translate(_WHITE).isprintable():
         return Blob(file.path, "utf-8", text)
     return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
 

@@ -110,12 +110,12 @@ def _agreeing(
             stands.append(Stand(vote, Standing.COUNTED, "", f"a vote of {escaped(name)}"))
         elif not vote.full and name in counted.weak and name not in {*spoken, *weak_spoken}:
             weak_spoken.add(name)
-            stands.append(Stand(vote, Standing.WEAK, "QRM-PINS", _lacking(policy, vote)))
+            stands.append(Stand(vote, Standing.WEAK, *_lacking(policy, vote)))
         elif name in spoken or name in weak_spoken:
             stands.append(_duplicate(vote, spoken.get(name, vote.builder)))
         else:
             most = policy.quorum.weak_votes_max
-            text = f"{_lacking(policy, vote)}; at most {most} weak votes count"
+            text = f"{_lacking(policy, vote)[1]}; at most {most} weak votes count"
             stands.append(Stand(vote, Standing.NOT_COUNTED, "QRM-WEAK", text))
     return stands
 
@@ -128,9 +128,14 @@ def _duplicate(vote: Vote, first: str) -> Stand:
     return Stand(vote, Standing.DUPLICATE, "QRM-PRINCIPAL", text)
 
 
-def _lacking(policy: Policy, vote: Vote) -> str:
+def _lacking(policy: Policy, vote: Vote) -> tuple[str, str]:
+    """Return the rule that makes a vote weak, and what it lacks."""
     present = dict(vote.inputs)
-    return f"it does not say {', '.join(n for n in policy.inputs.must_agree if n not in present)}"
+    pins = [name for name in policy.inputs.must_agree if name not in present]
+    if vote.based:
+        return "QRM-PINS", f"it does not say {', '.join(pins)}"
+    text = "it does not say the digest of the container image that it was built in"
+    return "QRM-BASE-IMAGE", f"{text}, nor {', '.join(pins)}" if pins else text
 
 
 def _dissenting(vote: Vote, key: Pairs, locks: frozenset[str] | None) -> Stand:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ceremony.attest.sigstore import Verifier
 from ceremony.effects import (
     Ask,
     AskSecond,
@@ -60,11 +61,15 @@ class Driver:
     """Runs one ceremony from a state to its close."""
 
     def __init__(
-        self, ports: Ports, contents: dict[str, Buffer], state: State | None = None
+        self,
+        ports: Ports,
+        contents: dict[str, Buffer],
+        state: State | None = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self._ports = ports
         self._contents = contents
-        self._rules = Rules(contents)
+        self._rules = Rules(contents, verifier=verifier)
         self.state = state if state is not None else begin()
         self.countersigned = 0
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
+from ceremony.attest.nar_media import NarFacts
 from ceremony.codec import Json
 from ceremony.machine import Machine
 from ceremony.token import LoginResult, SignResult, TokenEvidence
@@ -121,7 +122,8 @@ class MachineSurveyed:
 class MediaRead:
     """A medium was read once, whole: its manifest, the image's digests, the small files.
 
-    `image_again` is the SHA-256 of the copy in memory, taken after reading.
+    `image_again` is the SHA-256 of the copy in memory, taken after reading. `archives` are
+    Nix archives, which passed through and left only what they hold.
     """
 
     name: ClassVar[str] = "ingest.media"
@@ -132,6 +134,7 @@ class MediaRead:
     image: ManifestEntry | None
     image_again: str
     files: tuple[Blob, ...]
+    archives: tuple[NarFacts, ...]
     problems: tuple[Finding, ...]
 
 

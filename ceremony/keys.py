@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ceremony.attest.ssh_wire import WireReader
 from ceremony.attest.strict_base64 import decoded
@@ -47,6 +48,11 @@ _CURVES: dict[str, tuple[str, ec.EllipticCurve, hashes.HashAlgorithm]] = {
     "secp384r1": ("ecdsa-p384-sha384", ec.SECP384R1(), hashes.SHA384()),
     "secp521r1": ("ecdsa-p521-sha512", ec.SECP521R1(), hashes.SHA512()),
 }
+_PREHASHED = {
+    "sha256": Prehashed(hashes.SHA256()),
+    "sha384": Prehashed(hashes.SHA384()),
+    "sha512": Prehashed(hashes.SHA512()),
+}
 _SSH_CURVES = {"nistp256": "secp256r1", "nistp384": "secp384r1", "nistp521": "secp521r1"}
 
 
@@ -56,8 +62,12 @@ class Scheme(StrEnum):
     ED25519 = "ed25519"
     ECDSA = "ecdsa"
     RSA_PKCS1_SHA256 = "rsa-pkcs1-sha256"
+    RSA_PKCS1_SHA384 = "rsa-pkcs1-sha384"
     RSA_PKCS1_SHA512 = "rsa-pkcs1-sha512"
     RSA_PSS_SHA256 = "rsa-pss-sha256"
+
+
+_RSA_STRENGTH = {Scheme.RSA_PKCS1_SHA384: 384, Scheme.RSA_PKCS1_SHA512: 512}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class PublicKey:
         if not self.algorithm.startswith("rsa-"):
             return self.algorithm in names
         bits = int(self.algorithm.removeprefix("rsa-"))
-        strength = 512 if scheme is Scheme.RSA_PKCS1_SHA512 else 256
+        strength = _RSA_STRENGTH.get(scheme, 256)
         rules = (RSA_RULE.fullmatch(name) for name in names)
         return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
 
@@ -105,6 +115,26 @@ class PublicKey:
             ) from None
         if not fits:
             raise refuse(SIGNATURE_RULE, f"a {self.algorithm} key makes no {scheme} signature")
+
+    def verify_digest(self, signature: bytes, digest: bytes, name: str) -> None:
+        """Refuse (ATT-SIGNATURE) unless `signature` is this key's over a digest.
+
+        `name` is "sha256", "sha384" or "sha512". RSA is PKCS #1 v1.5; Ed25519 takes the
+        digest as its message (RFC 9580 5.2.3.3.2 and 5.2.3.3.3).
+        """
+        key = _loaded(self.spki)
+        try:
+            match key:
+                case Ed25519PublicKey():
+                    key.verify(signature, digest)
+                case ec.EllipticCurvePublicKey():
+                    key.verify(signature, digest, ec.ECDSA(_PREHASHED[name]))
+                case rsa.RSAPublicKey():
+                    key.verify(signature, digest, padding.PKCS1v15(), _PREHASHED[name])
+        except (InvalidSignature, ValueError, OverflowError):
+            raise refuse(
+                SIGNATURE_RULE, "the signature does not fit this key and content"
+            ) from None
 
 
 def _check(key: Loaded, signature: bytes, message: bytes, scheme: Scheme) -> bool:

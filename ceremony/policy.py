@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from datetime import datetime
 
-from ceremony import policy_checks, policy_parts
+from ceremony import policy_checks, policy_keys, policy_parts, policy_release
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import (
@@ -44,11 +44,13 @@ def load(data: bytes) -> Policy:
     try:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise refuse("POL-TOML", f"the policy is no TOML: {escaped(str(error))}") from None
+        raise refuse("POL-TOML", f"the policy is no TOML: {_placed(error, text)}") from None
     faults = Faults(text)
     root = Table("", values, faults)
     if root.text("schema", "") != SCHEMA:
-        raise refuse("POL-SCHEMA", f'schema is {escaped(root.text("schema", ""))}, not "{SCHEMA}"')
+        place = f"schema (line {faults.line('', 'schema')})"
+        said = escaped(root.text("schema", "")) or "missing"
+        raise refuse("POL-SCHEMA", f'{place}: it is {said}, not "{SCHEMA}"')
     policy = _policy(root, Digest(DigestKind.FILE_SHA256, hashlib.sha256(data).digest()))
     root.end()
     if not faults.findings:
@@ -58,6 +60,15 @@ def load(data: bytes) -> Policy:
     return policy
 
 
+def _placed(error: ValueError | RecursionError, text: str) -> str:
+    """Return what tomllib says, with a line where it names none."""
+    if isinstance(error, RecursionError):
+        return "it nests too deep (line 1 and on)"
+    said = escaped(str(error))
+    last = len(text.split("\n"))
+    return said if "line " in said else f"{said} (up to line {last})"
+
+
 def _text(data: bytes) -> str:
     """POL-SIZE: what bounds the work of a TOML parser."""
     if len(data) > MOST_POLICY_BYTES:
@@ -65,7 +76,9 @@ def _text(data: bytes) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise refuse("POL-TOML", "the policy is not UTF-8", error.start) from None
+        number = data.count(b"\n", 0, error.start) + 1
+        text = f"the policy is not UTF-8 (line {number})"
+        raise refuse("POL-TOML", text, error.start) from None
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > MOST_LINE_CHARACTERS or line.count(".") > MOST_LINE_DOTS:
             raise refuse(
@@ -80,6 +93,8 @@ def _policy(root: Table, digest: Digest) -> Policy:
     tables = {
         name: root.table(name, required=name in _REQUIRED) for name in (*_REQUIRED, *_OPTIONAL)
     }
+    version = policy_release.version(root)
+    algorithms = policy_parts.algorithms(tables["algorithms"])
     policy = Policy(
         sha256=digest,
         policy_id=root.name_text("policy_id"),
@@ -93,7 +108,8 @@ def _policy(root: Table, digest: Digest) -> Policy:
         groups=policy_parts.group_list(tables["groups"]),
         dissent=policy_parts.dissent(tables["dissent"]),
         time=policy_parts.times(tables["time"]),
-        algorithms=policy_parts.algorithms(tables["algorithms"]),
+        algorithms=algorithms,
+        sunset=policy_parts.sunset(tables["algorithms"], algorithms),
         gates=policy_parts.gates(tables["gates"]),
         signer=policy_parts.signer(tables["signer"]),
         roles=policy_parts.roles(tables["roles"]),
@@ -108,6 +124,8 @@ def _policy(root: Table, digest: Digest) -> Policy:
             policy_parts.revoked(table)
             for table in root.tables("revoked", policy_parts.MOST_REVOKED)
         ),
+        version=version,
+        ledger=policy_release.ledger(root, version),
     )
     for table in tables.values():
         table.end()
@@ -127,10 +145,10 @@ def _threshold(table: Table) -> Threshold:
 
 def _builders(root: Table) -> tuple[Builder, ...]:
     builders: list[Builder] = []
-    keys = 0
+    above = 0
     for table in root.tables("builder", MOST_BUILDERS):
-        builders.append(policy_parts.builder(table, keys))
-        keys += len(builders[-1].keys)
+        builders.append(policy_keys.builder(table, above))
+        above += table.count("key")
     return tuple(builders)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ceremony import groups
+from ceremony import groups, policy_release
 from ceremony.policy_model import Policy
 from ceremony.policy_people import Builder
 from ceremony.policy_tables import Faults
@@ -25,6 +25,7 @@ def check(policy: Policy, faults: Faults) -> None:
     """Note every fault between tables."""
     if policy.valid_from >= policy.expires:
         faults.add("POL-PERIOD", "", "expires", "the policy expires before it is valid")
+    policy_release.check_names(policy, faults)
     _check_ids(policy, faults)
     _check_keys(policy, faults)
     _check_members(policy, faults)
@@ -47,12 +48,14 @@ def _check_ids(policy: Policy, faults: Faults) -> None:
 
 def _check_keys(policy: Policy, faults: Faults) -> None:
     """POL-KEY-TWICE: within owners, persons and builders a key stands once, however wrapped."""
-    owned = (("", "owners", key.key.fpr) for key in policy.owners.keys)
+    owned = (("", "owners", "keys", key.key.fpr) for key in policy.owners.keys)
     personal = (
-        (person.id, "person", key.key.fpr) for person in policy.persons for key in person.keys
+        (person.id, f"person {number}", "keys", key.key.fpr)
+        for number, person in enumerate(policy.persons, 1)
+        for key in person.keys
     )
     built = (
-        (builder.id, "builder.key", key.key.fpr)
+        (builder.id, f"builder.key {key.entry}", "", key.key.fpr)
         for builder in policy.builders
         for key in builder.keys
     )
@@ -63,14 +66,13 @@ def _check_keys(policy: Policy, faults: Faults) -> None:
             faults.add("POL-MISSING", f"builder {number}", "", "the builder has no key")
 
 
-def _check_distinct(entries: Iterable[tuple[str, str, str]], faults: Faults) -> None:
+def _check_distinct(entries: Iterable[tuple[str, str, str, str]], faults: Faults) -> None:
     seen: dict[str, str] = {}
-    for number, (holder, table, fpr) in enumerate(entries, 1):
+    for holder, table, key, fpr in entries:
         if fpr in seen:
             names = " and ".join(escaped(name) for name in dict.fromkeys((seen[fpr], holder)))
             of = f" (of {names})" if names else ""
-            place = f"{table} {number}" if table == "builder.key" else table
-            faults.add("POL-KEY-TWICE", place, "", f"the key {fpr} stands twice{of}")
+            faults.add("POL-KEY-TWICE", table, key, f"the key {fpr} stands twice{of}")
         seen.setdefault(fpr, holder)
 
 

@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeAlias
 
+from ceremony.attest.key_ids import in_toto_key_id
 from ceremony.groups import QuorumTree
 from ceremony.keys import PublicKey
-from ceremony.policy_people import Builder, BuilderKey, NamedKey, Person, Revoked
+from ceremony.policy_people import (
+    Builder,
+    BuilderKey,
+    KeyWrapping,
+    NamedKey,
+    Person,
+    Revoked,
+)
+from ceremony.release_rules import LedgerRule, VersionRule
 from ceremony.types import Digest, Severity
+
+Holders: TypeAlias = tuple[tuple[Builder, BuilderKey], ...]
 
 SCHEMA = "uki-ceremony/policy/1"
 POLICY_NAMESPACE = "policy@uki-ceremony"
@@ -27,7 +39,10 @@ MOST_PERSONS = 256
 ALGORITHMS = (
     *("ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "ecdsa-p521-sha512"),
     *("rsa>=3072-sha256", "sk-ssh-ed25519", "sk-ecdsa-p256"),
+    "sigstore",  # an identity; its certificate's key lives for minutes
 )
+# A key of one of these signs what it likes; the other wrappings belong to a format of their own.
+_BARE = (KeyWrapping.SSH, KeyWrapping.MINISIGN, KeyWrapping.SPKI)
 SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
 
 
@@ -180,7 +195,10 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Policy:
-    """The whole policy and the SHA-256 of the file it was read from."""
+    """The whole policy and the SHA-256 of the file it was read from.
+
+    `version` and `ledger` are None where the policy demands none.
+    """
 
     sha256: Digest
     policy_id: str
@@ -206,34 +224,61 @@ class Policy:
     persons: tuple[Person, ...]
     builders: tuple[Builder, ...]
     revoked: tuple[Revoked, ...]
+    version: VersionRule | None = None
+    ledger: LedgerRule | None = None
+    sunset: tuple[tuple[str, datetime], ...] = ()
 
     @cached_property
     def enrolled(self) -> Mapping[str, tuple[Builder, BuilderKey]]:
         """Return builder and enrolled key by key identity."""
         return {key.key.fpr: (builder, key) for builder in self.builders for key in builder.keys}
 
+    def by_key_id(self, wrapping: KeyWrapping, key_id: str) -> Holders:
+        """Return the keys in one wrapping that have an id, which two keys may share."""
+        return self._by_key_id.get((wrapping, key_id), ())
+
     @cached_property
-    def by_minisign_id(self) -> Mapping[str, tuple[tuple[Builder, BuilderKey], ...]]:
-        """Return the minisign keys by their id, which two keys may share."""
-        found: dict[str, tuple[tuple[Builder, BuilderKey], ...]] = {}
+    def _by_key_id(self) -> Mapping[tuple[KeyWrapping, str], Holders]:
+        found: dict[tuple[KeyWrapping, str], Holders] = {}
         for holder in self.enrolled.values():
-            if holder[1].key_id:
-                found[holder[1].key_id] = (*found.get(holder[1].key_id, ()), holder)
+            at = (holder[1].wrapping, holder[1].key_id)
+            if at[1]:
+                found[at] = (*found.get(at, ()), holder)
         return found
+
+    @cached_property
+    def by_minisign_id(self) -> Mapping[str, Holders]:
+        """Return the minisign keys by their id."""
+        return {
+            key_id: holders
+            for (wrapping, key_id), holders in self._by_key_id.items()
+            if wrapping is KeyWrapping.MINISIGN
+        }
 
     @cached_property
     def bare_keys(self) -> tuple[PublicKey, ...]:
         """Return the keys that may sign DSSE envelopes; a security key cannot."""
-        return tuple(key.key for _, key in self.enrolled.values() if not key.key.is_security_key)
+        return tuple(
+            key.key
+            for _, key in self.enrolled.values()
+            if not key.key.is_security_key and key.wrapping in _BARE
+        )
 
     @cached_property
     def by_hint(self) -> Mapping[str, tuple[PublicKey, ...]]:
-        """Return the bare keys by what a keyid may say: the identity or the builder's id."""
+        """Return the bare keys by what a keyid may say: identity, builder, in-toto's id."""
         found: dict[str, tuple[PublicKey, ...]] = {}
         for key in self.bare_keys:
-            for hint in (key.fpr, key.fpr.removeprefix("sha256:"), self.enrolled[key.fpr][0].id):
+            builder = self.enrolled[key.fpr][0].id
+            hints = {key.fpr, key.fpr.removeprefix("sha256:"), builder, in_toto_key_id(key)}
+            for hint in hints - {""}:
                 found[hint] = (*found.get(hint, ()), key)
         return found
+
+    def algorithms_at(self, now: datetime) -> tuple[str, ...]:
+        """Return the algorithms that are allowed at a moment: those whose sun has not set."""
+        over = {name for name, moment in self.sunset if now >= moment}
+        return tuple(name for name in self.algorithms if name not in over)
 
     @cached_property
     def builder_named(self) -> Mapping[str, Builder]:

@@ -7,13 +7,12 @@ policy_checks.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from cryptography import x509
 
-from ceremony import groups, keys
+from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
@@ -21,20 +20,20 @@ from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.show import escaped
 
 REPORT_OR_REFUSE = ("refuse", "report")
-MOST_KEYS = 64
 MOST_GROUPS = 256
 MOST_REVOKED = 4096
 MOST_WORDS = 32
 PIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
-DAY = 86400
-
-Key = TypeVar("Key")
+NEVER = ("sha1", "md5", "dsa")  # no policy can allow these; it may say so
+MOST_SUNSETS = 64
 
 
 def owners(table: Table) -> model.Owners:
     """Read [owners]: the threshold and the OpenSSH key lines."""
-    return model.Owners(table.integer("threshold", 1, MOST_KEYS), _ssh_keys(table, "keys"))
+    return model.Owners(
+        table.integer("threshold", 1, policy_keys.MOST_KEYS), _ssh_keys(table, "keys")
+    )
 
 
 def artifact(table: Table) -> model.ArtifactRule:
@@ -72,7 +71,9 @@ def quorum(table: Table) -> model.QuorumRule:
             table.fault("POL-RULE", "rule", error.findings[0].text)
     minima = table.table("distinct")
     distinct = tuple(
-        (name, minima.integer(name, 1, MOST_KEYS)) for name in people.DIVERSITY if minima.has(name)
+        (name, minima.integer(name, 1, policy_keys.MOST_KEYS))
+        for name in people.DIVERSITY
+        if minima.has(name)
     )
     minima.end()
     return model.QuorumRule(
@@ -125,6 +126,18 @@ def algorithms(table: Table) -> tuple[str, ...]:
                 "POL-VALUE", "sign", f"{escaped(name)} is none of {', '.join(model.ALGORITHMS)}"
             )
     return names
+
+
+def sunset(table: Table, names: tuple[str, ...]) -> tuple[tuple[str, datetime], ...]:
+    """Read [algorithms].sunset and .deny: when a name of `sign` ends, and what never served."""
+    table.among("deny", NEVER, ())
+    ends = table.table("sunset")
+    read = []
+    for name in ends.items(MOST_SUNSETS):
+        if name not in names:
+            ends.fault("POL-VALUE", name, f"{escaped(name)} is not in [algorithms].sign")
+        read.append((name, ends.moment(name)))
+    return tuple(sorted(read))
 
 
 def gates(table: Table) -> model.Gates:
@@ -187,55 +200,6 @@ def person(table: Table) -> people.Person:
     return read
 
 
-def builder(table: Table, keys_before: int) -> people.Builder:
-    """Read [[builder]]: an enrolled builder with its keys."""
-    isolation = table.name_text("isolation")
-    if isolation and isolation not in people.ISOLATIONS and not isolation.startswith("other:"):
-        known = ", ".join(people.ISOLATIONS)
-        table.fault("POL-VALUE", "isolation", f"{escaped(isolation)} is none of {known}, other:...")
-    read = people.Builder(
-        id=table.name_text("id"),
-        organisation=table.name_text("organisation"),
-        persons=table.texts("persons"),
-        isolation=isolation,
-        cpu_vendor=table.name_text("cpu_vendor", ""),
-        host=table.name_text("host", ""),
-        network=table.name_text("network", ""),
-        os=table.name_text("os", ""),
-        shares_with=table.texts("shares_with", ()),
-        formats=table.among("formats", people.FORMATS, people.FORMATS),
-        keys=tuple(
-            entry
-            for key in table.tables("key", MOST_KEYS, keys_before)
-            if (entry := _builder_key(key)) is not None
-        ),
-    )
-    table.end()
-    return read
-
-
-def _builder_key(table: Table) -> people.BuilderKey | None:
-    wrapping = table.choice("type", people.KeyWrapping, people.KeyWrapping.SSH)
-    public = table.text("public", most=keys.MOST_KEY_BYTES)
-    namespace = table.name_text("namespace", people.ATTESTATION_NAMESPACE)
-    valid_from, valid_to = table.moment("from"), table.moment("to")
-    if valid_from >= valid_to:
-        table.fault("POL-PERIOD", "to", "the window ends before it begins")
-    table.end()
-    read: tuple[keys.PublicKey, bytes] | None
-    match wrapping:
-        case people.KeyWrapping.SSH:
-            read = _key(table, "public", lambda: (keys.parse_ssh_line(public)[0], b""))
-        case people.KeyWrapping.MINISIGN:
-            read = _key(table, "public", lambda: keys.parse_minisign(public))
-        case people.KeyWrapping.SPKI:
-            read = _key(table, "public", lambda: (keys.parse_spki(public), b""))
-    if read is None:
-        return None
-    key, key_id = read
-    return people.BuilderKey(key, wrapping, key_id.hex(), namespace, valid_from, valid_to)
-
-
 def revoked(table: Table) -> people.Revoked:
     """Read [[revoked]]: a key whose signatures are void."""
     fpr = table.text("fpr")
@@ -251,16 +215,11 @@ def _ssh_keys(
     table: Table, key: str, default: tuple[str, ...] | None = None
 ) -> tuple[people.NamedKey, ...]:
     lines = table.texts(key, default)
-    if len(lines) > MOST_KEYS:
-        table.fault("POL-VALUE", key, f"more than {MOST_KEYS} keys")
+    if len(lines) > policy_keys.MOST_KEYS:
+        table.fault("POL-VALUE", key, f"more than {policy_keys.MOST_KEYS} keys")
         return ()
-    read = (_key(table, key, partial(keys.parse_ssh_line, line)) for line in lines)
+    read = (
+        policy_keys.readable(table, key, partial(keys.parse_ssh_line, line), f"key {number}: ")
+        for number, line in enumerate(lines, 1)
+    )
     return tuple(people.NamedKey(*pair) for pair in read if pair is not None)
-
-
-def _key(table: Table, name: str, parse: Callable[[], Key]) -> Key | None:
-    try:
-        return parse()
-    except Refused as error:
-        table.fault("POL-PUBLIC-KEY", name, error.findings[0].text)
-        return None

@@ -13,12 +13,18 @@ from enum import StrEnum
 from ceremony.keys import PublicKey
 
 ATTESTATION_NAMESPACE = "uki-attestation"
-FORMATS = ("sshsig", "minisign", "dsse")
+FORMATS = (
+    *("sshsig", "minisign", "signify", "openpgp", "dsse", "in-toto-link", "rebuilderd"),
+    *("sigstore", "narinfo"),
+)
 DIVERSITY = ("organisation", "isolation", "cpu_vendor", "network", "os")
 ISOLATIONS = (
     *("none", "nix-sandbox", "docker", "podman", "bwrap", "flatpak", "qemu-vm", "lima-vm"),
     *("freebsd-jail", "guix-container", "bare-metal", "tee-vm"),
 )
+# What was built in these came out of an image: without its digest nobody knows which.
+CONTAINERS = ("docker", "podman")
+JAIL = "freebsd-jail"
 
 
 class Revocation(StrEnum):
@@ -34,6 +40,10 @@ class KeyWrapping(StrEnum):
     SSH = "ssh"
     MINISIGN = "minisign"
     SPKI = "spki"
+    OPENPGP = "openpgp"
+    NIX = "nix"
+    SIGNIFY = "signify"
+    SIGSTORE = "sigstore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class BuilderKey:
-    """One key of a builder and the window [valid_from, valid_to) of its signatures."""
+    """One key of a builder and the window [valid_from, valid_to) of its signatures.
+
+    `key_id` is what its wrapping calls it, a hint: a minisign or signify id, an OpenPGP
+    fingerprint, a Nix key's name, the trusted root of a Sigstore identity. An OpenPGP
+    certificate gives one of these for each of its keys that can sign. `entry` is the number
+    of the [[builder.key]] table that the key stands in.
+    """
 
     key: PublicKey
     wrapping: KeyWrapping
@@ -64,11 +80,15 @@ class BuilderKey:
     namespace: str
     valid_from: datetime
     valid_to: datetime
+    entry: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """One enrolled builder with the attributes that count, whatever it says of itself."""
+    """One enrolled builder with the attributes that count, whatever it says of itself.
+
+    `require_jail_metadata`: a vote only with a jail-metadata.txt that shows a closed jail.
+    """
 
     id: str
     organisation: str
@@ -81,6 +101,7 @@ class Builder:
     shares_with: tuple[str, ...]
     formats: tuple[str, ...]
     keys: tuple[BuilderKey, ...]
+    require_jail_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)

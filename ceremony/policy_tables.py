@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TypeVar
 
+from ceremony.policy_lines import Lines
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 
@@ -33,7 +34,8 @@ class Faults:
     """Every fault found so far, and where in the file a table and key stand."""
 
     def __init__(self, text: str) -> None:
-        self._lines = text.split("\n")
+        self._text = text
+        self._lines: Lines | None = None
         self.findings: list[Finding] = []
 
     def add(self, rule: str, table: str, key: str, why: str) -> None:
@@ -41,23 +43,14 @@ class Faults:
         if len(self.findings) >= MOST_FAULTS:
             return
         name = f"[{table}].{key}" if table and key else f"[{table}]" if table else key
-        number = self._line(table, key)
-        place = f"{escaped(name)} (line {number})" if number else escaped(name)
+        place = f"{escaped(name)} (line {self.line(table, key)})"
         self.findings.append(Finding(rule, Severity.REFUSE, f"{place}: {why}"))
 
-    def _line(self, table: str, key: str) -> int:
-        header, _, ordinal = table.partition(" ")
-        inside, seen, place = not header, 0, 0
-        for number, line in enumerate(self._lines, 1):
-            start = line.strip()
-            if start.startswith("["):
-                matches = start.partition("#")[0].strip("[] \t") == header
-                seen += matches
-                inside = matches and seen == int(ordinal or 1)
-                place = number if inside else place
-            elif inside and key and start.partition("=")[0].strip(" \t\"'") == key:
-                return number
-        return place
+    def line(self, table: str, key: str) -> int:
+        """Return the line of a key, or of what is nearest to where it is missing."""
+        if self._lines is None:
+            self._lines = Lines(self._text)
+        return self._lines.find(table, key)
 
 
 class Table:
@@ -76,6 +69,11 @@ class Table:
     def has(self, key: str) -> bool:
         """Say whether the key is written."""
         return key in self._values
+
+    def count(self, key: str) -> int:
+        """Return how many entries an array has, 0 for anything else."""
+        value = self._values.get(key)
+        return len(value) if isinstance(value, list) else 0
 
     def end(self) -> None:
         """Note every key that nobody asked for."""

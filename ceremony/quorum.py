@@ -10,17 +10,22 @@ always stops ACCEPT.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ceremony.admission import Barred, Subject, Vote, admit
-from ceremony.attest.gather import Evidence, Format, gather, read
+from ceremony import ledger, version
+from ceremony.admission import Barred, Subject
+from ceremony.artifact_names import exact
+from ceremony.attest.aids import NONE, Aids
 from ceremony.counting import Stand, count
 from ceremony.errors import refuse
+from ceremony.hearing import hear, locks
 from ceremony.matrix import principal_votes, rows
 from ceremony.policy_model import Policy
 from ceremony.principals import principal_names
+from ceremony.release_rules import VersionSource
 from ceremony.show import escaped
+from ceremony.succession import ledger_findings
 from ceremony.types import Finding, ImageFacts, MediaFile, Severity, refusals
 from ceremony.verdicts import (
     Answer,
@@ -35,43 +40,101 @@ from ceremony.verdicts import (
 __all__ = [
     "Answer",
     "Disposition",
+    "Judged",
     "Judgement",
     "PrincipalVote",
     "Row",
     "Standing",
     "Verdict",
     "apply_override",
+    "examine",
     "judge",
 ]
 
-VETOES = ("QRM-DISSENT", "QRM-TWO-ANSWERS")
+# What the policy's operators may set aside.
+VETOES = ("QRM-DISSENT", "QRM-TWO-ANSWERS", "QRM-ROLLBACK")
 MOST_FINDINGS_OF_A_RULE = 20
 MOST_REASON = 2000
 
 
-def judge(  # noqa: PLR0913 - the six things that a verdict is a function of
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict, and what the ledger's next line needs: version, attestations, ledger.
+
+    `attestations` are the SHA-256 (hex, sorted) of every attestation's file that an enrolled
+    key signed, whatever became of it.
+    """
+
+    verdict: Verdict
+    version: str
+    attestations: tuple[str, ...]
+    ledger: ledger.Ledger | None
+
+
+def judge(  # noqa: PLR0913 - the seven things that a verdict is a function of
     policy: Policy,
     image_name: str,
     image: ImageFacts,
     files: tuple[MediaFile, ...],
     now: datetime,
     *,
+    aids: Aids = NONE,
     digests: tuple[tuple[str, str], ...] = (),
+    ledger_head: str = "",
 ) -> Verdict:
     """Judge one image; `now` is the ceremony's confirmed time, aware.
 
-    `digests` are further digests of the image's bytes as (algorithm, hex): an attestation
-    that lists sha384 or sha512 besides sha256 counts only if these are given and fit.
+    `aids` are what some formats need besides the files. `digests` are further digests of the
+    image's bytes as (algorithm, hex), besides those of `image`: an attestation that lists
+    sha384 or sha512 besides sha256 counts only if they are known and fit. `ledger_head` is
+    the head of the ledger (hex) that people confirmed, "" for nobody did; it matters only to
+    a policy that demands a ledger.
     """
-    subject = Subject({**dict(digests), "sha256": image.sha256.hex})
+    return examine(
+        policy,
+        image_name,
+        image,
+        files,
+        now,
+        aids=aids,
+        digests=digests,
+        ledger_head=ledger_head,
+    ).verdict
+
+
+def examine(  # noqa: PLR0913 - as judge
+    policy: Policy,
+    image_name: str,
+    image: ImageFacts,
+    files: tuple[MediaFile, ...],
+    now: datetime,
+    *,
+    aids: Aids = NONE,
+    digests: tuple[tuple[str, str], ...] = (),
+    ledger_head: str = "",
+) -> Judged:
+    """Judge one image, and return what the ledger is to hold of it besides."""
+    wanted = exact(policy.artifact.names, image_name)
+    known = {**dict(image.digests), **dict(digests), "sha256": image.sha256.hex}
+    subject = Subject(known, wanted, files)
     names = principal_names(policy)
-    votes, barred = _admitted(policy, subject, files, now)
-    counted = count(policy, votes, subject.sha256, _locks(policy, files), names)
+    taken = hear(policy, subject, now, names, aids)
+    counted = count(policy, taken.votes, subject.sha256, locks(policy, files), names)
     stands = tuple(sorted(counted.stands, key=lambda s: (s.vote.file, s.vote.builder)))
+    said = version.read(policy, image_name, _versions(stands), counted.inputs)
+    rule = policy.ledger
+    book = ledger.read(files, rule.file, ledger_head) if rule else None
     findings = _bounded(
-        (*_name_findings(policy, image_name), *counted.findings, *_told(barred, subject))
+        (
+            *_name_findings(wanted, image_name),
+            *counted.findings,
+            *taken.findings,
+            *said.findings,
+            *_ledger_findings(policy, book, said.version, subject),
+            *_told(taken.barred, subject),
+        )
     )
-    return Verdict(
+    verdict = Verdict(
         verdict=_judgement(policy, findings),
         policy_sha256=policy.sha256,
         image_name=image_name,
@@ -80,61 +143,39 @@ def judge(  # noqa: PLR0913 - the six things that a verdict is a function of
         votes=counted.votes,
         weak=counted.weak,
         findings=findings,
-        dispositions=_dispositions(stands, barred),
-        matrix=rows(policy, stands, barred, subject.sha256, names),
+        dispositions=_dispositions(stands, taken.barred),
+        matrix=rows(policy, stands, taken.barred, subject.sha256, names),
         principals=principal_votes(policy, stands),
     )
+    text = said.version.text if said.version else ""
+    return Judged(verdict, text, taken.attestations, book)
 
 
-def _admitted(
-    policy: Policy, subject: Subject, files: tuple[MediaFile, ...], now: datetime
-) -> tuple[tuple[Vote, ...], tuple[Barred, ...]]:
-    votes: list[Vote] = []
-    barred: list[Barred] = []
-    seen: dict[tuple[bytes, ...], str] = {}
-    for evidence in gather(files):
-        if _is_lock(policy, evidence):
-            continue
-        first = seen.setdefault(evidence.identity, evidence.file.path)
-        if evidence.format is not Format.UNKNOWN and first != evidence.file.path:
-            barred.append(_copy(evidence, first))
-            continue
-        for reading in read(evidence, policy):
-            outcome = admit(reading, policy, subject, now)
-            if isinstance(outcome, Vote):
-                votes.append(outcome)
-            else:
-                barred.append(outcome)
-    return tuple(votes), tuple(barred)
+def _versions(stands: tuple[Stand, ...]) -> tuple[version.Said, ...]:
+    """Return what the agreeing votes say of the version, each text of each builder once."""
+    agreeing = (Standing.COUNTED, Standing.WEAK, Standing.DUPLICATE)
+    said = {
+        version.Said(_SOURCES.get(s.vote.format, VersionSource.STATEMENT), *told): None
+        for s in stands
+        if s.standing in agreeing and (told := (s.vote.builder, s.vote.version))[1]
+    }
+    return tuple(sorted(said, key=lambda one: (one.source, one.who, one.text)))
 
 
-def _copy(evidence: Evidence, first: str) -> Barred:
-    text = f"a copy of {escaped(first)}"
-    return Barred(evidence.file.path, "", Standing.DUPLICATE, "QRM-COPY", text, "")
+_SOURCES = {"minisign": VersionSource.MINISIGN_COMMENT}
 
 
-def _is_lock(policy: Policy, evidence: Evidence) -> bool:
-    return evidence.format is Format.UNKNOWN and _named_lock(policy, evidence.file)
+def _ledger_findings(
+    policy: Policy, book: ledger.Ledger | None, found: version.Version | None, subject: Subject
+) -> tuple[Finding, ...]:
+    if book is None:
+        return ()
+    there = {hashlib.sha256(file.data).hexdigest() for file in subject.files}
+    return ledger_findings(policy, book, found, subject.sha256, there)
 
 
-def _named_lock(policy: Policy, file: MediaFile) -> bool:
-    name = policy.inputs.flake_lock_file
-    return bool(name) and (file.path == name or file.path.endswith("/" + name))
-
-
-def _locks(policy: Policy, files: tuple[MediaFile, ...]) -> frozenset[str] | None:
-    """Return the hashes of the lock files on the media, None where the policy names none.
-
-    A stray second lock file only adds a hash that no builder pins.
-    """
-    if not policy.inputs.flake_lock_file:
-        return None
-    locks = (file for file in files if _named_lock(policy, file))
-    return frozenset(hashlib.sha256(file.data).hexdigest() for file in locks)
-
-
-def _name_findings(policy: Policy, image_name: str) -> tuple[Finding, ...]:
-    if image_name in policy.artifact.names:
+def _name_findings(names: tuple[str, ...], image_name: str) -> tuple[Finding, ...]:
+    if image_name in names:
         return ()
     text = f"the file presented is called {escaped(image_name)}, which the policy does not name"
     return (Finding("QRM-NAME", Severity.WARN, text),)
@@ -145,6 +186,8 @@ def _told(barred: tuple[Barred, ...], subject: Subject) -> tuple[Finding, ...]:
     findings: dict[Finding, None] = {}
     for one in barred:
         file = escaped(one.file)
+        if one.rule == "QRM-RETRACTED":  # told with the retraction
+            continue
         if one.says and one.says != subject.sha256:
             text = f"{file} says the image is {one.says[:16]}, which is not proved: {one.text}"
             findings[Finding("QRM-UNVERIFIED", Severity.WARN, text)] = None

@@ -134,7 +134,10 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """All that the strict parser found out about one image."""
+    """All that the strict parser found out about one image.
+
+    `digests` are further digests of its bytes as (algorithm, hex), which builders may list.
+    """
 
     size: int
     sha256: Digest
@@ -144,6 +147,7 @@ class ImageFacts:
     signatures: tuple[EmbeddedSignature, ...]
     meaning: Meaning
     findings: tuple[Finding, ...]
+    digests: tuple[tuple[str, str], ...] = ()
 
     @property
     def accepted(self) -> bool:

@@ -15,4 +15,6 @@ lock() {
 
 lock runtime pyproject.toml
 lock build --group pyproject.toml:build
-lock dev pyproject.toml --group dev --group build --constraints requirements/runtime.lock
+lock sigstore pyproject.toml --extra sigstore --constraints requirements/runtime.lock
+lock dev pyproject.toml --extra sigstore --group dev --group build \
+    --constraints requirements/runtime.lock

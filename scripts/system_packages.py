@@ -45,9 +45,14 @@ DEMO = (
     Package("sbsigntool", "sbverify", "the second opinion of sbverify"),
 )
 TESTS = (
+    Package("bubblewrap", "bwrap", "building twice in clean rooms, and the tests of them"),
+    Package("git", "git", "the tests of what attest reads of a work tree"),
     Package("gcc", "cc", "the sabotaged PKCS#11 modules of the tests"),
     Package("libc6-dev", "/usr/include/dlfcn.h", "the headers to build them"),
     Package("faketime", "faketime", "the byte comparison with sbsign"),
+    Package("gnupg", "gpg", "OpenPGP attestations that another program made"),
+    Package("signify-openbsd", "signify-openbsd", "signify attestations"),
+    Package("nix-bin", "nix", "narinfo attestations out of a real Nix store"),
     Package("efitools", "cert-to-efi-sig-list", "dbx files that another program wrote"),
     Package("osslsigncode", "osslsigncode", "the comparison with osslsigncode"),
     Package("systemd-boot-efi", "/usr/lib/systemd/boot/efi", "the tests on a real EFI stub"),

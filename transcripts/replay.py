@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ceremony import bundle
+from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, advance, begin
 from ceremony.engine.order import Differs
@@ -70,14 +71,17 @@ def _fault(verdict: Verdict, rule: str, text: str) -> _Fault:
     return _Fault(verdict, Finding(rule, Severity.REFUSE, text))
 
 
-def replay(files: Mapping[str, Buffer], image: Buffer | None = None) -> Replayed:
+def replay(
+    files: Mapping[str, Buffer], image: Buffer | None = None, verifier: Verifier | None = None
+) -> Replayed:
     """Return what the bundle `files` (name to bytes) comes to.
 
-    `image` is the unsigned image where the policy leaves it out of the bundle.
+    `image` is the unsigned image where the policy leaves it out of the bundle; `verifier` is
+    needed where Sigstore bundles were judged.
     """
     log = read_log(bytes(files.get(bundle.TRANSCRIPT, b"")))
     faults = [*_check_log(log), *_check_sums(files)]
-    state, order = _fold(log, _contents(log, files, image))
+    state, order = _fold(log, _contents(log, files, image), verifier)
     faults += order
     head = _head(log)
     faults += _check_checkpoint(files, head)
@@ -180,9 +184,11 @@ def _contents(log: Log, files: Mapping[str, Buffer], image: Buffer | None) -> di
     return {hashlib.sha256(c).hexdigest(): c for c in candidates if c is not None}
 
 
-def _fold(log: Log, contents: Mapping[str, Buffer]) -> tuple[State, list[_Fault]]:
+def _fold(
+    log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None
+) -> tuple[State, list[_Fault]]:
     """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
-    rules = Rules(contents)
+    rules = Rules(contents, verifier=verifier)
     state = begin()
     tree = Tree()
     for line, raw in zip(log.lines, log.raw, strict=True):

@@ -1,15 +1,16 @@
 """Making attestations on a builder's machine: SHA256SUMS + SSHSIG, minisign, or DSSE.
 
-The key file says which: an OpenSSH private key, a minisign secret key, a PEM private key.
-The real `ssh-keygen` and `minisign` sign where they are installed, so that keys behind an
-agent, a passphrase or a FIDO token work as their owners know them.
+The key file says which: an OpenSSH key (private, or public where an agent holds the other
+half), a minisign secret key, a PEM private key. The real `ssh-keygen` and `minisign` sign
+where they are installed, so that keys behind an agent, a passphrase or a FIDO token work as
+their owners know them.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,25 +21,47 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
-from ceremony.attest.dsse import IN_TOTO, pae
+from ceremony.attest.dsse import IN_TOTO, pae, write_envelope
+from ceremony.attest.record import SELF_CLAIMS
+from ceremony.attest.statement import SLSA_V1
 from ceremony.errors import MediaTrouble, Trouble, refuse
+from ceremony.keys import parse_spki_der
 from ceremony.show import escaped
 from tui import ssh_keys
+from tui.building.passphrase import is_locked, passphrase
+from tui.building.writing import write_new
+
+__all__ = ["Claim", "attest", "dsse", "file_names", "minisign", "sha256_hex", "sums", "write_new"]
 
 MOST_KEY = 2**20
 ATTESTATION_NAMESPACE = "uki-attestation"
+BUILD_TYPE = "urn:uki-ceremony:build"
 SECONDS = 120  # a person may have to touch a token or type a passphrase
 LINE_PINS = {"flake_lock": "flake.lock"}  # pins that are a file's SHA-256 stand as a sums line
+SSH_PRIVATE = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+
+_SSH_LINE = re.compile(rb"(?:ssh-|ecdsa-sha2-|sk-(?:ssh|ecdsa)-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+")
+_ECDSA_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a builder says: this file, of this SHA-256 (hex), came of these inputs, then.
 
-    `source` is the repository of the git_commit pin, such as "github.com/org/repo".
+    `pins` are (name, value), inputs and what else is recorded; `source` is the repository of
+    the git_commit pin, such as "github.com/org/repo".
     """
 
     builder: str
@@ -56,28 +79,66 @@ def sha256_hex(data: bytes) -> str:
 
 def attest(claim: Claim, key: Path) -> dict[str, bytes]:
     """Return the attestation's files by name; ATT-KEY for a key of no known kind."""
+    head = _head(key)
+    match _kind(head):
+        case "sshsig":
+            return sums(claim, key)
+        case "minisign":
+            return minisign(claim, key)
+        case "dsse":
+            locked = b"ENCRYPTED" in head
+            return dsse(claim, head, passphrase(key) if locked else None)
+        case _:
+            raise refuse("ATT-KEY", f"{key} is no OpenSSH, minisign or PEM private key")
+
+
+def file_names(builder: str, key: Path) -> tuple[str, ...]:
+    """Return the names of the files that `attest` would give, empty for an unknown key."""
+    names = {
+        "sshsig": (f"{builder}.SHA256SUMS", f"{builder}.SHA256SUMS.sig"),
+        "minisign": (f"{builder}.sha256", f"{builder}.sha256.minisig"),
+        "dsse": (f"{builder}.intoto.json",),
+    }
+    return names.get(_kind(_head(key)), ())
+
+
+def _head(key: Path) -> bytes:
     try:
         with key.open("rb") as file:
-            head = file.read(MOST_KEY)
+            return file.read(MOST_KEY)
     except OSError as error:
         raise MediaTrouble("ATT-KEY", f"{key}: {error.strerror}") from None
-    if head.startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
-        return sums(claim, key)
+
+
+def _kind(head: bytes) -> str:
+    if head.startswith(SSH_PRIVATE) or _SSH_LINE.match(head):
+        return "sshsig"
     if head.startswith(b"untrusted comment:"):
-        return minisign(claim, key)
-    if head.startswith(b"-----BEGIN "):
-        return dsse(claim, head)
-    raise refuse("ATT-KEY", f"{key} is no OpenSSH, minisign or PEM private key")
+        return "minisign"
+    return "dsse" if head.startswith(b"-----BEGIN ") else ""
 
 
 def sums(claim: Claim, key: Path) -> dict[str, bytes]:
     """Return <builder>.SHA256SUMS and its SSHSIG by the OpenSSH private key file `key`."""
-    lines = [f"# {name} {value}" for name, value in claim.pins if name not in LINE_PINS]
-    lines.append(f"{claim.sha256}  {claim.name}")
-    lines += [f"{value}  {LINE_PINS[name]}" for name, value in claim.pins if name in LINE_PINS]
-    text = "".join(f"{line}\n" for line in lines).encode()
+    lines = [f"# timestamp {int(claim.made.timestamp())}"]
+    lines += [f"# {name} {value}" for name, value in claim.pins if name not in LINE_PINS]
+    text = "".join(f"{line}\n" for line in (*lines, *_checksums(claim))).encode()
     name = f"{claim.builder}.SHA256SUMS"
-    return {name: text, f"{name}.sig": ssh_keys.sign(key, ATTESTATION_NAMESPACE, text)}
+    try:
+        signature = ssh_keys.sign(key, ATTESTATION_NAMESPACE, text)
+    except Trouble as error:
+        if is_locked(_head(key)):
+            hint = "the key is locked; without a terminal load it first: ssh-add KEY"
+            raise Trouble("ATT-KEY", f"{error.text} ({hint})") from None
+        raise
+    return {name: text, f"{name}.sig": signature}
+
+
+def _checksums(claim: Claim) -> list[str]:
+    lines = [f"{claim.sha256}  {claim.name}"]
+    return lines + [
+        f"{value}  {LINE_PINS[name]}" for name, value in claim.pins if name in LINE_PINS
+    ]
 
 
 def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
@@ -104,52 +165,56 @@ def minisign_texts(claim: Claim) -> tuple[bytes, str]:
         for name, value in claim.pins
     ]
     comment = " ".join([f"timestamp:{int(claim.made.timestamp())}", *pins])
-    return f"{claim.sha256}  {claim.name}\n".encode(), comment
+    return "".join(f"{line}\n" for line in _checksums(claim)).encode(), comment
 
 
-def dsse(claim: Claim, pem: bytes) -> dict[str, bytes]:
+def dsse(claim: Claim, pem: bytes, password: bytes | None = None) -> dict[str, bytes]:
     """Return <builder>.intoto.json: a DSSE envelope over an in-toto Statement, SLSA v1."""
     try:
-        private = load_pem_private_key(pem, password=None)
+        private = load_pem_private_key(pem, password=password)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise refuse("ATT-KEY", f"the PEM key does not load: {escaped(str(error))}") from None
+    if not isinstance(private, Private):
+        raise refuse("ATT-KEY", "a PEM key that signs DSSE is ECDSA, Ed25519 or RSA")
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    hint = parse_spki_der(private.public_key().public_bytes(*form)).fpr
     payload = json.dumps(statement(claim), sort_keys=True).encode()
-    signed = pae(IN_TOTO, payload)
+    signature = _signature(private, pae(IN_TOTO, payload))
+    return {f"{claim.builder}.intoto.json": write_envelope(IN_TOTO, payload, ((hint, signature),))}
+
+
+def _signature(private: Private, message: bytes) -> bytes:
     match private:
         case ec.EllipticCurvePrivateKey():
-            signature = private.sign(signed, ec.ECDSA(hashes.SHA256()))
+            return private.sign(message, ec.ECDSA(_ECDSA_HASHES[private.curve.name]))
         case ed25519.Ed25519PrivateKey():
-            signature = private.sign(signed)
-        case _:
-            raise refuse("ATT-KEY", "a PEM key that signs DSSE is ECDSA or Ed25519")
-    envelope = {
-        "payload": _base64(payload),
-        "payloadType": IN_TOTO,
-        "signatures": [{"keyid": "", "sig": _base64(signature)}],
-    }
-    return {f"{claim.builder}.intoto.json": json.dumps(envelope).encode() + b"\n"}
+            return private.sign(message)
+        case rsa.RSAPrivateKey():
+            salt = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+            return private.sign(message, salt, hashes.SHA256())
 
 
 def statement(claim: Claim) -> dict[str, object]:
     """Return the in-toto Statement v1 with SLSA provenance v1."""
+    pins = dict(claim.pins)
+    build_type = pins.pop("build_type", BUILD_TYPE)
+    own = {name: pins.pop(name) for name in SELF_CLAIMS if name in pins}
     dependencies: list[dict[str, object]] = []
-    for name, value in claim.pins:
-        if name == "git_commit":
-            dependencies.append(
-                {"uri": f"git+https://{claim.source or 'unnamed'}", "digest": {"gitCommit": value}}
-            )
-        elif name in LINE_PINS:
-            dependencies.append({"name": LINE_PINS[name], "digest": {"sha256": value}})
-        else:
-            raise refuse("ATT-PIN", f"SLSA provenance has no place for the pin {name}")
+    if (commit := pins.pop("git_commit", "")) != "":
+        uri = f"git+https://{claim.source or 'unnamed'}"
+        dependencies.append({"uri": uri, "digest": {"gitCommit": commit}})
+    for name, file in LINE_PINS.items():
+        if name in pins:
+            dependencies.append({"name": file, "digest": {"sha256": pins.pop(name)}})
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": claim.name, "digest": {"sha256": claim.sha256}}],
-        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicateType": SLSA_V1,
         "predicate": {
             "buildDefinition": {
-                "buildType": "urn:uki-ceremony:build",
-                "externalParameters": {"target": claim.name},
+                "buildType": build_type,
+                "externalParameters": {"target": claim.name} | pins,
+                "internalParameters": own,
                 "resolvedDependencies": dependencies,
             },
             "runDetails": {
@@ -160,25 +225,8 @@ def statement(claim: Claim) -> dict[str, object]:
     }
 
 
-def write_new(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    """Write files that do not exist yet, all or none; MED-OUTPUT where one does."""
-    paths = [folder / name for name in files]
-    for path in paths:
-        if path.exists():
-            raise refuse("MED-OUTPUT", f"{path} exists already")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, data in zip(paths, files.values(), strict=True):
-            with path.open("xb") as file:
-                file.write(data)
-    except OSError as error:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        raise MediaTrouble("MED-WRITE", f"{folder}: {error.strerror}") from None
-    return paths
-
-
 def _run(command: list[str]) -> None:
+    name = Path(command[0]).name
     try:
         done = subprocess.run(  # noqa: S603 - the program that was found, and our own paths
             command,
@@ -187,10 +235,7 @@ def _run(command: list[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Trouble("ATT-KEY", f"{Path(command[0]).name} did not answer") from None
+        raise Trouble("ATT-KEY", f"{name} did not answer in {SECONDS} s") from None
     if done.returncode:
-        raise Trouble("ATT-KEY", f"{Path(command[0]).name} signed nothing")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+        text = f"{name} signed nothing; a locked key needs a terminal for its password"
+        raise Trouble("ATT-KEY", text)

@@ -7,15 +7,26 @@ before it reads what was signed. Refuses to know votes; an unknown file is never
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ceremony.attest.aids import NONE, Aids
+from ceremony.attest.attested_nar import read_nix
 from ceremony.attest.detached import read_minisign_pair, read_sshsig_pair
 from ceremony.attest.dsse import looks_like_dsse
 from ceremony.attest.enveloped import read_dsse
+from ceremony.attest.in_toto_link import looks_like_link, read_link
 from ceremony.attest.minisign import looks_like_minisign
+from ceremony.attest.narinfo import looks_like_narinfo
+from ceremony.attest.openpgp import read_openpgp_pair
+from ceremony.attest.openpgp_file import looks_like_openpgp
+from ceremony.attest.rebuilderd import looks_like_rebuilderd, read_rebuilderd
 from ceremony.attest.record import Reading, Unverified
+from ceremony.attest.signified import read_signify_pair
+from ceremony.attest.signify import looks_like_signify
+from ceremony.attest.sigstore import read_sigstore
+from ceremony.attest.sigstore_bundle import looks_like_sigstore, looks_like_trusted_root
 from ceremony.attest.sshsig import looks_like_sshsig
 from ceremony.attest.sums import looks_like_sums
 from ceremony.policy_model import Policy
@@ -31,8 +42,15 @@ class Format(StrEnum):
     """What a file was taken for by its first bytes and its name."""
 
     SSHSIG = "sshsig"
+    OPENPGP = "openpgp"
     MINISIGN = "minisign"
+    SIGNIFY = "signify"
+    SIGSTORE = "sigstore"
+    REBUILDERD = "rebuilderd"
+    LINK = "in-toto-link"
     DSSE = "dsse"
+    NARINFO = "narinfo"
+    ROOT = "trusted-root"
     CHECKSUMS = "checksums"
     UNKNOWN = "unknown"
 
@@ -71,17 +89,27 @@ def gather(files: tuple[MediaFile, ...]) -> tuple[Evidence, ...]:
     )
 
 
-_DETACHED = (Format.SSHSIG, Format.MINISIGN)
+_DETACHED = (Format.SSHSIG, Format.OPENPGP, Format.MINISIGN, Format.SIGNIFY, Format.SIGSTORE)
+# Asked in this order: a minisign signature begins as one of signify does, a bundle may hold
+# an envelope, and rebuilderd's files are links.
+_LOOKS: tuple[tuple[Format, Callable[[str, bytes], bool]], ...] = (
+    (Format.SSHSIG, lambda _path, data: looks_like_sshsig(data)),
+    (Format.OPENPGP, looks_like_openpgp),
+    (Format.MINISIGN, looks_like_minisign),
+    (Format.SIGNIFY, looks_like_signify),
+    (Format.ROOT, looks_like_trusted_root),
+    (Format.SIGSTORE, looks_like_sigstore),
+    (Format.REBUILDERD, looks_like_rebuilderd),
+    (Format.LINK, looks_like_link),
+    (Format.DSSE, looks_like_dsse),
+    (Format.NARINFO, looks_like_narinfo),
+    (Format.CHECKSUMS, lambda path, _data: looks_like_sums(path)),
+)
 
 
 def _format(file: MediaFile) -> Format:
-    if looks_like_sshsig(file.data):
-        return Format.SSHSIG
-    if looks_like_minisign(file.path, file.data):
-        return Format.MINISIGN
-    if looks_like_dsse(file.path, file.data):
-        return Format.DSSE
-    return Format.CHECKSUMS if looks_like_sums(file.path) else Format.UNKNOWN
+    found = (kind for kind, looks_like in _LOOKS if looks_like(file.path, file.data))
+    return next(found, Format.UNKNOWN)
 
 
 def _candidates(path: str, by_path: dict[str, list[MediaFile]]) -> tuple[MediaFile, ...]:
@@ -98,20 +126,35 @@ def _stems(path: str) -> Iterator[str]:
         yield folder + slash + name
 
 
-def read(evidence: Evidence, policy: Policy) -> tuple[Reading, ...]:
+def read(evidence: Evidence, policy: Policy, aids: Aids = NONE) -> tuple[Reading, ...]:
     """Read one piece of evidence; an envelope with several enrolled signers gives several."""
+    file, signed = evidence.file, evidence.signed
     match evidence.format:
         case Format.SSHSIG:
-            return (read_sshsig_pair(evidence.file, evidence.signed, policy),)
+            return (read_sshsig_pair(file, signed, policy),)
+        case Format.OPENPGP:
+            return read_openpgp_pair(file, signed, policy)
         case Format.MINISIGN:
-            return (read_minisign_pair(evidence.file, evidence.signed, policy),)
+            return (read_minisign_pair(file, signed, policy),)
+        case Format.SIGNIFY:
+            return (read_signify_pair(file, signed, policy),)
+        case Format.SIGSTORE:
+            return (read_sigstore(file, signed, aids.roots, policy, aids.verifier),)
+        case Format.REBUILDERD:
+            return read_rebuilderd(file, policy)
+        case Format.LINK:
+            return read_link(file, policy)
         case Format.DSSE:
-            return read_dsse(evidence.file, policy)
-        case Format.CHECKSUMS:
-            return (_nothing(evidence, "ATT-UNSIGNED", "checksums that nobody signed here"),)
-        case Format.UNKNOWN:
-            return (_nothing(evidence, "ATT-FORMAT", "no attestation format known here"),)
+            return read_dsse(file, policy)
+        case Format.NARINFO:
+            return read_nix(file, aids.archives, policy, aids.names)
+        case Format.ROOT | Format.CHECKSUMS | Format.UNKNOWN as kind:
+            rule, text = _NO_VOTES[kind]
+            return (Unverified(file.path, kind, "", rule, text, None),)
 
 
-def _nothing(evidence: Evidence, rule: str, text: str) -> Reading:
-    return Unverified(evidence.file.path, evidence.format, "", rule, text, None)
+_NO_VOTES = {
+    Format.ROOT: ("ATT-FORMAT", "a trusted root of Sigstore, no vote"),
+    Format.CHECKSUMS: ("ATT-UNSIGNED", "checksums that nobody signed here"),
+    Format.UNKNOWN: ("ATT-FORMAT", "no attestation format known here"),
+}

@@ -33,6 +33,9 @@ _MOMENT = re.compile(
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
 
+# How builders name the image that a container came out of: package URLs and registries.
+CONTAINER_IMAGES = ("docker://", "oci://", "pkg:docker/", "pkg:oci/")
+
 
 def read_statement(payload: bytes) -> Claims:
     """Read a Statement; Refused (ATT-STATEMENT, -PREDICATE, -TWICE, -PIN, -TIME) says why not."""
@@ -122,8 +125,9 @@ def _add_text(pins: Pins, name: str, value: Json) -> None:
 
 
 def _add_materials(pins: Pins, materials: Json) -> None:
-    """Add git_commit and flake_lock. Two different commits leave no single one to pin."""
+    """Add git_commit, flake_lock and base_image; two different ones leave no single one to pin."""
     commits: set[str] = set()
+    images: set[str] = set()
     for material in materials if isinstance(materials, list) else ():
         entry = _object(material)
         digests = _object(entry.get("digest"))
@@ -136,6 +140,10 @@ def _add_materials(pins: Pins, materials: Json) -> None:
         lock = digests.get("sha256")
         if isinstance(lock, str) and any(name.endswith("flake.lock") for name in names):
             pins.add("flake_lock", lock)
+        if isinstance(lock, str) and names[1].startswith(CONTAINER_IMAGES):
+            images.add(f"sha256:{lock}")
+    if len(images) == 1:
+        pins.add("base_image", images.pop())
     if len(commits) == 1:
         pins.add("git_commit", commits.pop())
 

@@ -39,7 +39,9 @@ def loads(data: bytes, most: int) -> Json:
         raise refuse(RULE, f"no JSON: {escaped(error.msg)}", error.pos) from None
     except RecursionError:
         raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}") from None
-    _check(value)
+    # Each level opens a bracket, and UTF-8 has no surrogates: only an escape can make one.
+    if text.count("[") + text.count("{") >= MOST_DEPTH or "\\u" in text:
+        _check(value)
     return value
 
 

@@ -25,12 +25,25 @@ _REVERSED = re.compile(r"([0-9a-f]{64}) ([^ *].*)")
 _TAGGED = re.compile(r"(SHA256|SHA384|SHA512) \((.+)\) = ([0-9a-f]+)")
 _PIN = re.compile(r"# ([a-z][a-z0-9_]*) ([!-~]+)")
 _HEX_DIGITS = {"SHA256": 64, "SHA384": 96, "SHA512": 128}
+# An untagged digest as long as SHA-512's may as well be BLAKE2b's.
+_UNTAGGED = re.compile(r"([0-9a-f]{96}|[0-9a-f]{128}) .+")
+# `sha256sum --tag` and FreeBSD's `sha256` write these alike; OpenBSD's releases hold SHA256.
+_WHOLE_NAMES = ("SHA256", "SHA384", "SHA512", "SHA256SUMS", "SHA384SUMS", "SHA512SUMS")
+_ENDINGS = tuple(
+    f".{name}{ending}" for name in ("sha256", "sha384", "sha512") for ending in ("", "sum")
+)
 
 
 def looks_like_sums(path: str) -> bool:
     """Say whether a file is named as checksum files are."""
     name = path.rpartition("/")[2]
-    return "SHA256SUMS" in name or name.endswith((".sha256", ".sha256sum"))
+    return (
+        name in _WHOLE_NAMES
+        # FreeBSD's releases: CHECKSUM.SHA256-FreeBSD-14.1-RELEASE-amd64
+        or name.startswith("CHECKSUM.SHA")
+        or "SHA256SUMS" in name
+        or name.endswith(_ENDINGS)
+    )
 
 
 def read_sums(data: bytes) -> Claims:
@@ -85,5 +98,8 @@ def _entry(number: int, line: str) -> tuple[str, str, str]:
         return tagged[1].lower(), tagged[2], tagged[3]
     plain = _GNU.fullmatch(line) or _REVERSED.fullmatch(line)
     if plain is None:
+        if _UNTAGGED.fullmatch(line):
+            text = "has a digest that only a tag would name: write SHA512 (FILE) = ..., with --tag"
+            raise refuse(RULE, f"line {number} {text}")
         raise refuse(RULE, f"line {number} is no checksum line: {escaped(line, 60)}")
     return "sha256", plain[2], plain[1]

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from ceremony.artifact_names import fits
 from ceremony.blobs import from_blob
 from ceremony.codec import Json
 from ceremony.effects import Ask, Effect, ReadMedia, Record
@@ -66,7 +67,7 @@ def _judge(policy: Policy, media: MediaRead) -> Decided:
     """MED-: exactly one image, under its cap, the same bytes when hashed a second time."""
     findings = list(media.problems)
     image = media.image
-    named = [entry for entry in media.manifest if entry.path in policy.artifact.names]
+    named = [entry for entry in media.manifest if fits(policy.artifact.names, entry.path)]
     if image is None or len(named) != 1 or named[0] != image:
         wanted = " or ".join(escaped(name) for name in policy.artifact.names)
         findings.append(

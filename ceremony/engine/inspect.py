@@ -55,7 +55,7 @@ def wants(state: Inspect) -> Effect:
     return Ask(_question(state.session.policy, state.facts))
 
 
-def absorb(state: Inspect, event: Event, _rules: Rules) -> State:
+def absorb(state: Inspect, event: Event, rules: Rules) -> State:
     """Return the state after one event of this step."""
     if not isinstance(event, InspectEvent):
         raise OutOfStep(state, event)
@@ -67,7 +67,7 @@ def absorb(state: Inspect, event: Event, _rules: Rules) -> State:
             return refused(settled, stops) if stops else settled
         case Ack() if state.decided:
             expect_ack(event, _question(state.session.policy, state.facts))
-            return judge.enter(state.session, state.taken, state.facts)
+            return judge.enter(state.session, state.taken, state.facts, rules)
         case Decided() | Ack():
             raise OutOfStep(state, event)
         case _:

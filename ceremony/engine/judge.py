@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from ceremony.attest.aids import Aids
 from ceremony.blobs import from_blob
 from ceremony.codec import encode
 from ceremony.effects import Ask, Effect, Record
@@ -25,10 +26,11 @@ MOST_SHOWN = 60
 JudgeEvent: TypeAlias = Ack | Decided
 
 
-def enter(session: Session, taken: Taken, facts: ImageFacts) -> Judge:
+def enter(session: Session, taken: Taken, facts: ImageFacts, rules: Rules) -> Judge:
     """Return the step's first state, its decision made."""
     files = tuple(from_blob(blob) for blob in taken.media.files)
-    verdict = judge(session.policy, taken.image.path, facts, files, session.now)
+    aids = Aids(archives=taken.media.archives, verifier=rules.verifier)
+    verdict = judge(session.policy, taken.image.path, facts, files, session.now, aids=aids)
     return Judge(session, taken, facts, verdict, _decided("judge.verdict", verdict))
 
 

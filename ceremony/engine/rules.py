@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.errors import OutOfOrder
 
@@ -18,11 +19,13 @@ RULESET = "1"
 class Rules:
     """One version of the rules, and the large contents the ceremony has copied in.
 
-    `contents` maps the SHA-256 in hex of an image to its bytes.
+    `contents` maps the SHA-256 in hex of an image to its bytes. `verifier` verifies Sigstore
+    bundles, from their bytes alone, where that part is installed.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
     version: str = RULESET
+    verifier: Verifier | None = None
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""

@@ -16,15 +16,26 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from ceremony.artifact_names import fits
+from ceremony.attest.nar_media import (
+    MOST_ARCHIVES,
+    SLACK,
+    NarFacts,
+    NarFileReader,
+    looks_like_nar,
+)
 from ceremony.blobs import to_blob
 from ceremony.effects import Buffer
-from ceremony.errors import MediaTrouble
+from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
 from ceremony.ingest.reading import is_utf8
+from ceremony.ingest.steady import open_steady
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, MediaFile, Severity
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(slots=True)
@@ -39,6 +50,7 @@ class _Taking:
     names: int = 0
     image: tuple[ManifestEntry, bytearray] | None = None
     small: int = 0
+    archives: list[NarFacts] = field(default_factory=list)
 
     def warn(self, rule: str, text: str) -> None:
         """Note what a person should know; what is over the cap is counted."""
@@ -113,6 +125,7 @@ class FolderMedia:
             image=image,
             image_again=again,
             files=tuple(taking.files),
+            archives=tuple(sorted(taking.archives, key=lambda a: a.path.encode())),
             problems=taking.problems(),
         )
         return media, view
@@ -159,10 +172,16 @@ class FolderMedia:
         report: Report,
     ) -> None:
         size = entry.stat(follow_symlinks=False).st_size
-        is_image = path in names
+        is_image = fits(names, path)
         if is_image and taking.image is not None:
             text = f"{escaped(path)} is a second file with a name of the image; it was not read"
             taking.refuse("MED-IMAGE", text)
+            return
+        if looks_like_nar(path) and not is_image:
+            try:
+                _pass_archive(path, Path(entry.path), size, most_bytes + SLACK, taking, report)
+            except Refused as error:
+                taking.refuse("MED-CHANGED", error.findings[0].text)
             return
         room = limits.MOST_SMALL_TOTAL - taking.small
         cap = most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
@@ -190,6 +209,38 @@ class FolderMedia:
         taking.manifest.append(found)
 
 
+def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
+    path: str, file: Path, size: int, most: int, taking: _Taking, report: Report
+) -> None:
+    """Read an archive as large as the image once; it leaves its digest and what it holds."""
+    if size > most or len(taking.archives) == MOST_ARCHIVES:
+        over = f"at most {MOST_ARCHIVES} archives of {most:,} bytes each are"
+        taking.warn("MED-SIZE", f"{escaped(path)} has {counted(size)}; {over} read")
+        return
+    hasher, reader = hashlib.sha256(), NarFileReader(most)
+    fault: Finding | None = None
+    with open_steady(file, most, 0) as steady:
+        done = 0
+        for chunk in steady.chunks():
+            hasher.update(chunk)
+            if fault is None:
+                try:
+                    reader.update(chunk)
+                except Refused as error:
+                    fault = error.findings[0]
+            done += len(chunk)
+            report(Progress(f"reading {escaped(path, 40)}", done, size, "bytes"))
+    nar = None
+    if fault is None:
+        try:
+            nar = reader.close()
+        except Refused as error:
+            fault = error.findings[0]
+    taking.archives.append(NarFacts(path, nar, fault))
+    taking.names += _in_json(path)
+    taking.manifest.append(ManifestEntry(path, size, hasher.hexdigest()))
+
+
 def _stop(taking: _Taking, files: int, path: str) -> str:
     """Return why nothing more is read, if so."""
     if files > limits.MOST_FILES:
@@ -203,7 +254,7 @@ def _stop(taking: _Taking, files: int, path: str) -> str:
 
 def _in_json(text: str) -> int:
     """Return how many bytes a string has as a transcript's JSON."""
-    return len(json.dumps(text, ensure_ascii=False).encode())
+    return len(_ENCODER.encode(text).encode())
 
 
 def _copy(path: Path, shown: str, size: int, cap: int, report: Report) -> tuple[bytearray, bool]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from ceremony.pe.digest import CHUNK, Authenticode
+from ceremony.digesting import ALGORITHMS, FurtherDigest
+from ceremony.pe.digest import CHUNK, Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
 from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
 from ceremony.pe.layout import MOST_BYTES, Layout, read_layout
 from ceremony.pe.sections import SectionHeader
+from ceremony.pe.sweep import Sink
 from ceremony.pe.table import ALIGNMENT, read_entries
 from ceremony.pe.uki import NOTHING, read_meaning, section_findings
 from ceremony.types import (
@@ -52,7 +54,7 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
     view = memoryview(image)
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
-    file_digest, digest = _digests(view, layout)
+    file_digest, digest, further = _digests(view, layout)
     found = reading.findings + _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
@@ -64,6 +66,7 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
             signatures=(),
             meaning=NOTHING,
             findings=found,
+            digests=further,
         )
     hashed = {s.at: _section_digests(view, s) for s in layout.sections}
     contents = {at: content for at, (_, content) in hashed.items()}
@@ -80,20 +83,25 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
         signatures=signatures,
         meaning=meaning,
         findings=found,
+        digests=further,
     )
 
 
-def _digests(view: memoryview, layout: Layout | None) -> tuple[Digest, Digest | None]:
-    """Hash the file in one pass, plainly and as Authenticode does."""
-    plain = hashlib.sha256()
+def _digests(
+    view: memoryview, layout: Layout | None
+) -> tuple[Digest, Digest | None, tuple[tuple[str, str], ...]]:
+    """Hash the file in one pass: plainly, as Authenticode does, as builders may."""
+    plain = FileSha256()
     portable = None if layout is None else Authenticode(layout)
+    further = tuple(FurtherDigest(algorithm) for algorithm in ALGORITHMS)
+    sinks: list[Sink] = [plain, *further]
+    if portable is not None:
+        sinks.append(portable)
     for at in range(0, len(view), CHUNK):
-        chunk = view[at : at + CHUNK]
-        plain.update(chunk)
-        if portable is not None:
-            portable.update(chunk)
-    file_digest = Digest(DigestKind.FILE_SHA256, plain.digest())
-    return file_digest, None if portable is None else portable.digest()
+        for sink in sinks:
+            sink.update(view[at : at + CHUNK])
+    pairs = tuple(sink.pair() for sink in further)
+    return plain.digest(), None if portable is None else portable.digest(), pairs
 
 
 def _section_digests(view: memoryview, section: SectionHeader) -> tuple[Digest, str]:

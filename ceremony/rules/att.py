@@ -37,6 +37,11 @@ RULES = table(
         "Sign again with: minisign -Sm FILE.",
     ),
     (
+        "ATT-SIGNIFY",
+        "A signify signature has its two lines and fields and, with -e, the message.",
+        "Sign again with: signify -S -s KEY.sec -m FILE.",
+    ),
+    (
         "ATT-SUMS",
         "A checksum file has GNU, BSD or -r lines, lower-case hex, LF, plain UTF-8 names.",
         "Write it again with: sha256sum FILE > SHA256SUMS, and sign that.",
@@ -72,6 +77,51 @@ RULES = table(
         "Attest with the predicate https://slsa.dev/provenance/v1.",
     ),
     (
+        "ATT-LINK",
+        "An in-toto link has materials, 1 to 1,024 products and 1 to 16 signatures in hex.",
+        "Attest again with: in-toto-run -n build -p FILE --signing-key KEY -- COMMAND.",
+    ),
+    (
+        "ATT-LAYOUT",
+        "An in-toto file is a link; a layout, whose inspections are commands, is never run.",
+        "Bring the links instead; who counts and how many stands in the signed policy.",
+    ),
+    (
+        "ATT-REBUILD",
+        "A link of rebuilderd is unpacked JSON, named after one of its own products.",
+        "Fetch the attestation again, and unpack it with: zstd -d FILE.",
+    ),
+    (
+        "ATT-BUNDLE",
+        "A Sigstore bundle has one certificate, log entries, one signed thing and no more.",
+        AGAIN,
+    ),
+    (
+        "ATT-BUNDLE-AGE",
+        "A Sigstore bundle is of version 0.3.",
+        "Attest again with a current actions/attest or cosign, which write version 0.3.",
+    ),
+    (
+        "ATT-BUNDLE-ONE",
+        "A Sigstore bundle has exactly one signature.",
+        "Attest again, one bundle for each signer.",
+    ),
+    (
+        "ATT-IDENTITY",
+        "The certificate of a Sigstore bundle names an enrolled identity and its issuer.",
+        "Run the enrolled workflow, in its repository and at its ref, or have the policy changed.",
+    ),
+    (
+        "ATT-ROOT",
+        "The Sigstore trusted root that the policy pins is here and was valid at the time.",
+        "Bring the trusted_root.json with the SHA-256 that the policy names.",
+    ),
+    (
+        "ATT-SIGSTORE",
+        "Certificate, log entry and signature of a Sigstore bundle verify under the pinned root.",
+        "Install the extra (requirements/sigstore.lock) if that is missing; else attest again.",
+    ),
+    (
         "ATT-DIGEST",
         "The artifact's SHA-256 is given, and every other digest given is right too.",
         "Ask the builder which bytes were hashed, and to attest again with sha256.",
@@ -105,5 +155,90 @@ RULES = table(
         "ATT-NAMESPACE",
         "An SSHSIG is made for the namespace that the policy enrols.",
         "Sign again with: ssh-keygen -Y sign -n uki-attestation -f KEY FILE.",
+    ),
+    (
+        "ATT-NARINFO",
+        "A narinfo says StorePath, URL, NarHash, NarSize and References once, as Nix writes it.",
+        "Copy the result again with: nix copy --to 'file:///media/x?compression=xz' ./result.",
+    ),
+    (
+        "ATT-NIX-SIGNED",
+        "A narinfo is signed by an enrolled key, be its path content-addressed or not.",
+        "Sign with: nix store sign -k KEY ./result, and copy the result again.",
+    ),
+    (
+        "ATT-NAR",
+        "A Nix archive is whole, the only one of its tree, and the one that was signed.",
+        "Copy the result again with: nix copy --to 'file:///media/x?compression=xz' ./result.",
+    ),
+    (
+        "ATT-NAR-PACKED",
+        "A Nix archive is plain or packed with xz.",
+        "Copy the result again with: nix copy --to 'file:///media/x?compression=xz' ./result.",
+    ),
+    (
+        "ATT-NAR-MISSING",
+        "A narinfo comes with the archive that it names.",
+        "Bring the whole folder that nix copy wrote, the folder nar in it too.",
+    ),
+    (
+        "ATT-JAIL",
+        "A jail's metadata is signed for, and shows no network and no writable mount but two.",
+        "Build in a jail with ip4=disable and ip6=disable, and attest again with its metadata.",
+    ),
+    (
+        "ATT-SOURCE",
+        "The source that is given is a git work tree with a commit.",
+        "Give the folder that git cloned with --source, or state --pin git_commit=HEX.",
+    ),
+    (
+        "ATT-DIRTY",
+        "The tree that was built is the commit: nothing is changed or unknown to git.",
+        "Commit or .gitignore what is named and build again; --dirty mark attests a trial build.",
+    ),
+    (
+        "ATT-ISOLATION",
+        "The isolation that a builder states is possible on what the machine shows.",
+        "State the kind that the policy enrols with --isolation, or leave --isolation out.",
+    ),
+    (
+        "ATT-SANDBOX",
+        "A clean room holds: no network, nothing outside seen, inputs unwritable, no rights.",
+        "Install bubblewrap and allow user namespaces, or build and attest without --twice.",
+    ),
+    (
+        "ATT-BUILD",
+        "The build command ends well in a clean room and leaves the artifact there.",
+        "Give what it needs with --input; it works in /build, without network, and sees /usr.",
+    ),
+    (
+        "ATT-TWICE-BUILD",
+        "Two builds in two clean rooms that differ in all but the inputs give the same bytes.",
+        "Make the build reproducible: set times from SOURCE_DATE_EPOCH, sort, fix the locale.",
+    ),
+    (
+        "ATT-OPENPGP",
+        "A detached OpenPGP signature is of version 4, over a file, and built as RFC 9580 says.",
+        "Sign again with: gpg --armor --detach-sign SHA256SUMS.",
+    ),
+    (
+        "ATT-OPENPGP-HASH",
+        "An OpenPGP signature is made with SHA-256, SHA-384 or SHA-512, no shorter than its curve.",
+        "Sign again with: gpg --digest-algo SHA256 --armor --detach-sign SHA256SUMS.",
+    ),
+    (
+        "ATT-OPENPGP-CLEARSIGNED",
+        "An OpenPGP signature stands in a file of its own, beside the file that it signs.",
+        "Sign again with: gpg --armor --detach-sign SHA256SUMS, not --clear-sign or --sign.",
+    ),
+    (
+        "ATT-OPENPGP-KEY",
+        "An OpenPGP public key is one version 4 RSA, ECDSA or Ed25519 primary with its subkeys.",
+        "Export it again with: gpg --armor --export-options export-minimal --export KEY.",
+    ),
+    (
+        "ATT-OPENPGP-REVOKED",
+        "An OpenPGP key that is enrolled has not been revoked by its owner.",
+        "Ask the builder for the key that replaces it.",
     ),
 )

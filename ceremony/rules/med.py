@@ -46,6 +46,11 @@ RULES = table(
         "Check the path, or put the medium back, and read again; if that fails take a second copy.",
     ),
     (
+        "MED-SANDBOX",
+        "Every file is read to its end in a confined process, in bounded time and memory.",
+        "Keep the file named apart and show it to this program's makers; go on without it.",
+    ),
+    (
         "MED-RESUME",
         "A resumed ceremony finds on the medium the very image that was recorded.",
         "Insert the medium the ceremony began with, then start the same command again.",

@@ -78,6 +78,16 @@ RULES = table(
         "Name different people for these roles.",
     ),
     (
+        "POL-SEQUENCE",
+        "A policy's sequence exceeds that of every other policy file in the ledger.",
+        "Use the newest policy; else its owners sign one with a higher sequence.",
+    ),
+    (
+        "POL-ADVICE",
+        "A policy leaves room for an absent builder and none for an unwise quorum.",
+        "Change it if the advice fits; a ceremony does not ask for it.",
+    ),
+    (
         "POL-CERTIFICATE",
         "The signer's certificate and each of its chain is one PEM certificate.",
         FIX,

@@ -81,6 +81,11 @@ RULES = table(
         "Ask the builder to add the pins, as comment lines or in the provenance.",
     ),
     (
+        "QRM-BASE-IMAGE",
+        "Who builds in docker or podman says the digest of the image that it was built in.",
+        "Ask the builder to add the pin: # base_image sha256:<hex>.",
+    ),
+    (
         "QRM-LOCK",
         "The flake.lock on the media is the one that was built from.",
         "Bring the lock file of the release's commit.",
@@ -154,6 +159,71 @@ RULES = table(
         "QRM-UNVERIFIED",
         "Nothing on the media says another digest without proof.",
         "Find out who made the file. It has no vote and no veto.",
+    ),
+    (
+        "QRM-RETRACTED",
+        "No attestation was taken back by its own principal.",
+        "Ask why it was taken back. Both files stay in the record.",
+    ),
+    (
+        "QRM-RETRACTION",
+        "A retraction names, as sha256:<hex>, an attestation here of its own principal.",
+        "Ask its builder which attestation is meant, and bring that file too.",
+    ),
+    (
+        "QRM-VERSION",
+        "The image's version is said where the policy reads it, in the policy's scheme.",
+        "Ask the builders to say the version as the scheme writes it, as 1.10.0.",
+    ),
+    (
+        "QRM-VERSION-DENIED",
+        "Neither the version nor the file's name has a word that no release may have.",
+        "Build the release from a clean tree under a release's name.",
+    ),
+    (
+        "QRM-VERSION-AGREES",
+        "Every source of the version says the same one.",
+        "Find out which is right; rename the file or have it attested again.",
+    ),
+    (
+        "QRM-VERSION-COMMIT",
+        "The commit that a version names is the one that was built.",
+        ASK,
+    ),
+    (
+        "QRM-REUSE",
+        "A version is signed for one image only.",
+        "Give the new image a new version.",
+    ),
+    (
+        "QRM-ROLLBACK",
+        "The version is greater than every version signed before.",
+        "Only the policy's operators may sign a lower version, with a reason.",
+    ),
+    (
+        "QRM-RESIGN",
+        "A version's very bytes are signed once.",
+        "Nothing, if signing them again is meant; the ledger holds both.",
+    ),
+    (
+        "QRM-LEDGER",
+        "The ledger of this policy's ceremonies is on the media and can be read.",
+        "Bring the ledger that the last ceremony wrote.",
+    ),
+    (
+        "QRM-LEDGER-HEAD",
+        "The ledger's head is the one that people confirm from the last ceremony's paper.",
+        "Compare the head with paper, and look for the medium of the last ceremony.",
+    ),
+    (
+        "QRM-LEDGER-FORK",
+        "Every copy of the ledger tells the same.",
+        "Find out on which machine another ceremony was held.",
+    ),
+    (
+        "QRM-VANISHED",
+        "What was attested at the last ceremony about this image is still on the media.",
+        "Ask who took the file away, and why.",
     ),
     (
         "QRM-OVERRIDE",

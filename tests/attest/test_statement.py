@@ -31,7 +31,7 @@ def test_both_versions_give_the_same_claims(version: str) -> None:
     assert [(a.name, a.digests) for a in claims.artifacts] == [
         ("anchor.efi", (("sha256", DIGEST),))
     ]
-    assert claims.pins == (
+    assert tuple(pin for pin in claims.pins if pin[0] != "base_image") == (
         ("build_type", "https://example.org/nix-build"),
         ("flake_lock", LOCK),
         ("git_commit", COMMIT),

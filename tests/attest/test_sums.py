@@ -60,6 +60,28 @@ def test_other_digests_of_tagged_lines_belong_to_the_same_artifact() -> None:
     assert artifact.digests == (("sha256", DIGEST), ("sha512", "b" * 128))
 
 
+@accepts("ATT-SUMS")
+@pytest.mark.parametrize("tool", ["sha384sum", "sha512sum"])
+def test_the_real_tools_tags_name_longer_digests(tmp_path: Path, tool: str) -> None:
+    (tmp_path / "anchor.efi").write_bytes(b"x")
+    for options in (["--tag"], []):
+        command = [tool, *options, "anchor.efi"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+        if options:
+            (artifact,) = read_sums(done.stdout).artifacts
+            assert artifact.digest(tool.removesuffix("sum")) == done.stdout.decode().split()[-1]
+        else:
+            with pytest.raises(Refused, match="--tag"):
+                read_sums(done.stdout)
+
+
+@accepts("ATT-SUMS")
+def test_the_forms_of_freebsd_name_the_same_file() -> None:
+    for line in (f"SHA256 (a b) = {DIGEST}", f"{DIGEST} a b", f"{DIGEST} *a b", f"{DIGEST}  a b"):
+        (artifact,) = read_sums(f"{line}\n".encode()).artifacts
+        assert (artifact.name, artifact.digest("sha256")) == ("a b", DIGEST)
+
+
 @refuses("ATT-SUMS", "ATT-TWICE", "ATT-PIN")
 @pytest.mark.parametrize(
     ("text", "rule"),
@@ -90,6 +112,16 @@ def test_other_digests_of_tagged_lines_belong_to_the_same_artifact() -> None:
         ("#" * (1 << 20) + "\n", "ATT-SUMS"),
         (f"{DIGEST}  x\n{DIGEST} *x\n", "ATT-TWICE"),
         (f"SHA256 (x) = {DIGEST}\n{DIGEST}  x\n", "ATT-TWICE"),
+        (f"\ufeff{DIGEST}  x\n", "ATT-SUMS"),
+        (f"{DIGEST}  x\0\n", "ATT-SUMS"),
+        (f"\\{DIGEST}  a\\nb\n", "ATT-SUMS"),
+        (f"SHA384 (x) = {'a' * 95}\n", "ATT-SUMS"),
+        (f"SHA512 (x) = {'A' * 128}\n", "ATT-SUMS"),
+        (f"SHA512t256 (x) = {DIGEST}\n", "ATT-SUMS"),
+        (f"SHA256 (x)= {DIGEST}\n", "ATT-SUMS"),
+        (f"{'a' * 96}  x\n", "ATT-SUMS"),
+        (f"{'a' * 128}  x\n", "ATT-SUMS"),
+        (f"SHA512 (x) = {'b' * 128}\nSHA512 (x) = {'b' * 128}\n", "ATT-TWICE"),
         (f"{DIGEST}  flake.lock\n{'b' * 64}  a/flake.lock\n", "ATT-PIN"),
         ("# git_commit main\n", "ATT-PIN"),
     ],
@@ -100,8 +132,11 @@ def test_what_is_not_plain_is_refused(text: str, rule: str) -> None:
 
 
 def test_names_of_checksum_files() -> None:
-    yes = ("SHA256SUMS", "a/b/x.SHA256SUMS", "x.sha256", "x.sha256sum", "SHA256SUMS.txt")
-    no = ("SHA256SUMS/x", "x.sha512", "x.sha256.minisig", "sha256")
+    yes = (
+        *("SHA256SUMS", "a/b/x.SHA256SUMS", "x.sha256", "x.sha256sum", "SHA256SUMS.txt"),
+        *("x.sha512", "SHA512SUMS", "a/SHA256", "CHECKSUM.SHA256-FreeBSD-14.1-RELEASE-amd64"),
+    )
+    no = ("SHA256SUMS/x", "x.sha1", "x.sha256.minisig", "sha256", "SHA256.sig", "SHA1")
     assert all(map(looks_like_sums, yes))
     assert not any(map(looks_like_sums, no))
 

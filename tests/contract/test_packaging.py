@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ceremony", "hsm", "transcripts", "tui")
 BUILD = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
-LOCKS = ("runtime", "build", "dev")
+LOCKS = ("runtime", "build", "dev", "sigstore")
 UNSHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 

@@ -107,7 +107,7 @@ def one_organisation_where_two_are_needed(release: Release) -> Built:
 
 @case("11", "REFUSE", 3, "QRM-DIVERSITY")
 def one_isolation_where_two_are_needed(release: Release) -> Built:
-    return alike(release, "isolation", "docker")
+    return alike(release, "isolation", "bwrap")
 
 
 @case("13", "REFUSE", 3, "QRM-GROUP")

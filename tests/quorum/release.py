@@ -27,7 +27,9 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 STAMP = int((NOW - timedelta(days=2)).timestamp())
 IMAGE = b"an unsigned unified kernel image"
 OTHER = b"another unsigned unified kernel image"
+MATERIALS = ("git_commit", "flake_lock")
 COMMIT = "c0ffee" * 6 + "beef"
+BASE = "sha256:" + "ba5e" * 16  # the image of the container builders, cat and eve
 LOCK = b'{"nodes": {}, "root": "root", "version": 7}\n'
 
 
@@ -78,12 +80,14 @@ def statement(  # noqa: PLR0913 - one member each
         materials.append({"uri": uri, "digest": {"gitCommit": pins["git_commit"]}})
     if "flake_lock" in pins:
         materials.append({"name": "flake.lock", "digest": {"sha256": pins["flake_lock"]}})
+    others = {pin: value for pin, value in pins.items() if pin not in MATERIALS}
+    parameters = {"base_image": BASE, **others}
     stamp = finished.isoformat().replace("+00:00", "Z") if finished else None
     if version == "v1":
         predicate: object = {
             "buildDefinition": {
                 "buildType": "https://example.org/nix-build",
-                "externalParameters": {},
+                "externalParameters": parameters,
                 "internalParameters": internal or {},
                 "resolvedDependencies": materials,
             },
@@ -92,7 +96,7 @@ def statement(  # noqa: PLR0913 - one member each
     else:
         predicate = {
             "buildType": "https://example.org/nix-build",
-            "invocation": {"environment": internal or {}},
+            "invocation": {"environment": internal or {}, "parameters": parameters},
             "metadata": {"buildFinishedOn": stamp},
             "materials": materials,
         }

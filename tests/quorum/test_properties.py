@@ -8,18 +8,26 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from quorum.casebook import ELSEWHERE, loaded, rows
-from quorum.release import BUILDERS, COMMIT, IMAGE, LOCK, OTHER, Release, judged, sha256
+from quorum.ledger_lines import entry, head_of, ledger
+from quorum.release import BUILDERS, COMMIT, IMAGE, LOCK, NOW, OTHER, Release, facts, pair, sha256
+from quorum.tool_keys import SshKey
 
 from ceremony.attest.gather import gather, read
 from ceremony.codec import decode, encode
 from ceremony.policy import Policy
-from ceremony.quorum import Verdict
+from ceremony.quorum import Verdict, judge
 from ceremony.types import MediaFile
 
 NAMES = tuple(row[0] for row in BUILDERS)
 SAME = {"git_commit": COMMIT}
 LOCKED = {"git_commit": COMMIT, "flake_lock": sha256(LOCK)}
-PINS: tuple[dict[str, str], ...] = (SAME, {}, ELSEWHERE, LOCKED, {"flake_lock": sha256(LOCK)})
+VERSIONED = {"git_commit": COMMIT, "version": "1.10.0"}
+IDLE = {"git_commit": COMMIT, "retracts": "sha256:" + "ab" * 32}  # takes back what is not here
+PINS: tuple[dict[str, str], ...] = (
+    *(SAME, {}, ELSEWHERE, LOCKED, {"flake_lock": sha256(LOCK)}, VERSIONED, IDLE),
+)
+BOOK = ledger(None, entry("1.9.0", OTHER))
+LEDGER_FILE = MediaFile("ledger.jsonl", BOOK)
 LOCK_FILE = MediaFile("flake.lock", LOCK)
 Said = tuple[str, bytes, int]
 property_test = settings(
@@ -43,6 +51,10 @@ def policies(release: Release) -> tuple[Policy, ...]:
         },
         groups={"core": ["ann", "bob"], "rest": ["bob", "cat"], "far": ["dan", "eve", "fay"]},
     )
+    versioned = release.tables(
+        *NAMES, quorum=two, version={"source": ["statement", "minisign-comment"]}
+    )
+    versioned["sequence"] = 2
     both = {"must_agree": ["git_commit", "flake_lock"], "flake_lock_file": "flake.lock"}
     return (
         release.policy(*NAMES),
@@ -51,18 +63,20 @@ def policies(release: Release) -> tuple[Policy, ...]:
         release.policy(*NAMES, quorum={"threshold": 2, "weak_votes_max": 1}, inputs=both),
         loaded(shared),
         loaded(grouped),
+        loaded(versioned),
     )
 
 
 def said(image: bytes | None = None) -> st.SearchStrategy[Said]:
     images = st.sampled_from((IMAGE, IMAGE, IMAGE, OTHER)) if image is None else st.just(image)
-    return st.tuples(st.sampled_from(NAMES), images, st.sampled_from((0, 0, 0, 1, 2, 3, 4)))
+    return st.tuples(st.sampled_from(NAMES), images, st.sampled_from((0, 0, 1, 2, 3, 4, 5, 5, 6)))
 
 
 def files_of(release: Release, answers: list[Said]) -> tuple[MediaFile, ...]:
     folders = (f"{name}-{sha256(image)[:4]}-{pins}" for name, image, pins in answers)
     return (
         LOCK_FILE,
+        LEDGER_FILE,
         *(
             file
             for (name, image, pins), folder in zip(answers, folders, strict=True)
@@ -71,14 +85,21 @@ def files_of(release: Release, answers: list[Said]) -> tuple[MediaFile, ...]:
     )
 
 
+def judged(policy: Policy, files: tuple[MediaFile, ...]) -> Verdict:
+    return judge(policy, "anchor.efi", facts(), files, NOW, ledger_head=head_of(BOOK))
+
+
 def compatible(pins: dict[str, str], verdict: Verdict) -> bool:
     key = dict(verdict.inputs)
     return all(key.get(name, value) == value for name, value in pins.items())
 
 
 answers = st.lists(said(), max_size=7)
+dissenting = st.tuples(
+    st.sampled_from(("ann", "dan", "fay")), st.just(b"a third image"), st.integers(0, 6)
+)
 agreeing = st.lists(said(IMAGE), min_size=2, max_size=6)
-policy_number = st.integers(0, 5)
+policy_number = st.integers(0, 6)
 
 
 @property_test
@@ -126,13 +147,21 @@ def spoiled(file: MediaFile, at: int, byte: int) -> MediaFile:
     return MediaFile(f"spoiled/{at}/{file.path}" if at % 2 else file.path, data)
 
 
-BEGINS = (b"", b"-----BEGIN SSH SIGNATURE-----\n", b"untrusted comment: ", b'{"payloadType": "')
+BEGINS = (
+    b"",
+    BOOK,
+    b"-----BEGIN SSH SIGNATURE-----\n",
+    b"untrusted comment: ",
+    b'{"payloadType": "',
+)
 NAMED = (
     "SHA256SUMS",
     "SHA256SUMS.sig",
     "x.minisig",
     "x.intoto.json",
     "x",
+    "ledger.jsonl",
+    "jail-metadata.txt",
     "ann-0f82-0/SHA256SUMS.b",
 )
 noise = st.builds(
@@ -191,6 +220,36 @@ def test_one_proved_dissent_on_the_same_inputs_always_stops_accept(
     assume(verdict.verdict == "ACCEPT" and compatible(PINS[other[2]], verdict))
     again = judged(policies[number], files_of(release, [*answers, other]))
     assert again.verdict == "OVERRIDE_NEEDED"
+
+
+@property_test
+@given(agreeing, policy_number, dissenting)
+def test_a_dissent_that_its_own_principal_takes_back_stops_nothing(
+    release: Release,
+    policies: tuple[Policy, ...],
+    answers: list[Said],
+    number: int,
+    said: Said,
+) -> None:
+    files = files_of(release, answers)
+    verdict = judged(policies[number], files)
+    key = release.keys[said[0]]
+    assert isinstance(key, SshKey)
+    dissent = files_of(release, [said])
+    content = f"# retracts sha256:{sha256(dissent[-1].data)}\n".encode()
+    at = (said[0], content)
+    if at not in release.made:
+        release.made[at] = pair("back/SHA256SUMS", content, key.sign(content))
+    both = judged(policies[number], (*files, *dissent, *release.made[at]))
+    assert both.verdict == verdict.verdict
+    assert (both.votes, both.weak) == (verdict.votes, verdict.weak)
+    assert "QRM-RETRACTED" in {d.rule for d in both.dispositions} or not dissents(
+        policies[number], (*files, *dissent)
+    )
+
+
+def dissents(policy: Policy, files: tuple[MediaFile, ...]) -> bool:
+    return any(d.rule == "QRM-DISSENT" for d in judged(policy, files).dispositions)
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,10 +1,15 @@
-"""check IMAGE --policy P --attestations DIR: would a ceremony count a quorum here."""
+"""check IMAGE --policy P --attestations DIR: would a ceremony count a quorum here.
+
+The attestations are read and judged in the confined child; this process only draws.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from ceremony import policy as policies
 from ceremony.blobs import from_blob
@@ -12,14 +17,19 @@ from ceremony.codec import Json
 from ceremony.engine.inspect import gates
 from ceremony.engine.judge import verdict_lines
 from ceremony.errors import Refused
+from ceremony.ingest.judging import Case, judge_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.pe.inspect import inspect
-from ceremony.quorum import judge
+from ceremony.ports import Progress
+from ceremony.show import printable
 from ceremony.types import Finding, refusals
-from ceremony.verdicts import Disposition
+from ceremony.verdicts import Verdict
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
+from tui.commands.matrix import Advice, advice_lines, explained, matrix_lines
 from tui.commands.report import findings_json, put, put_findings, put_json
+
+MANY = 100  # files, from which on progress is worth a line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="the whole medium: attestations and the lock file they pin",
     )
     parser.add_argument("--name", help="the image's path on the medium, if not its file name")
+    parser.add_argument(
+        "--ledger-head", metavar="HEX", default="", help="the ledger's head, as people have it"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 
 
@@ -44,7 +57,7 @@ def run(options: argparse.Namespace) -> Exit:
     except Refused as error:
         if not options.json:
             raise
-        put_json(_json("REFUSE", error.findings, (), error.findings))
+        put_json(_json("REFUSE", error.findings, error.findings, None, ()))
         return Exit.REFUSED
 
 
@@ -54,38 +67,95 @@ def _run(options: argparse.Namespace) -> Exit:
     data = from_blob(read.policy).data
     policy = policies.load(data)
     signatures = tuple(from_blob(blob) for blob in read.signatures)
-    facts = inspect(read_image(options.image), gates(policy))
-    files, problems = read_small_files(
+    image = read_image(options.image)
+    facts = inspect(image, gates(policy))
+    beside = read_small_files(
         options.attestations, policy.artifact.names, policy.artifact.max_bytes
     )
     name = options.name or options.image.name
-    verdict = judge(policy, name, facts, files, now)
+    with _Progress(len(beside.files)) as progress:
+        case = Case(
+            policy=data,
+            image_name=name,
+            image=facts,
+            files=beside.files,
+            now=now,
+            archives=beside.archives,
+            ledger_head=options.ledger_head,
+        )
+        judged = judge_apart(case, progress.report)
+    verdict = judged.verdict
     others: tuple[Finding, ...] = (
         *policies.check_owners(policy, data, signatures),
         *policies.check_window(policy, now),
         *facts.findings,
-        *problems,
+        *beside.problems,
+        *judged.lost,
     )
     stops = refusals((*others, *verdict.findings))
     word = "REFUSE" if refusals(others) else str(verdict.verdict)
+    advice = explained(policy, verdict)
     if options.json:
-        put_json(_json(word, stops, verdict.dispositions, (*others, *verdict.findings)))
+        put_json(_json(word, stops, (*others, *verdict.findings), verdict, advice))
     else:
-        put(*verdict_lines(verdict))
-        put_findings(refusals(others))
+        put(*matrix_lines(verdict), "", *verdict_lines(verdict))
+        if advice and word != "ACCEPT":
+            put("", "Votes that are missing", *advice_lines(advice), "")
+        put_findings((*judged.lost, *refusals(others)))
         put(word)
     return Exit.YES if word == "ACCEPT" else Exit.REFUSED
+
+
+class _Progress:
+    """One line on standard error that counts, where that is a terminal and there is much to do."""
+
+    def __init__(self, files: int) -> None:
+        self._shown = files >= MANY and sys.stderr.isatty()
+        self._last = -1
+        self._files = files
+
+    def __enter__(self) -> Self:
+        self._put(f"judging {self._files:,} files")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._put("")
+
+    def report(self, progress: Progress) -> None:
+        """Show whole percents."""
+        percent = 100 * progress.done // max(progress.total, 1)
+        if percent != self._last:
+            self._last = percent
+            self._put(f"{progress.what}: {percent} % of {progress.total:,} {progress.unit}")
+
+    def _put(self, text: str) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r\x1b[K{printable(text)}")
+            sys.stderr.flush()
 
 
 def _json(
     word: str,
     stops: tuple[Finding, ...],
-    dispositions: tuple[Disposition, ...],
     findings: tuple[Finding, ...],
+    verdict: Verdict | None,
+    advice: tuple[Advice, ...],
 ) -> Json:
     return {
         "verdict": word,
         "rules": [*dict.fromkeys(finding.rule for finding in stops)],
+        "matrix": [
+            {
+                "builder": row.builder,
+                "principal": row.principal,
+                "answer": str(row.answer),
+                "variant": row.variant,
+                "sha256": row.sha256,
+                "disposition": row.disposition,
+                "rule": row.rule,
+            }
+            for row in (verdict.matrix if verdict else ())
+        ],
         "attestations": [
             {
                 "file": d.file,
@@ -94,7 +164,8 @@ def _json(
                 "rule": d.rule,
                 "text": d.text,
             }
-            for d in dispositions
+            for d in (verdict.dispositions if verdict else ())
         ],
+        "advice": [{"builder": one.builder, "says": one.says, "run": one.run} for one in advice],
         "findings": findings_json(findings),
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from ceremony.attest.nar_media import NarFacts
 from ceremony.blobs import from_blob
 from ceremony.errors import MediaTrouble
 from ceremony.ingest.media import FolderMedia
@@ -23,14 +25,22 @@ def read_image(path: Path) -> bytes:
         raise MediaTrouble("MED-GONE", text) from None
 
 
-def read_small_files(
-    folder: Path, names: tuple[str, ...], most_bytes: int
-) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
-    """Return the small files below a folder, as a ceremony would take them, and its findings.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lies in a folder besides the image: small files, what archives hold, findings."""
 
-    An image among them, by `names`, is left out, as there.
+    files: tuple[MediaFile, ...]
+    archives: tuple[NarFacts, ...]
+    problems: tuple[Finding, ...]
+
+
+def read_small_files(folder: Path, names: tuple[str, ...], most_bytes: int) -> Beside:
+    """Return what lies below a folder, as a ceremony would take it.
+
+    An image among the files, by `names`, is left out, as there.
     """
     if not folder.is_dir():
         raise MediaTrouble("MED-GONE", f"{escaped(str(folder))} is not a folder")
     media, _ = FolderMedia(folder, folder).read(names, most_bytes, lambda _: None)
-    return tuple(from_blob(blob) for blob in media.files), media.problems
+    files = tuple(from_blob(blob) for blob in media.files)
+    return Beside(files, media.archives, media.problems)

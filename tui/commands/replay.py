@@ -8,6 +8,7 @@ from pathlib import Path
 from ceremony.codec import Json
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.ingest.reading import read_folder
+from ceremony.ingest.sigstore import late_verifier
 from ceremony.types import Finding
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise MediaTrouble("MED-GONE", f"{options.bundle} is not a folder")
     image = read_image(options.image) if options.image else None
     try:
-        found = replay(read_folder(options.bundle), image)
+        found = replay(read_folder(options.bundle), image, late_verifier())
     except OSError as error:
         raise MediaTrouble("MED-GONE", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:

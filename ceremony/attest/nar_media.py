@@ -1,0 +1,144 @@
+"""Archives as they lie in a `file://` binary cache: plain or in xz, told by the first bytes.
+
+Decides what a file of any size holds, fed in chunks, within a cap on what comes out of it.
+Other compressions are refused by name. Refuses to know who signed what: narinfo.py does.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from ceremony.attest.nar import ALIGNMENT, MAGIC, Nar, NarReader
+from ceremony.errors import Refused, refuse
+from ceremony.pe.headers import Bytes
+from ceremony.policy_model import ArtifactRule
+from ceremony.show import counted
+from ceremony.types import Finding, MediaFile
+
+RULE = "ATT-NAR"
+PACKED_RULE = "ATT-NAR-PACKED"
+# What an output may hold besides the image: a kernel, an initrd, notes.
+SLACK = 64 << 20
+MOST_XZ_MEMORY = 128 << 20  # xz -9 needs 65 MiB to unpack
+MOST_ARCHIVES = 64  # of a medium; each may be as large as the image
+CHUNK = 1 << 20
+
+_PLAIN = len(MAGIC).to_bytes(ALIGNMENT, "little") + MAGIC
+_XZ = b"\xfd7zXZ\0"
+_OTHERS = (
+    (b"BZh", "bzip2"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"\x5d\0\0", "lzma"),
+    (b"LZIP", "lzip"),
+)
+_HEAD = len(_PLAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class NarFacts:
+    """What a file that is named as an archive was found to hold, or why it is none."""
+
+    path: str
+    nar: Nar | None
+    fault: Finding | None
+
+
+def looks_like_nar(path: str) -> bool:
+    """Say whether a file is named as archives in a binary cache are."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".nar") or ".nar." in name
+
+
+def most_unpacked(artifact: ArtifactRule) -> int:
+    """Return how many bytes an archive may have, from how many the image may have."""
+    return artifact.max_bytes + SLACK
+
+
+def archives_among(files: tuple[MediaFile, ...], most_bytes: int) -> tuple[NarFacts, ...]:
+    """Return the facts of the first archives that are small enough to be among small files."""
+    named = (file for file in files if looks_like_nar(file.path))
+    return tuple(
+        read_nar_file(file.path, (file.data,), most_bytes) for file in islice(named, MOST_ARCHIVES)
+    )
+
+
+def read_nar_file(path: str, chunks: Iterable[Bytes], most_bytes: int) -> NarFacts:
+    """Read a whole file; a fault is a fact like any other. `most_bytes` is the unpacked cap."""
+    reader = NarFileReader(most_bytes)
+    try:
+        for chunk in chunks:
+            reader.update(chunk)
+        return NarFacts(path, reader.close(), None)
+    except Refused as error:
+        return NarFacts(path, None, error.findings[0])
+
+
+class NarFileReader:
+    """A sink for a .nar or .nar.xz file; Refused (ATT-NAR, ATT-NAR-PACKED)."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._nar = NarReader(most_bytes)
+        self._head: bytearray | None = bytearray()
+        self._xz: lzma.LZMADecompressor | None = None
+
+    def update(self, chunk: Bytes) -> None:
+        """Take the next bytes of the file."""
+        if self._head is None:
+            self._pass(chunk)
+            return
+        self._head += chunk
+        if len(self._head) >= _HEAD:
+            self._begin()
+
+    def close(self) -> Nar:
+        """Return the archive once every byte of the file was fed."""
+        if self._head is not None:
+            self._begin()
+        if self._xz is not None and not self._xz.eof:
+            raise refuse(RULE, "the xz file ends too early")
+        return self._nar.close()
+
+    def _begin(self) -> None:
+        head, self._head = bytes(self._head or b""), None
+        if head.startswith(_XZ):
+            self._xz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ_MEMORY)
+        elif not head.startswith(_PLAIN):
+            raise _unknown(head)
+        self._pass(head)
+
+    def _pass(self, chunk: Bytes) -> None:
+        if self._xz is None:
+            self._nar.update(chunk)
+            return
+        if self._xz.eof and len(chunk):
+            raise refuse(RULE, "there are bytes after the xz file's end")
+        data: Bytes = chunk
+        while not self._xz.eof:
+            try:
+                # No more than a chunk comes out at once, whatever the file promises.
+                self._nar.update(self._xz.decompress(data, CHUNK))
+            except lzma.LZMAError as error:
+                raise _xz_fault(error) from None
+            if self._xz.needs_input:
+                return
+            data = b""
+        if self._xz.unused_data:
+            raise refuse(RULE, "there are bytes after the xz file's end")
+
+
+def _xz_fault(error: lzma.LZMAError) -> Refused:
+    if "limit" in str(error).lower():
+        return refuse(RULE, f"unpacking the xz file takes more than {counted(MOST_XZ_MEMORY)}")
+    return refuse(RULE, "the xz file is damaged")
+
+
+def _unknown(head: bytes) -> Refused:
+    for magic, name in _OTHERS:
+        if head.startswith(magic):
+            return refuse(PACKED_RULE, f"the archive is packed with {name}, which is not read here")
+    return refuse(RULE, "the file is neither a Nix archive nor one in xz")

@@ -1,0 +1,73 @@
+"""Which enrolled keys made the signatures of one document, DSSE or in-toto.
+
+Decides by trying: first the keys that a keyid names, then every bare key. A keyid saves
+work and proves nothing. Refuses to know votes: two keys of one builder are two signers here
+and one vote for the judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TypeAlias
+
+from ceremony.errors import Refused
+from ceremony.keys import PublicKey, Scheme
+from ceremony.policy_model import Policy
+
+ED25519_SIGNATURE_BYTES = 64
+# What a hostile document can cost: so many signature checks and not more. Within it a key
+# is found without any hint in a policy of that many keys.
+MOST_TRIALS = 64
+
+Signatures: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+def signers(
+    signatures: Signatures, message: bytes, policy: Policy
+) -> tuple[tuple[PublicKey, Scheme], ...]:
+    """Return each enrolled key that signed `message` once, sorted by identity.
+
+    `signatures` are (keyid hint, raw signature; ECDSA in DER).
+    """
+    found: dict[str, tuple[PublicKey, Scheme]] = {}
+    trials = MOST_TRIALS
+    for hint, signature in signatures:
+        for key, scheme in _trials(hint, signature, policy):
+            if trials == 0:
+                break
+            trials -= 1
+            try:
+                key.verify(signature, message, scheme)
+            except Refused:
+                continue
+            found.setdefault(key.fpr, (key, scheme))
+            break
+    return tuple(found[fpr] for fpr in sorted(found))
+
+
+def why_none(signatures: Signatures, policy: Policy) -> tuple[str, str, str]:
+    """Return (builder id or "", rule, text) for a document that no enrolled key signed."""
+    for hint, _ in signatures:
+        if hint in policy.by_hint:
+            builder = policy.enrolled[policy.by_hint[hint][0].fpr][0].id
+            return builder, "ATT-SIGNATURE", "the signature does not fit the key that it names"
+    text = "no enrolled key made any of its signatures"
+    if len(policy.bare_keys) * len(signatures) > MOST_TRIALS // 2:
+        text += f" (at most {MOST_TRIALS} checks are made; a keyid saves them)"
+    return "", "QRM-ENROLLED", text
+
+
+def _trials(hint: str, signature: bytes, policy: Policy) -> Iterator[tuple[PublicKey, Scheme]]:
+    for key in chain(policy.by_hint.get(hint, ()), policy.bare_keys):
+        for scheme in _schemes(key):
+            if scheme is not Scheme.ED25519 or len(signature) == ED25519_SIGNATURE_BYTES:
+                yield key, scheme
+
+
+def _schemes(key: PublicKey) -> tuple[Scheme, ...]:
+    if key.algorithm == "ed25519":
+        return (Scheme.ED25519,)
+    if key.algorithm.startswith("rsa-"):
+        return (Scheme.RSA_PSS_SHA256, Scheme.RSA_PKCS1_SHA256)
+    return (Scheme.ECDSA,)

@@ -1,0 +1,91 @@
+"""A signify signature and the checksum file that it signs, beside it or embedded.
+
+Decides whether an enrolled key signed one of the candidate files and then reads that file.
+A signify and a minisign public key are the same 42 bytes, so that either wrapping serves.
+Refuses to know votes and other formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
+from ceremony.attest.signify import SignifySignature, read_signify, verify_signify
+from ceremony.attest.sums import read_sums
+from ceremony.errors import Refused
+from ceremony.keys import Scheme
+from ceremony.policy_model import Holders, Policy
+from ceremony.policy_people import Builder, BuilderKey, KeyWrapping
+from ceremony.types import Finding, MediaFile
+
+SIGNIFY = "signify"
+
+
+def read_signify_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
+    """Read a signify signature and the checksum file it signs."""
+    try:
+        signature = read_signify(file.data)
+    except Refused as error:
+        return _malformed(file, "", error)
+    if signature.message:
+        signed = (MediaFile(file.path, signature.message),)
+    holders = _holders(signature, policy)
+    if not holders:
+        text = f"the key with the id {signature.key_id} belongs to no enrolled builder"
+        return _unverified(file, "", "QRM-ENROLLED", text, signed)
+    if not signed:
+        text = "the file that it signs is not here"
+        return _unverified(file, holders[0][0].id, "ATT-ALONE", text, signed)
+    fault: Finding | None = None
+    for content in signed:
+        for builder, held in holders:
+            try:
+                verify_signify(signature, content.data, held.key)
+            except Refused as error:
+                fault = fault or error.findings[0]
+            else:
+                return _attested(file, content, builder, held)
+    text = fault.text if fault else ""
+    return _unverified(file, holders[0][0].id, "ATT-SIGNATURE", text, signed)
+
+
+def _holders(signature: SignifySignature, policy: Policy) -> Holders:
+    # As in signify itself a signature with another key's id is not that key's signature.
+    return (
+        *policy.by_key_id(KeyWrapping.SIGNIFY, signature.key_id),
+        *policy.by_key_id(KeyWrapping.MINISIGN, signature.key_id),
+    )
+
+
+def _attested(file: MediaFile, content: MediaFile, builder: Builder, held: BuilderKey) -> Reading:
+    try:
+        claims = read_sums(content.data)
+    except Refused as error:
+        return _malformed(file, builder.id, error)
+    return Attestation(
+        file=file.path,
+        format=SIGNIFY,
+        sha256=hashlib.sha256(file.data).hexdigest(),
+        builder=builder.id,
+        key=held.key,
+        scheme=Scheme.ED25519,
+        touched=True,
+        claims=claims,
+    )
+
+
+def _unverified(
+    file: MediaFile, builder: str, rule: str, text: str, signed: tuple[MediaFile, ...]
+) -> Reading:
+    says: Claims | None = None
+    if signed:
+        try:
+            says = read_sums(signed[0].data)
+        except Refused:
+            says = None
+    return Unverified(file.path, SIGNIFY, builder, rule, text, says)
+
+
+def _malformed(file: MediaFile, builder: str, error: Refused) -> Reading:
+    fault = error.findings[0]
+    return Malformed(file.path, SIGNIFY, builder, fault.rule, fault.text)

@@ -1,0 +1,121 @@
+"""What every file on the media says: votes, and files that are none, with the reason.
+
+Decides which files are evidence at all (a copy, the lock file and the ledger are not), and
+takes back the votes that their own principals took back. Refuses to know which votes agree
+and how many there must be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ceremony import ledger, retraction
+from ceremony.admission import Barred, Subject, Vote, admit, may_speak
+from ceremony.attest.aids import NONE, Aids
+from ceremony.attest.gather import Evidence, Format, gather, read
+from ceremony.attest.record import Attestation, Reading
+from ceremony.attest.sigstore import pinned_roots
+from ceremony.policy_model import Policy
+from ceremony.show import escaped
+from ceremony.types import Finding, MediaFile, Severity
+from ceremony.verdicts import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the files are: votes, what is none, the report on retractions, verified hashes."""
+
+    votes: tuple[Vote, ...]
+    barred: tuple[Barred, ...]
+    findings: tuple[Finding, ...]
+    attestations: tuple[str, ...]
+
+
+def hear(
+    policy: Policy,
+    subject: Subject,
+    now: datetime,
+    principal: Mapping[str, str],
+    aids: Aids = NONE,
+) -> Heard:
+    """Read and admit every file of the subject's; `principal` names one by builder id."""
+    readings, barred = _readings(policy, subject.files, replace(aids, names=subject.names))
+    signed = [one for one in readings if isinstance(one, Attestation)]
+    speaks = [
+        retraction.named(one.claims) is not None and may_speak(one, policy, now) for one in signed
+    ]
+    gone = retraction.retractions(signed, speaks, principal)
+    taken_back = {id(signed[place]): file for place, file in gone.by.items()}
+    votes: list[Vote] = []
+    findings = list(gone.findings)
+    for reading in readings:
+        outcome = admit(reading, policy, subject, now)
+        if isinstance(outcome, Vote) and id(reading) in taken_back:
+            outcome = _retracted(outcome, taken_back[id(reading)])
+            text = f"{escaped(outcome.file)} of {escaped(outcome.builder)}: {outcome.text}"
+            findings.append(Finding("QRM-RETRACTED", Severity.WARN, text))
+        if isinstance(outcome, Vote):
+            votes.append(outcome)
+        else:
+            barred.append(outcome)
+    hashes = tuple(sorted({one.sha256 for one in signed}))
+    return Heard(tuple(votes), tuple(barred), tuple(findings), hashes)
+
+
+def _readings(
+    policy: Policy, files: tuple[MediaFile, ...], aids: Aids
+) -> tuple[list[Reading], list[Barred]]:
+    """Read every file once; a copy under another name is told and not read again."""
+    readings: list[Reading] = []
+    copies: list[Barred] = []
+    seen: dict[tuple[bytes, ...], str] = {}
+    book = policy.ledger.file if policy.ledger else None
+    gathered = gather(
+        tuple(file for file in files if book is None or not ledger.is_ledger(file.path, book))
+    )
+    roots = tuple(one.file for one in gathered if one.format is Format.ROOT)
+    aids = replace(aids, roots=pinned_roots(roots, policy))
+    for evidence in gathered:
+        if _is_lock(policy, evidence):
+            continue
+        first = seen.setdefault(evidence.identity, evidence.file.path)
+        if evidence.format is not Format.UNKNOWN and first != evidence.file.path:
+            copies.append(_copy(evidence, first))
+            continue
+        readings.extend(read(evidence, policy, aids))
+    return readings, copies
+
+
+def _retracted(vote: Vote, by: str) -> Barred:
+    says = f"it says the image is {vote.sha256[:16]}"
+    text = f"{says}, and is taken back by {escaped(by)}"
+    told = (Standing.NOT_COUNTED, "QRM-RETRACTED", text)
+    return Barred(vote.file, vote.builder, *told, vote.sha256)
+
+
+def _copy(evidence: Evidence, first: str) -> Barred:
+    text = f"a copy of {escaped(first)}"
+    return Barred(evidence.file.path, "", Standing.DUPLICATE, "QRM-COPY", text, "")
+
+
+def _is_lock(policy: Policy, evidence: Evidence) -> bool:
+    return evidence.format is Format.UNKNOWN and _named_lock(policy, evidence.file)
+
+
+def _named_lock(policy: Policy, file: MediaFile) -> bool:
+    name = policy.inputs.flake_lock_file
+    return bool(name) and (file.path == name or file.path.endswith("/" + name))
+
+
+def locks(policy: Policy, files: tuple[MediaFile, ...]) -> frozenset[str] | None:
+    """Return the hashes of the lock files on the media, None where the policy names none.
+
+    A stray second lock file only adds a hash that no builder pins.
+    """
+    if not policy.inputs.flake_lock_file:
+        return None
+    locks = (file for file in files if _named_lock(policy, file))
+    return frozenset(hashlib.sha256(file.data).hexdigest() for file in locks)

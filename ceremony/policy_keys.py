@@ -1,0 +1,132 @@
+"""The policy's [[builder]] tables and the keys in them, in every wrapping.
+
+Decides which public keys a builder signs with: one `[[builder.key]]` table gives one key, or
+each signing key of an OpenPGP certificate, or the name of a Sigstore identity. All of them
+are one builder's, hence one vote. Refuses to know what the builders sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ceremony import keys
+from ceremony import policy_people as people
+from ceremony.attest.nix_key import parse_nix_key
+from ceremony.attest.openpgp_key import parse_openpgp_key
+from ceremony.attest.signify import parse_signify_key
+from ceremony.attest.sigstore_key import parse_sigstore_key
+from ceremony.errors import Refused
+from ceremony.policy_people import KeyWrapping
+from ceremony.policy_tables import Table
+from ceremony.show import escaped
+
+MOST_KEYS = 64
+MOST_CERTIFICATE = 1 << 19  # characters of an OpenPGP certificate
+
+Key = TypeVar("Key")
+# A public key and what its wrapping calls it.
+Wrapped = tuple[keys.PublicKey, str]
+
+
+def builder(table: Table, keys_before: int) -> people.Builder:
+    """Read [[builder]]; `keys_before` [[builder.key]] tables stand above it in the file."""
+    isolation = table.name_text("isolation")
+    if isolation and not _is_isolation(isolation):
+        known = ", ".join(people.ISOLATIONS)
+        why = f"{escaped(isolation)} is none of {known}, other:<text>"
+        table.fault("POL-VALUE", "isolation", why)
+    jailed = table.flag("require_jail_metadata", default=False)
+    if jailed and isolation != people.JAIL:
+        why = f'only a builder of isolation "{people.JAIL}" has a jail'
+        table.fault("POL-VALUE", "require_jail_metadata", why)
+    read = people.Builder(
+        id=table.name_text("id"),
+        organisation=table.name_text("organisation"),
+        persons=table.texts("persons"),
+        isolation=isolation,
+        cpu_vendor=table.name_text("cpu_vendor", ""),
+        host=table.name_text("host", ""),
+        network=table.name_text("network", ""),
+        os=table.name_text("os", ""),
+        shares_with=table.texts("shares_with", ()),
+        formats=table.among("formats", people.FORMATS, people.FORMATS),
+        keys=tuple(
+            key
+            for place in table.tables("key", MOST_KEYS, keys_before)
+            for key in _builder_keys(place)
+        ),
+        require_jail_metadata=jailed,
+    )
+    table.end()
+    return read
+
+
+def _is_isolation(text: str) -> bool:
+    kind, colon, other = text.partition(":")
+    return text in people.ISOLATIONS or (kind + colon == "other:" and bool(other.strip()))
+
+
+def _builder_keys(table: Table) -> tuple[people.BuilderKey, ...]:
+    wrapping = table.choice("type", KeyWrapping, KeyWrapping.SSH)
+    namespace = table.name_text("namespace", people.ATTESTATION_NAMESPACE)
+    valid_from, valid_to = table.moment("from"), table.moment("to")
+    if valid_from >= valid_to:
+        table.fault("POL-PERIOD", "to", "the window ends before it begins")
+    wrapped = _wrapped(table, wrapping)
+    table.end()
+    entry = int(table.name.partition(" ")[2])
+    return tuple(
+        people.BuilderKey(key, wrapping, key_id, namespace, valid_from, valid_to, entry)
+        for key, key_id in wrapped
+    )
+
+
+def _wrapped(table: Table, wrapping: KeyWrapping) -> tuple[Wrapped, ...]:
+    if wrapping is KeyWrapping.SIGSTORE:
+        identity, issuer = table.text("identity"), table.text("issuer")
+        root = table.text("trusted_root_sha256")
+        return _read(table, "identity", lambda: _sigstore(identity, issuer, root))
+    most = MOST_CERTIFICATE if wrapping is KeyWrapping.OPENPGP else keys.MOST_KEY_BYTES
+    public = table.text("public", most=most)
+    return _read(table, "public", lambda: _parsed(wrapping, public)) if public else ()
+
+
+def _read(table: Table, name: str, parse: Callable[[], tuple[Wrapped, ...]]) -> tuple[Wrapped, ...]:
+    return readable(table, name, parse) or ()
+
+
+def _sigstore(identity: str, issuer: str, root: str) -> tuple[Wrapped, ...]:
+    read = parse_sigstore_key(identity, issuer, root)
+    return tuple((key, read.key_id) for key in read.keys)
+
+
+def _parsed(wrapping: KeyWrapping, public: str) -> tuple[Wrapped, ...]:
+    match wrapping:
+        case KeyWrapping.SSH:
+            return ((keys.parse_ssh_line(public)[0], ""),)
+        case KeyWrapping.MINISIGN:
+            key, key_id = keys.parse_minisign(public)
+            return ((key, key_id.hex()),)
+        case KeyWrapping.SPKI:
+            return ((keys.parse_spki(public), ""),)
+        case KeyWrapping.OPENPGP:
+            certificate = parse_openpgp_key(public)
+            return tuple(zip(certificate.keys, certificate.key_ids, strict=True))
+        case KeyWrapping.NIX:
+            nix = parse_nix_key(public)
+            return tuple((key, nix.key_id) for key in nix.keys)
+        case KeyWrapping.SIGNIFY:
+            signify = parse_signify_key(public)
+            return tuple((key, signify.key_id) for key in signify.keys)
+        case KeyWrapping.SIGSTORE:
+            raise TypeError("a Sigstore identity is no public key")
+
+
+def readable(table: Table, name: str, parse: Callable[[], Key], which: str = "") -> Key | None:
+    """Return what `parse` reads, or note POL-PUBLIC-KEY, `which` first, and return None."""
+    try:
+        return parse()
+    except Refused as error:
+        table.fault("POL-PUBLIC-KEY", name, which + error.findings[0].text)
+        return None

@@ -1,0 +1,143 @@
+"""Cases that stand in no book of tests/quorum: wrapped keys, certificates, several media."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from attest.gpg_home import Gpg
+from quorum.casebook import (
+    DIGEST,
+    TRIO,
+    Build,
+    Built,
+    Case,
+    keys_of,
+    loaded,
+    rows,
+    signed_sums,
+    with_third,
+)
+from quorum.release import COMMIT, IMAGE, OTHER, Release, checksums, pair
+from quorum.security_key import SecurityKey
+from quorum.toml_text import Table
+from quorum.tool_keys import NAMESPACE, SshKey
+
+from ceremony.types import MediaFile
+
+CASES: list[Case] = []
+
+
+def case(number: str, verdict: str, votes: int, rule: str = "") -> Callable[[Build], Build]:
+    def note(build: Build) -> Build:
+        CASES.append(Case(number, build.__name__, build, verdict, votes, rule))
+        return build
+
+    return note
+
+
+@case("50a", "REFUSE", 2, "ATT-CERTIFICATE")
+def an_sshsig_by_certificate(release: Release) -> Built:
+    authority = SshKey.make(_fresh(release, "authority"))
+    user = SshKey.make(_fresh(release, "user"))
+    command: list[str | Path] = [
+        *("ssh-keygen", "-q", "-s", authority.path, "-I", "dan", "-n", "dan"),
+        f"{user.path}.pub",
+    ]
+    subprocess.run(command, check=True)
+    content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT})
+    sign: list[str | Path] = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f"]
+    signed = subprocess.run(
+        [*sign, f"{user.path}-cert.pub"], input=content, capture_output=True, check=True
+    )
+    return with_third(release, *pair("dan/SHA256SUMS", content, signed.stdout))
+
+
+@case("50b", "REFUSE", 2, "QRM-TOUCH")
+def a_security_key_that_nobody_touched(release: Release) -> Built:
+    return _security_key(release, flags=0)
+
+
+@case("50c", "ACCEPT", 3)
+def a_security_key_that_was_touched(release: Release) -> Built:
+    return _security_key(release, flags=1)
+
+
+@case("75", "REFUSE", 0, "QRM-SUBJECT")
+def an_attestation_over_the_signed_file(release: Release) -> Built:
+    return release.policy(), release.all(*TRIO, image=IMAGE + b"\0certificate table")
+
+
+@case("82", "REFUSE", 2, "QRM-NAME")
+def a_part_of_the_image_is_not_the_image(release: Release) -> Built:
+    content = checksums(DIGEST, "vmlinuz", {"git_commit": COMMIT})
+    return with_third(release, *signed_sums(release, content))
+
+
+@case("84a", "ACCEPT", 3, "QRM-COPY")
+def two_sticks_with_the_same_copies(release: Release) -> Built:
+    again = (release.attest(name, folder=f"second/{name}") for name in TRIO)
+    return release.policy(), (*release.all(*TRIO), *(file for one in again for file in one))
+
+
+@case("84b", "OVERRIDE_NEEDED", 3, "QRM-TWO-ANSWERS")
+def two_sticks_with_different_copies(release: Release) -> Built:
+    second = release.attest("ann", OTHER, folder="second/ann")
+    return release.policy(), (*release.all(*TRIO), *second)
+
+
+@case("7", "REFUSE", 1, "QRM-ONE-VOTE")
+def an_openpgp_primary_key_and_its_subkey(release: Release) -> Built:
+    content = _sums()
+    with Gpg.made() as gpg:
+        primary = gpg.key("dan <dan@x>", "ed25519")
+        gpg("--quick-add-key", primary, "ed25519", "sign", "never")
+        tables = _openpgp(release, gpg.export("dan@x"))
+        keys = gpg.fingerprints("dan@x")
+        signatures = [gpg.sign(f"{key}!", content) for key in keys]
+    assert len(keys) == 2
+    files = (MediaFile(f"dan/SHA256SUMS.{n}.asc", one) for n, one in enumerate(signatures))
+    return loaded(tables), (MediaFile("dan/SHA256SUMS", content), *files)
+
+
+@case("54", "ACCEPT", 3)
+def an_openpgp_key_that_expired_after_it_signed(release: Release) -> Built:
+    content = _sums()
+    with Gpg.made() as gpg:
+        gpg.key("dan <dan@x>", "ed25519", "51d")  # made on 1 October, expired on 21 November
+        tables = _openpgp(release, gpg.export("dan@x"))
+        signature = gpg.sign("dan@x", content)
+        assert "EXPKEYSIG" in {words[0] for words in gpg.status(signature, content)}
+    files = pair("dan/SHA256SUMS", content, signature, ".asc")
+    return loaded(tables), (*release.all("ann", "bob"), *files)
+
+
+def _sums() -> bytes:
+    return checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT})
+
+
+def _openpgp(release: Release, exported: bytes) -> Table:
+    """Return the policy with dan's key in OpenPGP's wrapping."""
+    tables = release.tables()
+    text = base64.b64encode(exported).decode()
+    keys_of(tables, 3)[0] |= {"type": "openpgp", "public": text}
+    rows(tables)[3]["formats"] = ["openpgp"]
+    return tables
+
+
+def _security_key(release: Release, flags: int) -> Built:
+    token = SecurityKey.make()
+    tables = release.tables()
+    keys_of(tables, 3)[0]["public"] = token.line
+    content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT})
+    files = pair("dan/SHA256SUMS", content, token.sign(content, flags=flags))
+    return loaded(tables), (*release.all("ann", "bob"), *files)
+
+
+def _fresh(release: Release, name: str) -> Path:
+    path = release.folder / name
+    for old in path.parent.glob(f"{name}*"):
+        old.unlink()
+    return path

@@ -1,0 +1,139 @@
+"""attest --verify: what a builder is told about an attestation before it leaves the house."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import rehearsing
+from commands.builder_desk import Desk, Done
+from marks import refuses
+
+from tui.rehearsal.prepare import Prepared
+
+
+@pytest.fixture
+def desk(prepared: Prepared, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capfd)
+
+
+def pins(prepared: Prepared) -> tuple[str, ...]:
+    """Return the pins that the rehearsal's builders give."""
+    comment = (prepared.media / "attestations/alice.sha256.minisig").read_text("utf-8")
+    commit = comment.split("/commit/")[1].split()[0]
+    lock = str(prepared.media / "flake.lock")
+    return ("--pin", f"git_commit={commit}", "--flake-lock", lock)
+
+
+def attest(desk: Desk, prepared: Prepared, *words: str, builder: str = "ci-a") -> None:
+    key = prepared.folder / "builders" / builder
+    who = ("--builder", builder, "--key", key, "--output", desk.out)
+    done = desk.run("attest", prepared.media / "anchor.efi", *who, *words)
+    assert done.status == 0, done.err
+
+
+def verify(desk: Desk, prepared: Prepared, *words: str | Path) -> Done:
+    policy = ("--policy", prepared.policy)
+    return desk.run("attest", "--verify", *(words or (desk.out,)), *policy)
+
+
+@pytest.mark.parametrize("builder", ["ci-a", "alice", "bob"])
+def test_what_would_count_is_said_to_count(desk: Desk, prepared: Prepared, builder: str) -> None:
+    attest(desk, prepared, *pins(prepared), builder=builder)
+    done = verify(desk, prepared)
+    assert (done.status, done.out.splitlines()[-1]) == (0, "COUNTS"), done.out
+    assert f"of {builder}: would count" in done.out
+    image = ("--image", prepared.media / "anchor.efi")
+    assert verify(desk, prepared, desk.out, *image).status == 0
+    assert verify(desk, prepared, *desk.out.iterdir(), prepared.media / "flake.lock").status == 0
+    found = json.loads(verify(desk, prepared, desk.out, "--json").out)
+    assert (found["verdict"], found["rules"]) == ("counts", [])
+    assert found["attestations"][0]["counts"] is True
+
+
+def test_another_image_would_be_a_dissent(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared, *pins(prepared))
+    other = desk.folder / "anchor.efi"
+    other.write_bytes(rehearsing.tiny_uki(b"2"))
+    done = verify(desk, prepared, desk.out, "--image", other)
+    assert (done.status, "QRM-DISSENT" in done.out) == (1, True)
+    assert "--twice" in done.out
+
+
+@refuses("QRM-PINS")
+def test_missing_pins_are_named_with_what_to_run(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared)
+    done = verify(desk, prepared)
+    assert (done.status, done.out.splitlines()[-1]) == (1, "DOES NOT COUNT")
+    assert "QRM-PINS" in done.out
+    assert "next: attest again: uki-ceremony attest IMAGE --builder ci-a" in done.out
+    assert "(pins that must be there: flake_lock, git_commit)" in done.out
+
+
+@refuses("QRM-CLAIM")
+def test_a_stated_isolation_that_is_not_enrolled(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared, *pins(prepared), "--isolation", "docker")
+    done = verify(desk, prepared)
+    assert (done.status, "QRM-CLAIM" in done.out) == (1, True)
+    assert "--isolation nix-sandbox" in done.out
+
+
+@refuses("QRM-NAME")
+def test_a_name_that_the_policy_does_not_know(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared, *pins(prepared), "--name", "other.efi")
+    done = verify(desk, prepared)
+    assert (done.status, "QRM-NAME" in done.out, "--name anchor.efi" in done.out) == (1, True, True)
+
+
+@refuses("QRM-ENROLLED")
+def test_a_key_that_nobody_enrolled(desk: Desk, prepared: Prepared) -> None:
+    who = ("--builder", "ci-a", "--key", desk.ssh(), "--output", desk.out)
+    assert desk.run("attest", prepared.media / "anchor.efi", *who, *pins(prepared)).status == 0
+    done = verify(desk, prepared)
+    assert (done.status, "QRM-ENROLLED" in done.out) == (1, True)
+    assert "send the owners your public key" in done.out
+
+
+@refuses("ATT-SIGNATURE", "ATT-ALONE", "ATT-UNSIGNED")
+def test_files_that_were_changed_or_parted(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared, *pins(prepared))
+    sums, signature = desk.out / "ci-a.SHA256SUMS", desk.out / "ci-a.SHA256SUMS.sig"
+    parted = {"ATT-ALONE": signature, "ATT-UNSIGNED": sums}
+    for rule, file in parted.items():
+        for done in (verify(desk, prepared, file), desk.run("attest", "--verify", file)):
+            assert (done.status, rule in done.out, "next:" in done.out) == (1, True, True)
+    sums.write_text(sums.read_text("utf-8").replace("clean", "x") + "# more x\n", "utf-8")
+    for done in (verify(desk, prepared), desk.run("attest", "--verify", desk.out)):
+        assert (done.status, "ATT-SIGNATURE" in done.out, "next:" in done.out) == (1, True, True)
+
+
+@refuses("ATT-SIGNATURE")
+@pytest.mark.parametrize("builder", ["ci-a", "alice", "bob"])
+def test_without_a_policy_a_key_is_checked(desk: Desk, prepared: Prepared, builder: str) -> None:
+    attest(desk, prepared, *pins(prepared), builder=builder)
+    own = prepared.folder / "builders" / f"{builder}.pub"
+    done = desk.run("attest", "--verify", desk.out, "--key", own)
+    assert (done.status, "signed by" in done.out) == (0, True), done.out
+    assert done.out.splitlines()[-1] == "READ, NOT JUDGED"
+    other = Path(f"{desk.minisign() if builder == 'alice' else desk.ssh()}.pub")
+    done = desk.run("attest", "--verify", desk.out, "--key", other)
+    assert (done.status, "ATT-SIGNATURE" in done.out) == (1, True)
+
+
+def test_nothing_to_verify(desk: Desk, prepared: Prepared) -> None:
+    desk.out.mkdir()
+    done = verify(desk, prepared)
+    assert (done.status, "no attestation is here" in done.out) == (1, True)
+    done = verify(desk, prepared, desk.folder / "nothing")
+    assert (done.status, "MED-GONE" in done.err) == (3, True)
+    junk = desk.out / "junk\x1b[2J.txt"
+    junk.write_bytes(b"\xff" * 100)
+    done = verify(desk, prepared)
+    assert (done.status, "ATT-FORMAT" in done.out, "\x1b" in done.out) == (1, True, False)
+
+
+def test_a_private_key_is_no_public_key(desk: Desk, prepared: Prepared) -> None:
+    attest(desk, prepared, *pins(prepared))
+    done = desk.run("attest", "--verify", desk.out, "--key", prepared.folder / "builders/ci-a")
+    assert (done.status, "ATT-KEY" in done.err) == (1, True)

@@ -152,7 +152,7 @@ class Inspect:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The matrix of builders and the verdict."""
+    """The matrix of builders and the verdict; `heads` confirm the ledger where one is kept."""
 
     step: ClassVar[Step] = Step.JUDGE
     session: Session
@@ -162,6 +162,7 @@ class Judge:
     pending: Decided | None
     decided: Decided | None = None
     overrides: tuple[Ack, ...] = ()
+    heads: tuple[Ack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

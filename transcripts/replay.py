@@ -81,7 +81,7 @@ def replay(
     """
     log = read_log(bytes(files.get(bundle.TRANSCRIPT, b"")))
     faults = [*_check_log(log), *_check_sums(files)]
-    state, order = _fold(log, _contents(log, files, image), verifier)
+    state, order = _fold(log, contents_of(log, files, image), verifier)
     faults += order
     head = _head(log)
     faults += _check_checkpoint(files, head)
@@ -173,7 +173,9 @@ def make_sums(files: Mapping[str, Buffer]) -> bytes:
     ).encode()
 
 
-def _contents(log: Log, files: Mapping[str, Buffer], image: Buffer | None) -> dict[str, Buffer]:
+def contents_of(
+    log: Log, files: Mapping[str, Buffer], image: Buffer | None = None
+) -> dict[str, Buffer]:
     """Return the unsigned images that the transcript names, by digest."""
     names = {
         bundle.image_name(line.event.image.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias, assert_never
 
+from ceremony import ledger
 from ceremony.attest.aids import Aids
 from ceremony.blobs import from_blob
 from ceremony.codec import encode
@@ -13,12 +14,13 @@ from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
 from ceremony.events import Ack, Decided, Event, Outcome
+from ceremony.ledger import Ledger
 from ceremony.policy import Policy
 from ceremony.questions import Form, Question
-from ceremony.quorum import apply_override, judge
-from ceremony.show import escaped
+from ceremony.quorum import Judged, apply_override, examine
+from ceremony.show import escaped, grouped
 from ceremony.states import Approved, Judge, ReadBack, Session, State, Taken
-from ceremony.types import ImageFacts, refusals
+from ceremony.types import ImageFacts, MediaFile, refusals
 from ceremony.verdicts import Judgement, Verdict
 
 MOST_SHOWN = 60
@@ -28,20 +30,52 @@ JudgeEvent: TypeAlias = Ack | Decided
 
 def enter(session: Session, taken: Taken, facts: ImageFacts, rules: Rules) -> Judge:
     """Return the step's first state, its decision made."""
-    files = tuple(from_blob(blob) for blob in taken.media.files)
-    aids = Aids(archives=taken.media.archives, verifier=rules.verifier)
-    verdict = judge(session.policy, taken.image.path, facts, files, session.now, aids=aids)
+    verdict = _judged(session, taken, facts, rules, "")
+    if session.policy.ledger is not None:  # nothing is decided before people confirmed its head
+        return Judge(session, taken, facts, verdict, None)
     return Judge(session, taken, facts, verdict, _decided("judge.verdict", verdict))
+
+
+def examined(state: Judge, rules: Rules) -> Judged:
+    """Return what the judge found besides the verdict, for the ledger's next line."""
+    head = _ledger(state).head if state.heads else ""
+    return _examined(state.session, state.taken, state.facts, rules, head)
+
+
+def _judged(
+    session: Session, taken: Taken, facts: ImageFacts, rules: Rules, ledger_head: str
+) -> Verdict:
+    return _examined(session, taken, facts, rules, ledger_head).verdict
+
+
+def _examined(
+    session: Session, taken: Taken, facts: ImageFacts, rules: Rules, ledger_head: str
+) -> Judged:
+    return examine(
+        session.policy,
+        taken.image.path,
+        facts,
+        _files(taken),
+        session.now,
+        aids=Aids(archives=taken.media.archives, verifier=rules.verifier),
+        ledger_head=ledger_head,
+    )
+
+
+def _files(taken: Taken) -> tuple[MediaFile, ...]:
+    return tuple(from_blob(blob) for blob in taken.media.files)
 
 
 def wants(state: Judge) -> Effect:
     """Return what judge does next."""
     if state.pending:
         return Record(state.pending)
+    if _unconfirmed(state):
+        return Ask(_ledger_question(state))
     return Ask(_question(state))
 
 
-def absorb(state: Judge, event: Event, _rules: Rules) -> State:
+def absorb(state: Judge, event: Event, rules: Rules) -> State:
     """Return the state after one event of this step."""
     if not isinstance(event, JudgeEvent):
         raise OutOfStep(state, event)
@@ -52,6 +86,9 @@ def absorb(state: Judge, event: Event, _rules: Rules) -> State:
             if event.outcome is Outcome.REFUSED:
                 return refused(settled, refusals(event.findings))
             return settled
+        case Ack() if _unconfirmed(state):
+            expect_ack(event, _ledger_question(state))
+            return _confirmed(replace(state, heads=(*state.heads, event)), rules)
         case Ack() if state.decided and not state.pending:
             expect_ack(event, _question(state))
             if state.decided.outcome is Outcome.OVERRIDE_NEEDED:
@@ -61,6 +98,61 @@ def absorb(state: Judge, event: Event, _rules: Rules) -> State:
             raise OutOfStep(state, event)
         case _:
             assert_never(event)
+
+
+def _unconfirmed(state: Judge) -> bool:
+    return not (state.pending or state.decided or state.overrides)
+
+
+def _ledger(state: Judge) -> Ledger:
+    rule = state.session.policy.ledger
+    return ledger.read(_files(state.taken), rule.file if rule else "", "")
+
+
+def _confirmed(state: Judge, rules: Rules) -> Judge:
+    """QRM-LEDGER-HEAD: two people compared the ledger's head with paper; now it is judged."""
+    if len(state.heads) < len(_confirmers(state)):
+        return state
+    head = _ledger(state).head
+    verdict = _judged(state.session, state.taken, state.facts, rules, head)
+    return replace(state, verdict=verdict, pending=_decided("judge.verdict", verdict))
+
+
+def _confirmers(state: Judge) -> tuple[tuple[str, str], ...]:
+    roles = state.session.policy.roles
+    return (
+        ("internal witness", roles.internal_witness),
+        ("external witness", roles.external_witness),
+    )
+
+
+def _ledger_question(state: Judge) -> Question:
+    role, person = _confirmers(state)[len(state.heads)]
+    book = _ledger(state)
+    last = book.entries[-1] if book.entries else None
+    told: tuple[str, ...]
+    if last is None:
+        told = ("No ledger counts here: right only for the first ceremony under one.",)
+    else:
+        told = (
+            f"Ceremonies before this one  {len(book.entries):,}",
+            f"Last  {escaped(last.time)}  {escaped(last.artifact, 30)} {escaped(last.version, 20)}",
+        )
+    return Question(
+        name="judge.ledger",
+        role=role,
+        persons=(person,),
+        shown=(
+            *told,
+            f"Head  {grouped(book.head[:32])}",
+            f"      {grouped(book.head[32:])}",
+            *(f"{f.rule}: {f.text}" for f in book.findings if f.rule == ledger.RULE),
+            "Compare with the head on the paper of the last ceremony.",
+        ),
+        prompt="Type CONFIRMED when the ledger's head is the one on paper",
+        form=Form.CONFIRM,
+        word="CONFIRMED",
+    )
 
 
 def _decided(name: str, verdict: Verdict) -> Decided:

@@ -26,6 +26,7 @@ COMMANDS = {
     "inspect": "parse a UKI strictly and show what it means",
     "tbs": "write the bytes to be signed elsewhere for an image, a certificate and a time",
     "assemble": "put image, certificate and a signature made elsewhere together",
+    "ledger": "append a finished ceremony to the ledger, from its bundle",
     "replay": "replay a bundle and say whether it is reproduced",
 }
 DROP_IN = {

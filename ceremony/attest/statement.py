@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime
 
 from ceremony.attest import strict_json
+from ceremony.attest.digest_set import read_digests
 from ceremony.attest.record import SELF_CLAIMS, Artifact, Claims, Pins
 from ceremony.attest.strict_json import Json
 from ceremony.errors import refuse
@@ -20,14 +21,11 @@ from ceremony.show import escaped
 RULE = "ATT-STATEMENT"
 MOST_BYTES = 4 << 20
 MOST_SUBJECTS = 1024
-MOST_DIGESTS = 32
 MOST_NAME = 4096
 STATEMENTS = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
 SLSA_V02 = "https://slsa.dev/provenance/v0.2"
 SLSA_V1 = "https://slsa.dev/provenance/v1"
 
-_HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
-_HEX = re.compile(r"[0-9a-f]+")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
@@ -67,25 +65,10 @@ def _artifacts(subjects: list[Json]) -> tuple[Artifact, ...]:
             case {"name": str(name), "digest": dict(digests)} if 0 < len(name) <= MOST_NAME:
                 if name in artifacts:
                     raise refuse("ATT-TWICE", f"the subject {escaped(name)} stands twice")
-                artifacts[name] = Artifact(name, _digests(digests))
+                artifacts[name] = Artifact(name, read_digests(digests, RULE))
             case _:
                 raise refuse(RULE, "a subject has no name or no digest")
     return tuple(artifacts[name] for name in sorted(artifacts))
-
-
-def _digests(digests: dict[str, Json]) -> tuple[tuple[str, str], ...]:
-    """Return the digests of algorithms that count; others are not looked at."""
-    if len(digests) > MOST_DIGESTS:
-        raise refuse(RULE, f"{len(digests)} digests of one subject, the cap is {MOST_DIGESTS}")
-    known = []
-    for algorithm, value in sorted(digests.items()):
-        digits = _HEX_DIGITS.get(algorithm)
-        if digits is None:
-            continue
-        if not isinstance(value, str) or len(value) != digits or not _HEX.fullmatch(value):
-            raise refuse(RULE, f"a {algorithm} digest that is not {digits} lower-case hex digits")
-        known.append((algorithm, value))
-    return tuple(known)
 
 
 def _provenance_v1(artifacts: tuple[Artifact, ...], predicate: dict[str, Json]) -> Claims:

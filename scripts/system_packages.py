@@ -53,6 +53,8 @@ TESTS = (
     Package("gnupg", "gpg", "OpenPGP attestations that another program made"),
     Package("signify-openbsd", "signify-openbsd", "signify attestations"),
     Package("nix-bin", "nix", "narinfo attestations out of a real Nix store"),
+    Package("busybox-static", "busybox", "building inside a real Nix store"),
+    Package("dpkg-dev", "dpkg-source", "sbsigntools' own test scripts on our commands"),
     Package("efitools", "cert-to-efi-sig-list", "dbx files that another program wrote"),
     Package("osslsigncode", "osslsigncode", "the comparison with osslsigncode"),
     Package("systemd-boot-efi", "/usr/lib/systemd/boot/efi", "the tests on a real EFI stub"),

@@ -14,7 +14,7 @@ from ceremony.attest.sigstore import Verifier
 from ceremony.clock import wall_text
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, advance, begin
-from ceremony.engine.judge import examined
+from ceremony.engine.judge import confirmed_head, examined
 from ceremony.errors import refuse
 from ceremony.events import Outcome
 from ceremony.ledger import Ended, Entry
@@ -36,7 +36,8 @@ def next_entry(
 ) -> Entry:
     """Return the line for a closed ceremony, behind the line whose SHA-256 is `previous`.
 
-    Raises Refused (QRM-LEDGER) where there is none to write, and what `advance` raises.
+    Raises Refused (QRM-LEDGER) where there is none to write, (QRM-LEDGER-FORK) where another
+    ledger was confirmed, and what `advance` raises.
     """
     rules = Rules(contents, verifier=verifier)
     state, judged, tree = begin(), None, Tree()
@@ -47,6 +48,9 @@ def next_entry(
         judged = inner if isinstance(inner, Judge) else judged
     if not isinstance(state, Close) or judged is None:
         raise refuse("QRM-LEDGER", "the ceremony ended before an image was judged: it has no line")
+    if judged.heads and confirmed_head(judged) != previous:
+        text = f"the ceremony confirmed the head {confirmed_head(judged)[:16]}, this ledger's is "
+        raise refuse("QRM-LEDGER-FORK", text + previous[:16])
     found = examined(judged, rules)
     policy = judged.session.policy
     return Entry(

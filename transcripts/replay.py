@@ -81,8 +81,14 @@ def replay(
     """
     log = read_log(bytes(files.get(bundle.TRANSCRIPT, b"")))
     faults = [*_check_log(log), *_check_sums(files)]
-    state, order = _fold(log, contents_of(log, files, image), verifier)
+    contents = contents_of(log, files, image)
+    state, order = _fold(log, contents, verifier)
     faults += order
+    named = _named(log)
+    other = image is not None and hashlib.sha256(image).hexdigest() not in named
+    if other and named & contents.keys():  # else the right one is missing, which was said
+        text = "the image that was given is not the one of this ceremony"
+        faults.append(_fault(Verdict.DIFFERS, "TRN-IMAGE", text))
     head = _head(log)
     faults += _check_checkpoint(files, head)
     witnesses: tuple[str, ...] = ()
@@ -171,6 +177,12 @@ def make_sums(files: Mapping[str, Buffer]) -> bytes:
     return "".join(
         f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
     ).encode()
+
+
+def _named(log: Log) -> set[str]:
+    """Return the SHA-256 of every image that the transcript names."""
+    read = (line.event for line in log.lines if isinstance(line.event, MediaRead))
+    return {event.image.sha256 for event in read if event.image}
 
 
 def contents_of(

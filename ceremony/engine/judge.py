@@ -38,8 +38,13 @@ def enter(session: Session, taken: Taken, facts: ImageFacts, rules: Rules) -> Ju
 
 def examined(state: Judge, rules: Rules) -> Judged:
     """Return what the judge found besides the verdict, for the ledger's next line."""
-    head = _ledger(state).head if state.heads else ""
+    head = confirmed_head(state) if state.heads else ""
     return _examined(state.session, state.taken, state.facts, rules, head)
+
+
+def confirmed_head(state: Judge) -> str:
+    """Return the head of the ledger that lay on the medium, which people were shown."""
+    return _ledger(state).head
 
 
 def _judged(

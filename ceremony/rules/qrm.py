@@ -208,12 +208,12 @@ RULES = table(
     (
         "QRM-LEDGER",
         "The ledger of this policy's ceremonies is on the media and can be read.",
-        "Bring the ledger that the last ceremony wrote.",
+        "Bring the one made by `ledger` after the last ceremony; before the first bring none.",
     ),
     (
         "QRM-LEDGER-HEAD",
         "The ledger's head is the one that people confirm from the last ceremony's paper.",
-        "Compare the head with paper, and look for the medium of the last ceremony.",
+        "Compare the head with paper; `check` is given it by --ledger-head, 64 zeros for none.",
     ),
     (
         "QRM-LEDGER-FORK",

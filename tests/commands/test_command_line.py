@@ -311,3 +311,21 @@ def test_production_runs_with_a_machine_binding_and_says_so(prepared: Prepared) 
         os.close(opened.fd)
     found = rehearsing.replayed(prepared)
     assert (found.mode, found.outcome) == ("production", "aborted")
+
+
+def test_replay_refuses_an_image_that_is_not_the_ceremonys(finished: Prepared) -> None:
+    (finished.folder / "other.efi").write_bytes(b"hello\n")
+    done = run("replay", finished.out, "--image", finished.folder / "other.efi")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "DIFFERS")
+    assert "TRN-IMAGE" in done.stdout + done.stderr
+    done = run("replay", finished.out, "--image", finished.out / "anchor.efi")
+    assert done.stdout.splitlines()[-1] == "REPRODUCED"
+
+
+def test_check_refuses_a_name_that_the_ceremony_would_not_find(prepared: Prepared) -> None:
+    other = prepared.media / "other.efi"
+    (prepared.media / "anchor.efi").rename(other)
+    words = ("check", other, "--policy", prepared.policy, "--attestations", prepared.media)
+    done = run(*words)
+    assert (done.returncode, "MED-IMAGE" in done.stdout) == (1, True)
+    assert run(*words, "--name", "anchor.efi").returncode == 0

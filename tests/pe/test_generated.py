@@ -177,7 +177,11 @@ def judged_by_tools(image: bytes, signed: bytes, signers: tuple[Signer, ...], fo
     # A table of several entries is none to osslsigncode, and release 2.5 calls sbsign's own
     # files invalid: the digest that it calculates itself is what counts.
     several = len(sweep(signed).entries) > 1
-    assert several or len(digests) == 2, words
+    if digests:
+        assert several or len(digests) == 2, words
+    else:  # release 2.5 stops before it, but compares the CheckSum
+        assert "checksum" in words
+        assert "MISMATCH" not in words
     assert len(set(digests)) <= 1, words
 
 

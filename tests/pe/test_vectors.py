@@ -16,7 +16,7 @@ IN_CODE = {  # rules whose vectors are made in code, not in a text file
     "SIG-SECOND",  # decided by the engine: tests/steps/verify
     *("PE-TOO-LARGE", "SIG-SIGNERS", "SIG-CERTIFICATE", "SIG-KEY", "SIG-TIME", "SIG-SIGNER"),
     *("SIG-PROFILE", "SIG-MISSING", "SIG-CHECKSUM", "SIG-ATTACH", "SIG-REVOKED", "SIG-DBX"),
-    *("SIG-CHAIN", "SIG-ACTION"),
+    *("SIG-CHAIN", "SIG-ACTION", "SIG-NUMBER"),
 }
 
 

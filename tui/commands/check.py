@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from ceremony import policy as policies
+from ceremony.artifact_names import fits
 from ceremony.blobs import from_blob
 from ceremony.codec import Json
 from ceremony.engine.inspect import gates
@@ -21,8 +22,8 @@ from ceremony.ingest.judging import Case, judge_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.pe.inspect import inspect
 from ceremony.ports import Progress
-from ceremony.show import printable
-from ceremony.types import Finding, refusals
+from ceremony.show import escaped, printable
+from ceremony.types import Finding, Severity, refusals
 from ceremony.verdicts import Verdict
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
@@ -90,6 +91,7 @@ def _run(options: argparse.Namespace) -> Exit:
         *policies.check_window(policy, now),
         *facts.findings,
         *beside.problems,
+        *_name_findings(policy.artifact.names, name),
         *judged.lost,
     )
     stops = refusals((*others, *verdict.findings))
@@ -104,6 +106,14 @@ def _run(options: argparse.Namespace) -> Exit:
         put_findings((*judged.lost, *refusals(others)))
         put(word)
     return Exit.YES if word == "ACCEPT" else Exit.REFUSED
+
+
+def _name_findings(names: tuple[str, ...], name: str) -> tuple[Finding, ...]:
+    """MED-IMAGE: the ceremony finds the image by a name of the policy, and by no other."""
+    if fits(names, name):
+        return ()
+    text = f"the policy names {' or '.join(map(escaped, names))}, not {escaped(name)}; see --name"
+    return (Finding("MED-IMAGE", Severity.REFUSE, text),)
 
 
 class _Progress:

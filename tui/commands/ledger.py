@@ -42,9 +42,12 @@ def run(options: argparse.Namespace) -> Exit:
     found = replay(files, None, late_verifier())
     if found.verdict is not Verdict.REPRODUCED:
         raise refuse("TRN-DECISION", f"the bundle is {found.verdict}, not REPRODUCED")
+    practice = found.mode == "rehearsal"
     before = _before(options.ledger)
     log = read_log(bytes(files[bundle.TRANSCRIPT]))
     entry = next_entry(log, contents_of(log, files), late_verifier(), before.head)
+    if any(entry.ceremony == earlier.ceremony for earlier in before.entries):
+        raise refuse("QRM-LEDGER", f"ceremony {entry.ceremony} has its line already")
     data = ledger.appended(before, entry)
     with drafting(options.output) as draft:
         draft.update(data)
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> Exit:
         f"line      {len(before.entries) + 1:,}: {entry.ended}, {escaped(entry.artifact)}",
         f"head      {grouped(head[:32])}",
         f"          {grouped(head[32:])}",
+        *(["REHEARSAL: this is practice, no line for a production ledger."] if practice else []),
         "Write the head on paper: the next ceremony asks for it.",
     )
     return Exit.YES

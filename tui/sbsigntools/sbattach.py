@@ -88,5 +88,5 @@ def _chosen(entries: tuple[Entry, ...], number: int) -> Entry:
     if not entries:
         sys.stderr.write(f"{NO_TABLE}\n")
     if not 1 <= number <= len(entries):
-        raise refuse("SIG-MISSING", f"the image has no signature {number}, but {len(entries)}")
+        raise refuse("SIG-NUMBER", f"signature {number} of an image that has {len(entries)}")
     return entries[number - 1]

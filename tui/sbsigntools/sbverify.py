@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from ceremony.errors import Refused
@@ -17,7 +18,7 @@ from ceremony.pe.entries import entry_findings
 from ceremony.pe.sweep import SweptImage
 from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
 from ceremony.pe.trust import Chain, chain_findings, signing_certificates
-from ceremony.types import Severity, refusals
+from ceremony.types import Finding, Severity, refusals
 from tui.sbsigntools.certificates import read_certificates, read_small
 from tui.sbsigntools.options import NO_TABLE, tell, tell_known
 from tui.sbsigntools.reading import reading
@@ -61,7 +62,11 @@ def run(options: Namespace) -> int:
     if options.list:
         return 0
     tell_known(image.findings, options.verbose)
-    chains = verified(image, entries, trusted)
+    judged = verified(image, entries, trusted)
+    chains = tuple(chain for chain, _ in judged)
+    # One good signature is enough: what is wrong with another one is told and refuses nothing.
+    told = tuple(finding for _, found in judged for finding in found)
+    tell(tuple(replace(f, severity=Severity.WARN) for f in told) if any(chains) else told)
     # Firmware asks dbx about every signature that an image carries, and about the certificate
     # of db that one of them reached.
     asked = (*image.entries, *(entry for entry in entries if options.detached))
@@ -76,9 +81,9 @@ def run(options: Namespace) -> int:
 
 def verified(
     image: SweptImage, entries: tuple[Entry, ...], trusted: tuple[bytes, ...]
-) -> tuple[Chain, ...]:
-    """Tell of every signature what is wrong with it; return each one's chain, empty if bad."""
-    chains: list[Chain] = []
+) -> tuple[tuple[Chain, tuple[Finding, ...]], ...]:
+    """Return each signature's chain, empty if it is bad, and what is wrong with it."""
+    judged: list[tuple[Chain, tuple[Finding, ...]]] = []
     for entry in entries:
         found = entry_findings(entry, image.authenticode)
         # A signature that firmware passes over is none.
@@ -86,9 +91,8 @@ def verified(
         chain: Chain = ()
         if not found:
             chain, found = chain_findings(entry, trusted)
-        tell(found)
-        chains.append(chain)
-    return tuple(chains)
+        judged.append((chain, found))
+    return tuple(judged)
 
 
 def list_signatures(entries: tuple[Entry, ...]) -> None:

@@ -110,3 +110,17 @@ def test_a_ledger_is_never_written_over_or_from_a_bundle_that_differs(
     status, said = append(prepared, tmp_path / "ledger.jsonl")
     assert (status, "TRN-DECISION" in said) == (1, True)
     assert not (tmp_path / "ledger.jsonl").exists()
+
+
+def test_a_line_follows_the_ledger_that_was_confirmed_and_stands_once(
+    prepared: Prepared, again: Prepared, tmp_path: Path
+) -> None:
+    assert rehearsing.held(prepared).released
+    assert append(prepared, tmp_path / "one")[0] == 0
+    status, said = append(prepared, tmp_path / "twice", "--ledger", tmp_path / "one")
+    assert (status, "QRM-LEDGER" in said) == (1, True)
+    (again.media / "ledger.jsonl").write_bytes((tmp_path / "one").read_bytes())
+    assert rehearsing.held(again).released
+    status, said = append(again, tmp_path / "fresh")  # without the ledger that was confirmed
+    assert (status, "QRM-LEDGER-FORK" in said) == (1, True)
+    assert not (tmp_path / "fresh").exists()

@@ -75,7 +75,7 @@ def wants(state: Judge) -> Effect:
     """Return what judge does next."""
     if state.pending:
         return Record(state.pending)
-    if _unconfirmed(state):
+    if awaits_ledger(state):
         return Ask(_ledger_question(state))
     return Ask(_question(state))
 
@@ -91,7 +91,7 @@ def absorb(state: Judge, event: Event, rules: Rules) -> State:
             if event.outcome is Outcome.REFUSED:
                 return refused(settled, refusals(event.findings))
             return settled
-        case Ack() if _unconfirmed(state):
+        case Ack() if awaits_ledger(state):
             expect_ack(event, _ledger_question(state))
             return _confirmed(replace(state, heads=(*state.heads, event)), rules)
         case Ack() if state.decided and not state.pending:
@@ -105,7 +105,8 @@ def absorb(state: Judge, event: Event, rules: Rules) -> State:
             assert_never(event)
 
 
-def _unconfirmed(state: Judge) -> bool:
+def awaits_ledger(state: Judge) -> bool:
+    """Say whether people still have to confirm the ledger's head."""
     return not (state.pending or state.decided or state.overrides)
 
 

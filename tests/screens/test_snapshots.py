@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from ctypes.util import find_library
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ceremony.effects import Ask
+from ceremony.engine import judge
+from ceremony.release_rules import LedgerRule
+from ceremony.states import Judge
 from ceremony.steps import Step
 from tui.console import COLUMNS, ROWS
 from tui.parts.lines import BUDGET, MARKS
@@ -135,5 +140,24 @@ def test_what_a_step_shows_is_in_view_without_paging(
     async def scene(on: Stage) -> None:
         await on.play(moment_of(film, step))
         assert on.front.query_one("#facts", Page).read
+
+    stage(scene)
+
+
+def test_the_ledgers_head_has_its_picture(film: Film, stage: Callable[[Scene], None]) -> None:
+    """Nothing is shown of a verdict while people still compare the ledger with paper."""
+    seen = film.at("judge.seen")
+    assert isinstance(seen.state, Judge)
+    session = seen.state.session
+    policy = replace(session.policy, ledger=LedgerRule("ledger.jsonl"))
+    state = replace(seen.state, session=replace(session, policy=policy), decided=None)
+    effect = judge.wants(state)
+    assert isinstance(effect, Ask)
+
+    async def scene(on: Stage) -> None:
+        await on.play(replace(seen, state=state, wanted=effect.question))
+        text = await on.text()
+        assert "ACCEPT" not in text
+        compare("judge-ledger", text)
 
     stage(scene)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ceremony.engine.judge import awaits_ledger
 from ceremony.show import escaped
 from ceremony.states import Judge
 from ceremony.steps import Step
@@ -37,6 +38,8 @@ class JudgeScreen(StepScreen):
         state = inner(view.state)
         if not isinstance(state, Judge):
             return ()
+        if awaits_ledger(state):
+            return (Line("Nothing is counted before the ledger's head is confirmed.", STRONG),)
         verdict = state.verdict
         style = GOOD if verdict.verdict is Judgement.ACCEPT else BAD
         weak = f", {verdict.weak} of them weak" if verdict.weak else ""

@@ -23,25 +23,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout's own rooms, whatever is installed
+from attestations import Bare, attestations
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from judged_release import NAME, make_release, sha256_of, write_policy
+from judging_peers import Sampled, find_peers
+from material import make_identity, make_image
+from measuring import Cost
+from signers import make_signers
 
-from attestations import Bare, attestations  # noqa: E402
-from cryptography.hazmat.primitives import hashes  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes  # noqa: E402
-from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: E402
-from judged_release import NAME, make_release, sha256_of, write_policy  # noqa: E402
-from judging_peers import Sampled, find_peers  # noqa: E402
-from material import make_identity, make_image  # noqa: E402
-from measuring import Cost  # noqa: E402
-from signers import make_signers  # noqa: E402
-
-from ceremony.blobs import from_blob  # noqa: E402
-from ceremony.ingest.media import FolderMedia  # noqa: E402
-from ceremony.policy import load  # noqa: E402
-from ceremony.quorum import judge  # noqa: E402
-from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile  # noqa: E402
+from ceremony.blobs import from_blob
+from ceremony.ingest.media import FolderMedia
+from ceremony.policy import load
+from ceremony.quorum import judge
+from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the figures are about judging, not about a disk
 BUILDERS, FEW, MEGABYTES = 48, 25, 172

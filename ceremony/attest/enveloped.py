@@ -7,12 +7,10 @@ votes: two signatures of one builder are for the judge to count as one.
 
 from __future__ import annotations
 
-import hashlib
-
 from ceremony.attest.dsse import IN_TOTO, Envelope, pae, read_envelope
 from ceremony.attest.in_toto_link import holds_link, read_link_payload
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
-from ceremony.attest.signers import signers, why_none
+from ceremony.attest.record import Claims, Malformed, Reading, Unverified
+from ceremony.attest.signers import attested, signers, why_none
 from ceremony.attest.statement import read_statement
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import Policy
@@ -37,19 +35,7 @@ def read_dsse(file: MediaFile, policy: Policy) -> tuple[Reading, ...]:
     except Refused as error:
         builders = sorted({policy.enrolled[key.fpr][0].id for key, _ in found})
         return tuple(_malformed(file, builder, error) for builder in builders)
-    return tuple(
-        Attestation(
-            file=file.path,
-            format=DSSE,
-            sha256=hashlib.sha256(file.data).hexdigest(),
-            builder=policy.enrolled[key.fpr][0].id,
-            key=key,
-            scheme=scheme,
-            touched=True,
-            claims=claims,
-        )
-        for key, scheme in found
-    )
+    return attested(file, DSSE, found, claims, policy)
 
 
 def _claims(envelope: Envelope) -> Claims:

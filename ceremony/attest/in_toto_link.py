@@ -9,7 +9,6 @@ runs any. Refuses to know votes.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,14 +20,13 @@ from ceremony.attest.olpc_json import canonical
 from ceremony.attest.record import (
     SELF_CLAIMS,
     Artifact,
-    Attestation,
     Claims,
     Malformed,
     Pins,
     Reading,
     Unverified,
 )
-from ceremony.attest.signers import Signatures, signers, why_none
+from ceremony.attest.signers import Signatures, attested, signers, why_none
 from ceremony.attest.strict_json import Json
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import Policy
@@ -94,19 +92,7 @@ def read_metablock_file(
     except Refused as error:
         builders = sorted({policy.enrolled[key.fpr][0].id for key, _ in found})
         return tuple(_malformed(file, kind, builder, error) for builder in builders)
-    return tuple(
-        Attestation(
-            file=file.path,
-            format=kind,
-            sha256=hashlib.sha256(file.data).hexdigest(),
-            builder=policy.enrolled[key.fpr][0].id,
-            key=key,
-            scheme=scheme,
-            touched=True,
-            claims=claims,
-        )
-        for key, scheme in found
-    )
+    return attested(file, kind, found, claims, policy)
 
 
 def read_metablock(data: bytes) -> Metablock:

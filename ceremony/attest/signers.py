@@ -7,13 +7,16 @@ and one vote for the judge.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from itertools import chain
 from typing import TypeAlias
 
+from ceremony.attest.record import Attestation, Claims
 from ceremony.errors import Refused
 from ceremony.keys import PublicKey, Scheme
 from ceremony.policy_model import Policy
+from ceremony.types import MediaFile
 
 ED25519_SIGNATURE_BYTES = 64
 # What a hostile document can cost: so many signature checks and not more. Within it a key
@@ -44,6 +47,30 @@ def signers(
             found.setdefault(key.fpr, (key, scheme))
             break
     return tuple(found[fpr] for fpr in sorted(found))
+
+
+def attested(
+    file: MediaFile,
+    kind: str,
+    found: tuple[tuple[PublicKey, Scheme], ...],
+    claims: Claims,
+    policy: Policy,
+) -> tuple[Attestation, ...]:
+    """Return what each enrolled key that signed `file` attests: the same claims."""
+    digest = hashlib.sha256(file.data).hexdigest()
+    return tuple(
+        Attestation(
+            file=file.path,
+            format=kind,
+            sha256=digest,
+            builder=policy.enrolled[key.fpr][0].id,
+            key=key,
+            scheme=scheme,
+            touched=True,
+            claims=claims,
+        )
+        for key, scheme in found
+    )
 
 
 def why_none(signatures: Signatures, policy: Policy) -> tuple[str, str, str]:

@@ -1,5 +1,8 @@
 """DER as a form: every element definite, minimal and inside its parent, to a bounded depth.
 
+The contents of the universal primitive types are checked too, as OpenSSL does when it
+reads: it drops a whole signature for one bad object identifier in a certificate's name.
+
 Decides only that bytes are strict DER and where the first element ends. The meaning of an
 element is told by the declarative grammars (spc.py, cms.py, certificate.py), which do not
 look inside the parts that they pass on as a whole.
@@ -8,13 +11,17 @@ Source: ITU-T X.690, sections 8 and 10.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ceremony.errors import refuse
 
 MOST_DEPTH = 32
 LEAST_HEADER = 2
-LONG_FORM = 0x80
+LONG_FORM, MORE = 0x80, 0x80
 CONSTRUCTED, UNIVERSAL_BITS, TAG_BITS = 0x20, 0xC0, 0x1F
-SEQUENCE, SET, INTEGER = 0x10, 0x11, 0x02
+SEQUENCE, SET = 0x10, 0x11
+BOOLEAN, INTEGER, BIT_STRING, NULL, OBJECT_IDENTIFIER = 0x01, 0x02, 0x03, 0x05, 0x06
+UTF8_STRING, UNIVERSAL_STRING, BMP_STRING = 0x0C, 0x1C, 0x1E
 
 
 def element_size(data: bytes) -> int:
@@ -38,8 +45,8 @@ def check_der(data: bytes) -> None:
                 if depth == MOST_DEPTH:
                     raise refuse("SIG-DER", f"elements nested deeper than {MOST_DEPTH}", at)
                 ranges.append((content, after, depth + 1))
-            elif data[at] == INTEGER:
-                _check_integer(data[content:after], at)
+            elif (check := CHECKS.get(data[at])) and not check[0](data[content:after]):
+                raise refuse("SIG-DER", check[1], at)
             at = after
 
 
@@ -68,9 +75,50 @@ def _header(data: bytes, at: int, end: int) -> tuple[int, int]:
     return content, content + length
 
 
-def _check_integer(content: bytes, at: int) -> None:
+def _is_boolean(content: bytes) -> bool:
+    return content in {b"\x00", b"\xff"}  # X.690 8.2, 11.1
+
+
+def _is_integer(content: bytes) -> bool:
     # X.690 8.3.2: the first nine bits are not all equal.
     value = int.from_bytes(content, "big", signed=True)
-    padded = len(content) != (value + (value < 0)).bit_length() // 8 + 1
-    if padded:
-        raise refuse("SIG-DER", "an integer is empty or not minimal", at)
+    return len(content) == (value + (value < 0)).bit_length() // 8 + 1
+
+
+def _is_bit_string(content: bytes) -> bool:
+    # X.690 8.6.2, 11.2: 0 to 7 unused bits, all zero; none in an empty string.
+    if len(content) <= 1:
+        return content == b"\x00"
+    return content[0] < 8 and not content[-1] & ((1 << content[0]) - 1)  # noqa: PLR2004
+
+
+def _is_identifier(content: bytes) -> bool:
+    # X.690 8.19.2: the last octet ends a subidentifier, none is padded.
+    if not content or content[-1] & MORE:
+        return False
+    starts = (at == 0 or not content[at - 1] & MORE for at in range(len(content)))
+    return not any(first and octet == MORE for first, octet in zip(starts, content, strict=True))
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_of_width(width: int) -> Callable[[bytes], bool]:
+    return lambda content: len(content) % width == 0
+
+
+CHECKS: dict[int, tuple[Callable[[bytes], bool], str]] = {
+    BOOLEAN: (_is_boolean, "a boolean is neither 00 nor FF"),
+    INTEGER: (_is_integer, "an integer is empty or not minimal"),
+    BIT_STRING: (_is_bit_string, "a bit string's unused bits are wrong or not zero"),
+    NULL: (lambda content: not content, "a NULL is not empty"),
+    OBJECT_IDENTIFIER: (_is_identifier, "an object identifier is cut off or padded"),
+    UTF8_STRING: (_is_utf8, "a UTF-8 string is not UTF-8"),
+    UNIVERSAL_STRING: (_is_of_width(4), "a UniversalString is cut off"),
+    BMP_STRING: (_is_of_width(2), "a BMPString is cut off"),
+}

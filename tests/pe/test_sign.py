@@ -224,6 +224,18 @@ def test_a_plan_refuses_an_image_whose_signature_is_not_its_own(
     assert rules(refused) == ["SIG-DIGEST"]
 
 
+@refuses("SIG-DER")
+def test_a_name_without_an_object_identifier_is_refused(
+    alice: Signer, bob: Signer, signed: bytes
+) -> None:
+    """OpenSSL drops a whole signature for it: sbverify then knows neither of the two."""
+    common_name, other = bytes.fromhex("0603550403"), bytes.fromhex("0603550453")
+    plan(signed.replace(common_name, other), bob.certificate, (), MOMENT)
+    with pytest.raises(Refused) as refused:
+        plan(signed.replace(common_name, bytes.fromhex("06035504f6")), bob.certificate, (), MOMENT)
+    assert "SIG-DER" in rules(refused)
+
+
 @refuses("PE-CERT-COUNT")
 def test_a_seventeenth_signature_is_refused(alice: Signer) -> None:
     image = pe_image((Part(".text", RETURN["x86_64"], CODE),))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -314,3 +316,28 @@ def test_a_key_on_a_token_gives_the_bytes_of_the_key_in_a_file(desk: Desk) -> No
     spoken = desk.run(*(w.replace("object=uki", "object=uki?pin-value=2468") for w in words))
     assert is_refusal(spoken, "KEY-URI")
     assert "2468" not in spoken.stdout + spoken.stderr
+
+
+@accepts("KEY-PIN-ENTRY")
+@pytest.mark.parametrize(("typed", "status"), [(b"correct horse\n", 0), (b"wrong\n", 1)])
+def test_a_passphrase_is_asked_on_the_terminal_and_not_shown(
+    typed: bytes, status: int, desk: Desk
+) -> None:
+    locked(desk, b"correct horse")
+    words = [sys.executable, "-I", "-m", "tui", "sbsign", "--key", "alice.key", "--cert"]
+    words += ["alice.pem", "--output", "signed.efi", "image.efi"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(desk.folder)
+        os.execv(words[0], words)
+    shown = b""
+    while b"(not shown): " not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, typed)
+    with contextlib.suppress(OSError):  # Linux says EIO when the other side has gone
+        while more := os.read(terminal, 1024):
+            shown += more
+    _, ended = os.waitpid(child, 0)
+    os.close(terminal)
+    assert (os.waitstatus_to_exitcode(ended), desk.signed.exists()) == (status, status == 0)
+    assert typed.strip() not in shown

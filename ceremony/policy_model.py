@@ -146,11 +146,15 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM."""
+    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM.
+
+    `dbx` are the signature lists that must revoke none of it; empty where none is asked.
+    """
 
     uri: str
     certificate: str
     chain: tuple[str, ...]
+    dbx: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ policy_checks.py.
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,7 @@ from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
+from ceremony.pe.revocation import read_revocations
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.show import escaped
 
@@ -23,6 +25,7 @@ REPORT_OR_REFUSE = ("refuse", "report")
 MOST_GROUPS = 256
 MOST_REVOKED = 4096
 MOST_WORDS = 32
+MOST_DBX_TEXT = 1 << 17
 PIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 NEVER = ("sha1", "md5", "dsa")  # no policy can allow these; it may say so
@@ -150,7 +153,7 @@ def gates(table: Table) -> model.Gates:
 
 
 def signer(table: Table) -> model.Signer:
-    """Read [signer]: PKCS#11 URI, certificate and chain."""
+    """Read [signer]: PKCS#11 URI, certificate, chain and dbx."""
     uri = table.text("uri")
     if uri and not uri.startswith("pkcs11:"):
         table.fault("POL-VALUE", "uri", "a PKCS#11 URI begins with pkcs11:")
@@ -159,7 +162,23 @@ def signer(table: Table) -> model.Signer:
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
         if text and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
-    return model.Signer(uri, certificate, chain)
+    return model.Signer(uri, certificate, chain, _dbx(table))
+
+
+def _dbx(table: Table) -> bytes:
+    """Read signer.dbx: base64 of EFI signature lists, line breaks allowed."""
+    text = table.text("dbx", "", most=MOST_DBX_TEXT)
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+        if data:
+            read_revocations(data)
+    except ValueError:
+        table.fault("POL-VALUE", "dbx", "base64 of a dbx is wanted")
+        return b""
+    except Refused as refused:
+        table.fault("POL-VALUE", "dbx", refused.findings[0].text)
+        return b""
+    return data
 
 
 def _one_certificate(text: str) -> bool:

@@ -58,7 +58,9 @@ class TokenEvidence:
 
     Before login `keys` holds what the token shows without a PIN, mostly the public half;
     after login it holds the private keys and nothing else. `possession` is "proved" when a
-    random challenge was signed and verified in this login.
+    random challenge was signed and verified in this login. `libraries` are (path, SHA-256) of
+    every file that was mapped to be run in the module's process, the module among them;
+    `sandbox` says what was around that process.
     """
 
     module_path: str
@@ -79,6 +81,8 @@ class TokenEvidence:
     keys: tuple[KeyEvidence, ...]
     pin_state: PinState
     protected_path: bool
+    libraries: tuple[tuple[str, str], ...]
+    sandbox: str
     grade: Grade
     stage: Stage
     possession: Possession

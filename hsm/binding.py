@@ -1,12 +1,13 @@
 """Read the machine binding: which PKCS#11 module this machine uses, and what it needs.
 
 Decides what may stand in the one file that differs from machine to machine and is not
-reviewed: a module by absolute path, environment variables for it, time limits. It refuses
-to know policies, tokens and keys. Nothing in it can weaken a check.
+reviewed: a module by absolute path, environment variables for it, time limits, a sandbox.
+It refuses to know policies, tokens and keys. Nothing in it can weaken a check.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.show import escaped
+from hsm.sandbox import Sandbox
 
 BINDING_MOST_BYTES = 16 * 1024
 ENVIRONMENT_MOST = 32
+WRITABLE_MOST = 8
 LIMIT_MOST_SECONDS = 600
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -55,6 +58,7 @@ class Binding:
     module: Path
     environment: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    sandbox: Sandbox | None = None
 
 
 def read_binding(data: bytes) -> Binding:
@@ -66,12 +70,13 @@ def read_binding(data: bytes) -> Binding:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise refuse("KEY-BINDING", f"not TOML: {escaped(str(error))}") from None
     for name in read:
-        if name not in ("module", "environment", "limits"):
+        if name not in ("module", "environment", "limits", "sandbox"):
             raise refuse("KEY-BINDING", f"unknown key {escaped(name)}")
     return Binding(
         _module(read.get("module")),
         _environment(read.get("environment", {})),
         _limits(read.get("limits", {})),
+        _sandbox(read["sandbox"]) if "sandbox" in read else None,
     )
 
 
@@ -106,6 +111,24 @@ def _limits(value: object) -> Limits:
             raise refuse("KEY-BINDING", f"limit {name} is over 0 to {LIMIT_MOST_SECONDS} seconds")
         seconds[name] = float(given)
     return Limits(**seconds)
+
+
+def _sandbox(value: object) -> Sandbox:
+    if not isinstance(value, dict):
+        raise refuse("KEY-BINDING", "sandbox is a table")
+    for name in value:
+        if name not in ("network", "writable"):
+            raise refuse("KEY-BINDING", f"unknown key sandbox.{escaped(name)}")
+    network, writable = value.get("network", False), value.get("writable", [])
+    if not isinstance(network, bool):
+        raise refuse("KEY-BINDING", "sandbox.network is true or false")
+    if not isinstance(writable, list) or len(writable) > WRITABLE_MOST:
+        raise refuse("KEY-BINDING", f"sandbox.writable is a list of at most {WRITABLE_MOST} paths")
+    for path in writable:
+        absolute = isinstance(path, str) and path.startswith("/") and "\0" not in path
+        if not absolute or os.path.normpath(path) in ("/", "//"):
+            raise refuse("KEY-BINDING", "sandbox.writable holds absolute paths, and never /")
+    return Sandbox(network, tuple(Path(path) for path in writable))
 
 
 def find_module() -> Path | None:

@@ -25,6 +25,8 @@ from typing import Literal, NoReturn
 
 from ceremony.errors import TokenTrouble
 from ceremony.show import escaped
+from hsm.binding import Binding
+from hsm.sandbox import PROGRAM, confined, ending_of
 
 REPLY_MOST_BYTES = 1024 * 1024
 CHATTER_KEPT_BYTES = 2048
@@ -58,8 +60,9 @@ class TokenRefused(TokenTrouble):
 class Child:
     """One child process with one module; usable until the first `ChildLost`."""
 
-    def __init__(self, desk: Desk, environment: tuple[tuple[str, str], ...], limit: float) -> None:
+    def __init__(self, desk: Desk, binding: Binding) -> None:
         self._number = 0
+        self._sandbox = binding.sandbox
         self._reply = b""
         self._pin_was_sent = False
         self._chatter = b""
@@ -69,22 +72,30 @@ class Child:
         chatter, child_chatter = os.pipe()
         self._replies, self._pin, self._noise = replies, pin, chatter
         arguments = (_FOLDER, str(child_replies), str(child_pin), desk)
+        command: tuple[str, ...] = (sys.executable, "-I", "-c", _START, *arguments)
 
         def start() -> subprocess.Popen[bytes]:
             return subprocess.Popen(  # noqa: S603 - our own interpreter and literals
-                (sys.executable, "-I", "-c", _START, *arguments),
+                command,
                 stdin=subprocess.PIPE,
                 stdout=child_chatter,
                 stderr=child_chatter,
                 pass_fds=(child_replies, child_pin),
                 cwd="/",
-                env={"PATH": "/usr/bin:/bin", **dict(environment)},
+                env={"PATH": "/usr/bin:/bin", **dict(binding.environment)},
                 # A Ctrl-C meant for the ceremony must not reach a token in the middle of C_Sign.
                 start_new_session=True,
             )
 
         try:
+            if binding.sandbox is not None:
+                needed = (Path(_FOLDER), binding.module.parent)
+                command = confined(command, binding.sandbox, needed)
             self._process = _STARTER.submit(start).result()
+        except TokenTrouble:
+            for descriptor in (replies, pin, chatter):
+                os.close(descriptor)
+            raise
         except OSError as error:
             for descriptor in (replies, pin, chatter):
                 os.close(descriptor)
@@ -92,7 +103,10 @@ class Child:
         finally:
             for descriptor in (child_replies, child_pin, child_chatter):
                 os.close(descriptor)
-        self._receive(limit)
+        try:
+            self._receive(binding.limits.start)
+        except ChildLost as lost:
+            raise self._unstarted(lost) from None
 
     @property
     def pid(self) -> int:
@@ -129,6 +143,13 @@ class Child:
         self._chatter = b""
         with suppress(OSError):  # a dead child is noticed by the request that follows
             os.write(self._pin, pin)
+
+    def _unstarted(self, lost: ChildLost) -> TokenTrouble:
+        """Return why there is no process: bubblewrap itself says what it may not do."""
+        said = self._chatter.decode("utf-8", "replace")
+        if self._sandbox is None or not said.startswith(f"{PROGRAM}: "):
+            return lost
+        return TokenTrouble("KEY-SANDBOX", escaped(said.strip()))
 
     def close(self) -> None:
         """Let the process end by itself, then end it."""
@@ -206,6 +227,8 @@ class Child:
             code = self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             return "it closed its pipes"
+        if self._sandbox is not None:
+            code = ending_of(code)
         if code < 0:
             return f"it crashed ({signal.Signals(-code).name})"
         return f"it ended by itself (status {code})"

@@ -16,6 +16,7 @@ import pkcs11
 from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
+from hsm.libraries import mapped_files
 from hsm.objects import Wanted, description, flag, is_private
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
@@ -192,6 +193,7 @@ def _described(slot: pkcs11.Slot, keys: list[Reply]) -> Reply:
         "pin_state": next((state for flag, state in _PIN_FLAGS if flag in flags), "ok"),
         "protected_path": TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags,
         "keys": keys,
+        "libraries": mapped_files(),
     }
 
 

@@ -16,6 +16,7 @@ from ceremony.errors import TokenTrouble
 from ceremony.preflight import SigningKey, spki_sha256
 from ceremony.show import MOST_CHARACTERS, escaped
 from ceremony.token import FoundAs, KeyEvidence, PinState, Possession, Stage, TokenEvidence
+from hsm.libraries import measured
 
 LIST_MOST = 1000
 ANSWER_MOST_CHARACTERS = 16 * 1024
@@ -28,11 +29,19 @@ def read_evidence(  # noqa: PLR0913 - each is one independent fact
     *,
     module_path: str,
     module_sha256: str,
+    sandbox: str,
     key: SigningKey,
     stage: Stage,
     possession: Possession,
 ) -> TokenEvidence:
-    """Return the evidence in an answer to "load" and "probe", or raise TokenTrouble KEY-CHILD."""
+    """Return the evidence in an answer to "load" and "probe".
+
+    Raises TokenTrouble: KEY-CHILD, or KEY-MODULE where another file is mapped than was measured.
+    """
+    libraries = measured(_paths(answer, "libraries"))
+    if module_sha256 not in dict(libraries).values():
+        why = "the module that runs is not the file that was measured; it was replaced"
+        raise TokenTrouble("KEY-MODULE", why)
     return TokenEvidence(
         module_path=escaped(module_path),
         module_sha256=module_sha256,
@@ -52,6 +61,8 @@ def read_evidence(  # noqa: PLR0913 - each is one independent fact
         keys=tuple(_key(one, key) for one in _list(answer, "keys")),
         pin_state=cast("PinState", _one_of(answer, "pin_state", get_args(PinState))),
         protected_path=answer.get("protected_path") is True,
+        libraries=tuple((escaped(path), digest) for path, digest in libraries),
+        sandbox=sandbox,
         grade="asserted by module",
         stage=stage,
         possession=possession,
@@ -114,6 +125,13 @@ def _list(answer: Answer, name: str) -> list[object]:
 
 def _texts(answer: Answer, name: str) -> tuple[str, ...]:
     return tuple(text({name: one}, name) for one in _list(answer, name))
+
+
+def _paths(answer: Answer, name: str) -> tuple[str, ...]:
+    found = _list(answer, name)
+    if not all(isinstance(one, str) and one.startswith("/") and "\0" not in one for one in found):
+        raise _bad(name)
+    return tuple(str(one) for one in found)
 
 
 def _one_of(answer: Answer, name: str, allowed: tuple[str, ...]) -> str:

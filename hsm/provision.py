@@ -61,7 +61,7 @@ def make_rehearsal_token(
     toml = _folder(folder.resolve(), module)
     binding = read_binding(toml.encode("utf-8"))
     first_pin = _initialised(binding)
-    child = Child("minting", binding.environment, binding.limits.start)
+    child = Child("minting", binding)
     try:
         typed = bytearray(pin.encode("ascii"))
         child.send_pin(typed)

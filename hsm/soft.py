@@ -180,6 +180,8 @@ class RehearsalToken:
             keys=(key,) if self._holds_key else (),
             pin_state=self._pin_state,
             protected_path=False,
+            libraries=(),
+            sandbox="none",
             grade="embedded rehearsal key",
             stage="after-login" if self._logged_in else "before-login",
             possession="proved" if self._logged_in and self._holds_key else "not-tried",

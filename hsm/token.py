@@ -178,6 +178,7 @@ class Pkcs11Token:
                 {**answer, **self._library},
                 module_path=str(self._binding.module),
                 module_sha256=digest,
+                sandbox=self._binding.sandbox.described if self._binding.sandbox else "none",
                 key=target.key,
                 stage="after-login" if self._logged_in else "before-login",
                 possession=self._possession,
@@ -191,7 +192,7 @@ class Pkcs11Token:
 
     def _started(self) -> Child:
         limit = self._binding.limits.start
-        self._child = child = Child("signing", self._binding.environment, limit)
+        self._child = child = Child("signing", self._binding)
         self._library = child.ask("load", limit, module=str(self._binding.module))
         return child
 

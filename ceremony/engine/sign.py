@@ -42,6 +42,7 @@ from ceremony.events import (
 )
 from ceremony.preflight import preflight
 from ceremony.show import counted
+from ceremony.signer_chain import judge_chain, judge_image
 from ceremony.states import Sign, State
 from ceremony.token import TokenEvidence
 from ceremony.types import Finding, Severity, refusals
@@ -175,6 +176,9 @@ def _judge_token(
     """KEY-, MED-SPACE, MED-OUTPUT: the token fits and there is room, before any signature."""
     session = state.ready.session
     findings = preflight(evidence, session.certificate, session.now, session.begun.mode)
+    dbx = session.policy.signer.dbx
+    findings += judge_chain(session.certificate, session.chain, dbx, session.now)
+    findings += judge_image(state.ready.approved.facts.authenticode, dbx)
     if room:
         findings += _judge_room(state, room)
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK

@@ -50,7 +50,7 @@ def chain_findings(entry: Entry, given: tuple[bytes, ...]) -> tuple[Chain, tuple
     if signer is None:
         text = "the signer's certificate is not in the signature"
         return (), (refusal("SIG-SIGNER", text, entry.offset),)
-    chain = _chain(signer, carried, anchors)
+    chain = chain_to(signer, carried, anchors)
     if chain:
         return chain, ()
     text = f"{signer.subject} was not issued by a given certificate, nor is it one"
@@ -73,7 +73,8 @@ def signing_certificates(pkcs7: bytes) -> tuple[Certificate | None, tuple[Certif
     return signer, carried
 
 
-def _chain(signer: Certificate, carried: Chain, anchors: Chain) -> Chain:
+def chain_to(signer: Certificate, carried: Chain, anchors: Chain) -> Chain:
+    """Return the path from `signer` through `carried` to one of `anchors`, empty if none."""
     given = {anchor.der for anchor in anchors}
     if not _is_understood(signer):
         return ()

@@ -26,6 +26,11 @@ RULES = table(
         "Plug the token in again and go on; a new process is started.",
     ),
     (
+        "KEY-SANDBOX",
+        "The sandbox that the binding asks for around the module can be made.",
+        "Install bubblewrap, allow user namespaces, or take [sandbox] out of the binding file.",
+    ),
+    (
         "KEY-TOKEN",
         "Exactly one token present fits the policy's URI and holds the key.",
         "Insert the token that the policy names and remove the others.",
@@ -84,6 +89,16 @@ RULES = table(
         "KEY-CERT-USAGE",
         "Where the certificate limits its key usage, digitalSignature is among it.",
         "Use a certificate whose key usage has digitalSignature.",
+    ),
+    (
+        "KEY-CERT-CHAIN",
+        "Every certificate that the policy embeds issued the signer's or one above it.",
+        "Correct signer.chain in the policy and have the owners sign it again.",
+    ),
+    (
+        "KEY-CERT-REVOKED",
+        "The policy's dbx revokes neither the image nor the signer nor a certificate above it.",
+        "Machines with this dbx would not start the image: renew the key, or build another image.",
     ),
     (
         "KEY-FILE",

@@ -2,11 +2,15 @@
    "C_Login:hang", "C_Sign:segfault", ... after SHIM_AFTER harmless calls of that function.
    Every C_Login is noted in SHIM_LOGINS with its user type. PKCS#11 v2.40, 3.4 gives the
    order of the function list. */
+#include <arpa/inet.h>
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef unsigned long CK_RV, CK_ULONG;
@@ -16,6 +20,19 @@ enum { INITIALIZE = 0, GET_TOKEN_INFO = 6, LOGIN = 18, SIGN = 43 };
 
 static LIST ours, *theirs;
 static int calls[68];
+
+/* What a module could do besides its task: read SHIM_FILE, write beside it, call SHIM_PORT. */
+static void spy(void) {
+    const char *name = getenv("SHIM_FILE");
+    char beside[4096];
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv("SHIM_PORT")))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(beside, sizeof beside, "%s.written", name);
+    fprintf(stderr, "read %s\n", access(name, R_OK) ? "no" : "yes");
+    fprintf(stderr, "write %s\n", open(beside, O_WRONLY | O_CREAT, 0600) < 0 ? "no" : "yes");
+    fprintf(stderr, "call %s\n",
+            connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&to, sizeof to) ? "no" : "yes");
+}
 
 static CK_RV does(int which, const char *name) {
     const char *wanted = getenv("SHIM_DOES"), *after = getenv("SHIM_AFTER");
@@ -32,6 +49,7 @@ static CK_RV does(int which, const char *name) {
     if (!strcmp(wanted, "invalid")) return 0x70UL; /* CKR_MECHANISM_INVALID */
     if (!strcmp(wanted, "pinlocked")) return 0xA4UL;
     if (!strcmp(wanted, "cancel")) return 0x50UL;
+    if (!strcmp(wanted, "spy")) spy();
     if (!strcmp(wanted, "print"))
         for (int i = 0; i < 8000; i++) {
             printf("chatter on standard output %d\n", i);

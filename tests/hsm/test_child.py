@@ -21,6 +21,7 @@ import hsm
 from ceremony.errors import TokenTrouble
 from ceremony.token import LoginResult, SignResult
 from hsm import child as child_room
+from hsm.binding import Binding, Limits
 from hsm.child import Child, ChildLost
 from hsm.cryptoki import Cryptoki
 from hsm.worker import Request, wipe_text
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from tests.hsm.conftest import Bench
 
 CANARY = "canary-PIN-60917"
+
+
+def bound(environment: tuple[tuple[str, str], ...] = (), limit: float = 10) -> Binding:
+    return Binding(Path("/nonexistent.so"), environment, Limits(start=limit))
 
 
 def status(pid: int) -> dict[str, str]:
@@ -50,7 +55,7 @@ def gone(pid: int, seconds: float = 5) -> bool:
 
 def test_the_child_is_hardened_and_starts_quickly() -> None:
     started = time.monotonic()
-    child = Child("signing", (("SETTING", "kept"),), 10)
+    child = Child("signing", bound((("SETTING", "kept"),)))
     print(f"\nchild ready after {(time.monotonic() - started) * 1000:.0f} ms")  # noqa: T201
     facts = status(child.pid)
     assert facts["NoNewPrivs"] == "1"
@@ -151,8 +156,11 @@ def test_the_child_dies_with_its_parent_even_while_the_module_hangs(
     folder = str(Path(hsm.__file__).parent.parent)
     program = (
         f"import sys; sys.path.insert(0, {folder!r})\n"
+        "from pathlib import Path\n"
+        "from hsm.binding import Binding\n"
         "from hsm.child import Child\n"
-        f"child = Child('signing', {binding.environment!r}, 10)\n"
+        f"binding = Binding(Path({str(binding.module)!r}), {binding.environment!r})\n"
+        "child = Child('signing', binding)\n"
         "print(child.pid, flush=True)\n"
         f"child.ask('load', 60, module={str(binding.module)!r})"
     )
@@ -169,7 +177,7 @@ def test_the_child_dies_with_its_parent_even_while_the_module_hangs(
 
 def test_a_child_outlives_the_thread_that_asked_for_it() -> None:
     made: list[Child] = []
-    thread = threading.Thread(target=lambda: made.append(Child("signing", (), 10)))
+    thread = threading.Thread(target=lambda: made.append(Child("signing", bound())))
     thread.start()
     thread.join()
     time.sleep(0.2)
@@ -204,7 +212,7 @@ def test_whatever_the_process_says_instead_of_an_answer_is_a_lost_child(
     monkeypatch.setattr(child_room, "_START", program)
     monkeypatch.setattr(child_room, "_CLOSE_SECONDS", 0.3)
     with pytest.raises(ChildLost, match=f"KEY-CHILD: .*{fact}"):
-        Child("signing", (), 0.6)
+        Child("signing", bound(limit=0.6))
 
 
 @refuses("KEY-CHILD")
@@ -212,7 +220,7 @@ def test_no_interpreter_is_a_lost_child(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(ChildLost, match="KEY-CHILD: no process"):
-        Child("signing", (), 5)
+        Child("signing", bound(limit=5))
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -231,7 +239,7 @@ def test_no_descriptor_and_no_process_is_left_behind(bench: Bench) -> None:
 
 def test_what_a_module_prints_is_kept_until_a_pin_is_sent(bench: Bench, shim: Path) -> None:
     settings = bench.shimmed(shim, DOES="C_Initialize:print").binding
-    child = Child("signing", settings.environment, 10)
+    child = Child("signing", settings)
     child.ask("load", 10, module=str(settings.module))
     assert child.chatter.endswith("7999") or "chatter on standard" in child.chatter
     child.send_pin(bytearray(b"1234"))

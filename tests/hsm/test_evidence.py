@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -44,11 +48,16 @@ ANSWER: dict[str, object] = {
 }
 
 
+LIBRARY = shutil.which("true") or ""
+ANSWER["libraries"] = [LIBRARY]
+
+
 def read(answer: dict[str, object]) -> TokenEvidence:
     return read_evidence(
         answer,
         module_path="/m.so",
-        module_sha256="00" * 32,
+        module_sha256=hashlib.sha256(Path(LIBRARY).read_bytes()).hexdigest(),
+        sandbox="none",
         key=KEY,
         stage="before-login",
         possession="not-tried",
@@ -65,6 +74,18 @@ def test_an_answer_becomes_evidence() -> None:
     )
     assert evidence.keys[0].always_authenticate
     assert evidence.keys[0].bits == 2048
+    assert evidence.libraries == ((LIBRARY, evidence.module_sha256),)
+
+
+def test_a_mapped_file_is_measured_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.so")
+    (tmp_path / "lib.so").write_bytes(b"code")
+    paths = [*(str(tmp_path / name) for name in ("lib.so", "pipe.so", ".")), LIBRARY]
+    evidence = read({**ANSWER, "libraries": paths})
+    digests = [digest for _, digest in evidence.libraries][:-1]
+    assert digests == [hashlib.sha256(b"code").hexdigest(), "unreadable", "unreadable"]
+    (tmp_path / "lib.so").write_bytes(b"other code")
+    assert read({**ANSWER, "libraries": paths}).libraries[0][1] != digests[0]
 
 
 def test_what_a_token_calls_itself_is_shown_escaped() -> None:
@@ -84,6 +105,10 @@ def test_what_a_token_calls_itself_is_shown_escaped() -> None:
         ("token_flags", [1]),
         ("mechanisms", ["CKM"] * 1001),
         ("pin_state", "fine"),
+        ("libraries", ["lib.so"]),
+        ("libraries", ["/lib\0.so"]),
+        ("libraries", [3]),
+        ("libraries", ["/lib.so"] * 1001),
         ("keys", [3]),
         ("keys", [{}]),
         ("keys", [{**FOUND, "found_as": "secret key"}]),

@@ -374,3 +374,21 @@ def test_a_module_cut_short_crashes_its_own_process_only(bench: Bench, tmp_path:
     token = Pkcs11Token(replace(bench.binding, module=cut), bench.uri)
     with pytest.raises(TokenTrouble, match=r"KEY-(CHILD|MODULE): "):
         token.probe(bench.certificate)
+
+
+@refuses("KEY-MODULE")
+def test_a_module_that_is_replaced_between_measuring_and_loading_is_refused(
+    bench: Bench, tmp_path: Path
+) -> None:
+    module = tmp_path / "module.so"
+    shutil.copyfile(bench.binding.module, module)
+    copied = replace(bench, binding=replace(bench.binding, module=module))
+    token = copied.token()
+    token.probe(bench.certificate)
+    other = tmp_path / "other.so"
+    other.write_bytes(module.read_bytes() + b"\0")
+    other.replace(module)
+    with pytest.raises(TokenTrouble, match=r"KEY-MODULE: .*it was replaced"):
+        token.probe(bench.certificate)
+    assert isinstance(token.probe(bench.certificate), TokenEvidence)
+    token.close()

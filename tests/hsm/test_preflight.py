@@ -65,6 +65,8 @@ def evidence(certificate: bytes, **changes: object) -> TokenEvidence:
         keys=(found,),
         pin_state="ok",
         protected_path=False,
+        libraries=(("/usr/lib/vendor.so", "00" * 32),),
+        sandbox="none",
         grade="asserted by module",
         stage="after-login",
         possession="proved",

@@ -37,6 +37,7 @@ BEYOND_VALUES = (
     "policy_id",
     "valid_from",
     "rsa",
+    "dbx",
 )
 
 

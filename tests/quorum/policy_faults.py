@@ -162,6 +162,8 @@ FAULTS: list[tuple[str, str, Change]] = [
         "certificate",
         lambda _, t: section(t, "signer").update(twice()),
     ),
+    ("POL-VALUE", "dbx", lambda _, t: section(t, "signer").update(dbx="not base64")),
+    ("POL-VALUE", "dbx", lambda _, t: section(t, "signer").update(dbx="AAAA")),
     ("POL-CERTIFICATE", "chain", lambda _, t: section(t, "signer").update(chain=["x"])),
     ("POL-KEY-TWICE", "ann and bob", lambda r, t: keys_of(t, 1)[0].update(one_key(r))),
     ("POL-KEY-TWICE", "ann", lambda r, t: keys_of(t, 0).append(keys_of(t, 0)[0] | one_key(r))),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
+import struct
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import rehearsing
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from marks import accepts, refuses
 
 from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.events import Aborted, Intended, LoggedIn, Outcome, Signed
+from ceremony.policy import load
 from ceremony.ports import Interruption, Report
 from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
@@ -57,6 +63,28 @@ def test_the_intent_is_on_both_logs_before_the_token_hears_of_it(
     monkeypatch.setattr(BoundToken, "sign", looking)
     assert rehearsing.held(prepared).released
     assert seen == [["sign.intent"], ["sign.intent"]]
+
+
+@refuses("KEY-CERT-REVOKED")
+def test_a_key_that_the_policys_dbx_revokes_is_refused_before_the_pin(prepared: Prepared) -> None:
+    policy = load(prepared.policy.read_bytes())
+    read = x509.load_pem_x509_certificate(policy.signer.certificate.encode())
+    der = read.public_bytes(Encoding.DER)
+    kind = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+    dbx = kind + struct.pack("<III", 44 + len(der), 0, 16 + len(der)) + bytes(16) + der
+    text = base64.b64encode(dbx).decode()
+    rehearsing.edit_policy(prepared, ("[signer]\n", f'[signer]\ndbx = "{text}"\n'))
+
+    class Aborts(ScriptFace):
+        def answer(self, question: Question) -> Answer | Interruption:
+            if question.name == "sign.again":
+                return Aborted("carol", "the key is revoked")
+            return super().answer(question)
+
+    assert not wiring.hold(rehearsing.places_of(prepared), Aborts(prepared.sheet)).released
+    (decided,) = rehearsing.decisions(prepared, "sign.preflight")
+    assert {f.rule for f in decided.findings} >= {"KEY-CERT-REVOKED"}
+    assert "sign.login" not in rehearsing.names(prepared)
 
 
 @refuses("KEY-PIN-WRONG")

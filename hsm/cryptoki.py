@@ -17,6 +17,7 @@ from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
 from hsm.libraries import mapped_files
+from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
@@ -48,7 +49,13 @@ class Cryptoki:
     @property
     def operations(self) -> dict[str, Operation]:
         """The requests that this process answers."""
-        return {"load": self.load, "probe": self.probe, "login": self.login, "sign": self.sign}
+        return {
+            "load": self.load,
+            "tokens": self.tokens,
+            "probe": self.probe,
+            "login": self.login,
+            "sign": self.sign,
+        }
 
     def load(self, request: Request) -> Reply:
         """Load the module (C_Initialize, C_GetInfo)."""
@@ -62,6 +69,12 @@ class Cryptoki:
             "library_version": _version(lib.library_version),
             "cryptoki": _version(lib.cryptoki_version),
         }
+
+    def tokens(self, _request: Request) -> Reply:
+        """Describe every token that is present, as far as it is shown without a PIN."""
+        if self._lib is None:
+            raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
+        return {"tokens": [_shown(slot) for slot in slots_of(self._lib)]}
 
     def probe(self, request: Request) -> Reply:
         """Choose the one token that fits and describe it, with the objects that match."""
@@ -80,12 +93,8 @@ class Cryptoki:
     def _fitting(self, request: Request) -> Iterator[pkcs11.Slot]:
         if self._lib is None:
             raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
-        try:
-            slots = self._lib.get_slots(token_present=True)
-        except PKCS11Error as error:
-            raise Answered("KEY-TOKEN", _code(error), "the slots cannot be listed") from None
         uri = request.pairs("uri")
-        for slot in slots:
+        for slot in slots_of(self._lib):
             # get_tokens() of the library stops at the first broken slot; one by one does not.
             try:
                 token = slot.get_token()
@@ -144,6 +153,17 @@ class Cryptoki:
             if text is not None:
                 wipe_text(text)
         return {"signature": signature.hex()}
+
+
+def _shown(slot: pkcs11.Slot) -> Reply:
+    try:
+        initialised = TokenFlag.TOKEN_INITIALIZED in slot.get_token().flags
+        shown = _described(slot, objects_shown(slot) if initialised else [])
+    except PKCS11Error as error:
+        return {"slot_id": slot.slot_id, "broken": _code(error)}
+    except Answered as answered:
+        return {"slot_id": slot.slot_id, "broken": answered.code}
+    return {**shown, "initialised": initialised}
 
 
 def _without_login(slot: pkcs11.Slot, wanted: Wanted) -> list[Reply]:

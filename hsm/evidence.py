@@ -56,10 +56,10 @@ def read_evidence(  # noqa: PLR0913 - each is one independent fact
         token_serial=text(answer, "token_serial"),
         token_model=text(answer, "token_model"),
         token_manufacturer=text(answer, "token_manufacturer"),
-        token_flags=_texts(answer, "token_flags"),
-        mechanisms=_texts(answer, "mechanisms"),
+        token_flags=flags(answer, "token_flags"),
+        mechanisms=flags(answer, "mechanisms"),
         keys=tuple(_key(one, key) for one in _list(answer, "keys")),
-        pin_state=cast("PinState", _one_of(answer, "pin_state", get_args(PinState))),
+        pin_state=pin_state_of(answer),
         protected_path=answer.get("protected_path") is True,
         libraries=tuple((escaped(path), digest) for path, digest in libraries),
         sandbox=sandbox,
@@ -123,7 +123,13 @@ def _list(answer: Answer, name: str) -> list[object]:
     return value
 
 
-def _texts(answer: Answer, name: str) -> tuple[str, ...]:
+def pin_state_of(answer: Answer) -> PinState:
+    """Return what the token says of its PIN tries, or raise TokenTrouble KEY-CHILD."""
+    return cast("PinState", _one_of(answer, "pin_state", get_args(PinState)))
+
+
+def flags(answer: Answer, name: str) -> tuple[str, ...]:
+    """Return a list of texts of an answer, escaped, or raise TokenTrouble KEY-CHILD."""
     return tuple(text({name: one}, name) for one in _list(answer, name))
 
 

@@ -31,7 +31,7 @@ _GRADED = (
     Attribute.ALWAYS_AUTHENTICATE,
 )
 # What is raised where an attribute is missing, hidden, or of a value that cannot be decoded.
-_UNREADABLE = (PKCS11Error, KeyError, ValueError, TypeError, NotImplementedError)
+UNREADABLE = (PKCS11Error, KeyError, ValueError, TypeError, NotImplementedError)
 
 
 class Wanted:
@@ -78,7 +78,7 @@ class Wanted:
         shown = octets(key, Attribute.MODULUS) or octets(key, Attribute.EC_POINT)
         try:
             return not shown and key[Attribute.KEY_TYPE] == self._type
-        except _UNREADABLE:
+        except UNREADABLE:
             return False
 
 
@@ -90,7 +90,7 @@ def octets(item: pkcs11.Object, name: Attribute) -> bytes:
     """Return an attribute's bytes, none where it cannot be read."""
     try:
         return bytes(item[name])
-    except _UNREADABLE:
+    except UNREADABLE:
         return b""
 
 
@@ -98,7 +98,7 @@ def flag(key: pkcs11.Object, name: Attribute) -> str:
     """Return a boolean attribute as "true", "false" or "unreadable"."""
     try:
         return "true" if key[name] else "false"
-    except _UNREADABLE:
+    except UNREADABLE:
         return "unreadable"
 
 
@@ -111,7 +111,7 @@ def description(item: pkcs11.Object) -> Reply:
     """Return label, id, what the object is, and the graded attributes of a private key."""
     try:
         label = str(item[Attribute.LABEL])
-    except _UNREADABLE:
+    except UNREADABLE:
         label = ""
     private = is_private(item)
     public = "public key" if isinstance(item, pkcs11.PublicKey) else "certificate"

@@ -22,7 +22,7 @@ SPEC = ROOT / "docs/spec"
 DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(?ms)^```.*?^```")
-SCHEMAS = ("attest", "check", "inspect", "replay")
+SCHEMAS = ("attest", "check", "inspect", "replay", "token")
 Schema = dict[str, Any]
 KEYWORDS = {
     *("type", "enum", "properties", "required", "additionalProperties", "items"),
@@ -34,6 +34,7 @@ TYPES: dict[str, type] = {
     "string": str,
     "integer": int,
     "null": type(None),
+    "boolean": bool,
 }
 
 
@@ -170,7 +171,7 @@ def members(schema: Schema, value: dict[str, object], where: str) -> list[str]:
 
 
 def is_a(kind: str, value: object) -> bool:
-    return isinstance(value, TYPES[kind]) and not isinstance(value, bool)
+    return isinstance(value, TYPES[kind]) and isinstance(value, bool) == (kind == "boolean")
 
 
 def schema_of(command: str) -> Schema:
@@ -313,3 +314,17 @@ def test_attest_reports_as_its_schema_says(
     )
     assert (status, value["sha256"]) == (0, prepared.image_sha256)
     assert [Path(name).name for name in value["files"]] == ["bob.intoto.json"]
+
+
+def test_token_reports_as_its_schema_says(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    binding = prepared.machine
+    status, value = reported(capsys, "token", "--machine", binding, "--policy", prepared.policy)
+    assert (status, value["verdict"]) == (0, "ok")
+    (token,) = value["tokens"]
+    assert [one["found_as"] for one in token["objects"]] == ["public key"]
+    assert {f["rule"] for f in token["preflight"][0]["findings"]} == {"KEY-SOFTWARE", "KEY-MATCH"}
+    status, value = reported(capsys, "token", "--machine", binding)
+    assert (status, value["verdict"]) == (0, "unjudged")
+    assert [one["fault"] for one in value["tokens"]] == ["", "not initialised"]

@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "hold a production ceremony (people answer)",
     "attest": "attest an image that this machine built",
     "check": "judge attestations of an image by a policy",
+    "token": "show what a token tells without a PIN, and what would be refused",
     "policy": "lint, show, sign or begin a policy",
     "inspect": "parse a UKI strictly and show what it means",
     "tbs": "write the bytes to be signed elsewhere for an image, a certificate and a time",

@@ -1,0 +1,151 @@
+"""token [URI]: what a module and its tokens show without a PIN, and what would be refused.
+
+The same preflight as in a ceremony, before any PIN: for the certificate that is given, for
+the policy's, or for every certificate that lies on a token.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+
+from ceremony import policy as policies
+from ceremony.errors import Refused, TokenTrouble, refuse
+from ceremony.pe.certificate import Certificate, read_certificate, sha256
+from ceremony.pe.revocation import MOST_DBX_BYTES
+from ceremony.policy_model import MOST_POLICY_BYTES
+from ceremony.preflight import preflight
+from ceremony.signer_chain import judge_chain
+from ceremony.types import Finding, Mode, Severity
+from hsm import uri as uris
+from hsm.binding import Binding, find_module, read_binding
+from hsm.present import ShownToken, show_tokens
+from hsm.token import Pkcs11Token
+from tui import token_words
+from tui.commands import Exit
+from tui.commands.report import put, put_json
+from tui.sbsigntools.certificates import read_certificates, read_small
+from tui.tokens import MOST_BINDING
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("uri", metavar="URI", nargs="?", help="only the token that it names")
+    parser.add_argument("--machine", type=Path, help="the machine binding; else SoftHSM is sought")
+    parser.add_argument("--policy", type=Path, help="take URI, certificate, chain and dbx from it")
+    parser.add_argument("--cert", type=Path, help="the key's certificate, and its chain")
+    parser.add_argument("--dbx", type=Path, help="what must not revoke them")
+    parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: a URI or "", certificate and chain (DER) or none, a dbx or b""."""
+
+    uri: str
+    certificates: tuple[bytes, ...]
+    dbx: bytes
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Look and report; 1 where every key that was looked for would be refused."""
+    wanted = _wanted(options)
+    binding = binding_of(options.machine)
+    shown = show_tokens(binding)
+    tokens = tuple(token for token in shown.tokens if _named(token, wanted.uri))
+    if not tokens:
+        text = f"none of {len(shown.tokens)} tokens fits the URI" if wanted.uri else "no token"
+        raise TokenTrouble("KEY-TOKEN", text)
+    looked = tuple((token, tuple(_judge(binding, token, wanted))) for token in tokens)
+    if options.json:
+        put_json(token_words.as_json(shown, looked))
+    else:
+        put(*token_words.lines(shown, looked))
+    return Exit.REFUSED if token_words.verdict(looked) == "refused" else Exit.YES
+
+
+def binding_of(path: Path | None) -> Binding:
+    """Return the binding in a file, or the first module found; Refused KEY-MODULE, KEY-BINDING."""
+    if path is not None:
+        return read_binding(read_small(path, MOST_BINDING))
+    module = find_module()
+    if module is None:
+        raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")
+    return Binding(module)
+
+
+def _wanted(options: argparse.Namespace) -> Wanted:
+    uri, dbx = options.uri or "", b""
+    certificates: tuple[bytes, ...] = ()
+    if options.policy:
+        signer = policies.load(read_small(options.policy, MOST_POLICY_BYTES)).signer
+        texts = (signer.certificate, *signer.chain)
+        uri, dbx = uri or signer.uri, signer.dbx
+        certificates = tuple(
+            load_pem_x509_certificate(text.encode()).public_bytes(Encoding.DER) for text in texts
+        )
+    if options.cert:
+        certificates = read_certificates(options.cert)
+    if options.dbx:
+        dbx = read_small(options.dbx, MOST_DBX_BYTES)
+    if uri:
+        uris.parse(uri)
+    return Wanted(uri, certificates, dbx)
+
+
+def _named(token: ShownToken, uri: str) -> bool:
+    """Say whether a URI names this token, as far as that is seen from outside."""
+    if not uri:
+        return True
+    facts = {
+        "token": token.label,
+        "serial": token.serial,
+        "model": token.model,
+        "manufacturer": token.manufacturer,
+        "slot-description": token.slot,
+    }
+    return all(facts.get(name, text) == text for name, text in uris.parse(uri).token)
+
+
+def _judge(binding: Binding, token: ShownToken, wanted: Wanted) -> Iterator[token_words.Judged]:
+    if token.fault:
+        return
+    given = wanted.certificates[:1]
+    ders = given or tuple(one.certificate for one in token.objects if one.certificate)
+    for der in dict.fromkeys(ders):
+        yield _judged(binding, token, wanted, der)
+
+
+def _judged(binding: Binding, token: ShownToken, wanted: Wanted, der: bytes) -> token_words.Judged:
+    now = datetime.now(UTC)
+    evidence = None
+    try:
+        certificate = read_certificate(der)
+        looking = Pkcs11Token(binding, wanted.uri or token.uri)
+        try:
+            evidence = looking.probe(der)
+        finally:
+            looking.close()
+        findings = preflight(evidence, der, now, Mode.PRODUCTION)
+        findings += judge_chain(der, wanted.certificates[1:], wanted.dbx, now)
+        subject = certificate.subject
+    except TokenTrouble as trouble:
+        findings = (Finding(trouble.rule, Severity.REFUSE, trouble.text),)
+        subject = _subject(der)
+    except Refused as refused:
+        findings, subject = refused.findings, _subject(der)
+    return token_words.Judged(subject, sha256(der).hex(), evidence, findings)
+
+
+def _subject(der: bytes) -> str:
+    try:
+        found: Certificate = read_certificate(der)
+    except Refused:
+        return "(a certificate that cannot be read)"
+    return found.subject

@@ -134,9 +134,9 @@ def _signatures(path: Path) -> tuple[MediaFile, ...]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    """Return a regular file's bytes; MED-SPECIAL, MED-SIZE, MED-GONE."""
+    """Return a regular file's bytes; MED-SPECIAL, MED-SIZE, MED-PATH."""
     try:
         return read_regular(path, most)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None

@@ -86,10 +86,14 @@ def _wrapped(table: Table, wrapping: KeyWrapping) -> tuple[Wrapped, ...]:
     if wrapping is KeyWrapping.SIGSTORE:
         identity, issuer = table.text("identity"), table.text("issuer")
         root = table.text("trusted_root_sha256")
+        if table.is_open("trusted_root_sha256", root):
+            return ()
         return _read(table, "identity", lambda: _sigstore(identity, issuer, root))
     most = MOST_CERTIFICATE if wrapping is KeyWrapping.OPENPGP else keys.MOST_KEY_BYTES
     public = table.text("public", most=most)
-    return _read(table, "public", lambda: _parsed(wrapping, public)) if public else ()
+    if not public or table.is_open("public", public):
+        return ()
+    return _read(table, "public", lambda: _parsed(wrapping, public))
 
 
 def _read(table: Table, name: str, parse: Callable[[], tuple[Wrapped, ...]]) -> tuple[Wrapped, ...]:

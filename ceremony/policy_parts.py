@@ -160,7 +160,7 @@ def signer(table: Table) -> model.Signer:
     certificate = table.text("certificate", most=1 << 16)
     chain = table.texts("chain", ())
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
-        if text and not _one_certificate(text):
+        if text and not table.is_open(key, text) and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     return model.Signer(uri, certificate, chain, _dbx(table))
 
@@ -240,5 +240,6 @@ def _ssh_keys(
     read = (
         policy_keys.readable(table, key, partial(keys.parse_ssh_line, line), f"key {number}: ")
         for number, line in enumerate(lines, 1)
+        if not table.is_open(key, line)
     )
     return tuple(people.NamedKey(*pair) for pair in read if pair is not None)

@@ -21,6 +21,7 @@ MOST_TEXT = 4096
 MOST_ITEMS = 4096
 MOST_FAULTS = 100
 MOST_NUMBER = 2**53 - 1
+OPEN_PLACE = "REPLACE "  # as `policy new` marks what its owner is to fill in
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,5})([smhdw])")
@@ -42,8 +43,20 @@ class Faults:
         """Note that `key` of `table` (as "quorum", "builder 2" or "") breaks `rule`."""
         if len(self.findings) >= MOST_FAULTS:
             return
+        self._note(rule, table, key, self.line(table, key), why)
+
+    def add_open(self, table: str, key: str, text: str) -> None:
+        """Note a place that nobody filled in (POL-PLACE), with the line on which it stands."""
+        if len(self.findings) >= MOST_FAULTS:
+            return
+        line = self._text.count("\n", 0, max(self._text.find(text), 0)) + 1
+        name, _, wanted = text.removeprefix(OPEN_PLACE).partition(": ")
+        why = f"{escaped(name)} is not filled in; here belongs {escaped(wanted) or 'its value'}"
+        self._note("POL-PLACE", table, key, line, why)
+
+    def _note(self, rule: str, table: str, key: str, line: int, why: str) -> None:
         name = f"[{table}].{key}" if table and key else f"[{table}]" if table else key
-        place = f"{escaped(name)} (line {self.line(table, key)})"
+        place = f"{escaped(name)} (line {line})"
         self.findings.append(Finding(rule, Severity.REFUSE, f"{place}: {why}"))
 
     def line(self, table: str, key: str) -> int:
@@ -65,6 +78,14 @@ class Table:
     def fault(self, rule: str, key: str, why: str) -> None:
         """Note a fault of this table."""
         self._faults.add(rule, self.name, key, why)
+
+    def is_open(self, key: str, text: str) -> bool:
+        """Say whether `text` of `key` is a skeleton's open place; if so note it (POL-PLACE)."""
+        place = text.strip()
+        if not place.startswith(OPEN_PLACE):
+            return False
+        self._faults.add_open(self.name, key, place)
+        return True
 
     def has(self, key: str) -> bool:
         """Say whether the key is written."""

@@ -187,7 +187,7 @@ def _pin(evidence: TokenEvidence) -> Iterator[Finding]:
     if evidence.pin_state == "final-try":
         yield _warn("KEY-PIN-FINAL", "the token says that one PIN try is left")
     if evidence.pin_state == "count-low":
-        yield _warn("KEY-PIN-FINAL", "the token says that a wrong PIN was entered before")
+        yield _warn("KEY-PIN-LOW", "the token says that a wrong PIN was entered before")
 
 
 def _mechanism(evidence: TokenEvidence, key: SigningKey) -> Iterator[Finding]:

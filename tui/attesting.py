@@ -78,7 +78,7 @@ def sha256_hex(data: bytes) -> str:
 
 
 def attest(claim: Claim, key: Path) -> dict[str, bytes]:
-    """Return the attestation's files by name; ATT-KEY for a key of no known kind."""
+    """Return the attestation's files by name; KEY-PRIVATE for a key of no known kind."""
     head = _head(key)
     match _kind(head):
         case "sshsig":
@@ -89,7 +89,7 @@ def attest(claim: Claim, key: Path) -> dict[str, bytes]:
             locked = b"ENCRYPTED" in head
             return dsse(claim, head, passphrase(key) if locked else None)
         case _:
-            raise refuse("ATT-KEY", f"{key} is no OpenSSH, minisign or PEM private key")
+            raise refuse("KEY-PRIVATE", f"{key} is no OpenSSH, minisign or PEM private key")
 
 
 def file_names(builder: str, key: Path) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _head(key: Path) -> bytes:
         with key.open("rb") as file:
             return file.read(MOST_KEY)
     except OSError as error:
-        raise MediaTrouble("ATT-KEY", f"{key}: {error.strerror}") from None
+        raise MediaTrouble("KEY-PRIVATE", f"{key}: {error.strerror}") from None
 
 
 def _kind(head: bytes) -> str:
@@ -129,7 +129,7 @@ def sums(claim: Claim, key: Path) -> dict[str, bytes]:
     except Trouble as error:
         if is_locked(_head(key)):
             hint = "the key is locked; without a terminal load it first: ssh-add KEY"
-            raise Trouble("ATT-KEY", f"{error.text} ({hint})") from None
+            raise Trouble("KEY-PRIVATE", f"{error.text} ({hint})") from None
         raise
     return {name: text, f"{name}.sig": signature}
 
@@ -145,7 +145,7 @@ def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
     """Return <builder>.sha256 and its signature; the trusted comment carries the pins."""
     program = shutil.which("minisign")
     if program is None:
-        raise Trouble("ATT-KEY", "minisign is not installed; it alone reads its secret keys")
+        raise Trouble("KEY-PRIVATE", "minisign is not installed; it alone reads its secret keys")
     text, comment = minisign_texts(claim)
     name = f"{claim.builder}.sha256"
     with tempfile.TemporaryDirectory(prefix="uki-ceremony-") as folder:
@@ -173,9 +173,9 @@ def dsse(claim: Claim, pem: bytes, password: bytes | None = None) -> dict[str, b
     try:
         private = load_pem_private_key(pem, password=password)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise refuse("ATT-KEY", f"the PEM key does not load: {escaped(str(error))}") from None
+        raise refuse("KEY-PRIVATE", f"the PEM key does not load: {escaped(str(error))}") from None
     if not isinstance(private, Private):
-        raise refuse("ATT-KEY", "a PEM key that signs DSSE is ECDSA, Ed25519 or RSA")
+        raise refuse("KEY-PRIVATE", "a PEM key that signs DSSE is ECDSA, Ed25519 or RSA")
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     hint = parse_spki_der(private.public_key().public_bytes(*form)).fpr
     payload = json.dumps(statement(claim), sort_keys=True).encode()
@@ -235,7 +235,7 @@ def _run(command: list[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Trouble("ATT-KEY", f"{name} did not answer in {SECONDS} s") from None
+        raise Trouble("KEY-PRIVATE", f"{name} did not answer in {SECONDS} s") from None
     if done.returncode:
         text = f"{name} signed nothing; a locked key needs a terminal for its password"
-        raise Trouble("ATT-KEY", text)
+        raise Trouble("KEY-PRIVATE", text)

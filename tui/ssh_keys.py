@@ -61,10 +61,10 @@ def sign(key: Path, namespace: str, message: bytes) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Trouble("ATT-KEY", f"ssh-keygen did not answer in {SECONDS} s") from None
+        raise Trouble("KEY-PRIVATE", f"ssh-keygen did not answer in {SECONDS} s") from None
     if done.returncode:
         said = "".join(done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:])
-        raise Trouble("ATT-KEY", f"ssh-keygen signed nothing with {key}: {escaped(said)}")
+        raise Trouble("KEY-PRIVATE", f"ssh-keygen signed nothing with {key}: {escaped(said)}")
     return done.stdout
 
 
@@ -73,12 +73,12 @@ def _sign(key: Path, namespace: str, message: bytes) -> bytes:
     try:
         private = load_ssh_private_key(key.read_bytes(), password=None)
     except OSError as error:
-        raise MediaTrouble("ATT-KEY", f"{key}: {error.strerror or error}") from None
+        raise MediaTrouble("KEY-PRIVATE", f"{key}: {error.strerror or error}") from None
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         text = f"without ssh-keygen the SSH key does not load: {escaped(str(error))}"
-        raise refuse("ATT-KEY", text) from None
+        raise refuse("KEY-PRIVATE", text) from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise refuse("ATT-KEY", "without ssh-keygen only an Ed25519 key can sign")
+        raise refuse("KEY-PRIVATE", "without ssh-keygen only an Ed25519 key can sign")
     kind, raw = b"ssh-ed25519", private.public_key().public_bytes_raw()
     signature = private.sign(signed_data(namespace, message, HASH))
     blob = string(kind) + string(raw)

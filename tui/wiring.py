@@ -107,7 +107,7 @@ def hold(places: Places, face: Face) -> Ended:
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
-            media.read_policy()  # a mistyped path is said before anything is begun
+            _read_early(media)
         else:
             bundle.require_own(_intended(log))
         if isinstance(state, Close):
@@ -127,6 +127,14 @@ def hold(places: Places, face: Face) -> Ended:
     finally:
         token.close()
         journal.close()
+
+
+def _read_early(media: FolderMedia) -> None:
+    """MED-PATH: a mistyped path is said before anything is begun; no medium went away."""
+    try:
+        media.read_policy()
+    except MediaTrouble as trouble:
+        raise MediaTrouble("MED-PATH", trouble.text) from None
 
 
 def _resumed_state(

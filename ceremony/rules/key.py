@@ -106,6 +106,11 @@ RULES = table(
         "Name the key's PEM file, or a token by its PKCS#11 URI.",
     ),
     (
+        "KEY-PRIVATE",
+        "The private key given with --key is there, is of a kind that signs here, and opens.",
+        "Name the private key's file; where it is locked use a terminal, or ssh-add for SSH.",
+    ),
+    (
         "KEY-PIN-ENTRY",
         "A PIN comes from a terminal, from a descriptor that was named, or is typed on the token.",
         "Run the command on a terminal, or give --pin-fd the number of a descriptor to read.",
@@ -116,9 +121,14 @@ RULES = table(
         "Unblock the PIN with its PUK or SO PIN outside the ceremony.",
     ),
     (
+        "KEY-PIN-LOW",
+        "No wrong PIN was entered since the last right one.",
+        "Ask who tried it and note that with F3; a right PIN sets the counter back.",
+    ),
+    (
         "KEY-PIN-FINAL",
         "More than one PIN try is left.",
-        "Reset the counter with a right PIN outside the ceremony, or unblock it first.",
+        "Be sure of the PIN: a wrong one locks it. Else set the counter back or unblock it first.",
     ),
     (
         "KEY-PIN-WRONG",

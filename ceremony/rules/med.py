@@ -43,7 +43,12 @@ RULES = table(
     (
         "MED-GONE",
         "The medium stays readable until everything on it was copied.",
-        "Check the path, or put the medium back, and read again; if that fails take a second copy.",
+        "Put the medium back and read again; if that fails take a second copy of it.",
+    ),
+    (
+        "MED-PATH",
+        "Every file or folder that the command names is there and may be read.",
+        "Check the path and who may read it, then run the command again.",
     ),
     (
         "MED-SANDBOX",
@@ -59,6 +64,11 @@ RULES = table(
         "MED-OUTPUT",
         "The output folder is new or empty: an existing output is never overwritten.",
         "Name an empty folder, or move the outputs that are there to safety.",
+    ),
+    (
+        "MED-FOLDER",
+        "The folder that an output goes to is there: no command makes folders for --output.",
+        "Make the folder with mkdir -p, or name one that is there, then run the command again.",
     ),
     (
         "MED-SPACE",

@@ -53,6 +53,11 @@ RULES = table(
         "Export the public key again with the tool that made it.",
     ),
     (
+        "POL-PLACE",
+        "Every place that a skeleton of `policy new` marks REPLACE is filled in.",
+        "On the line named put what belongs there; the text from REPLACE on goes.",
+    ),
+    (
         "POL-KEY-TWICE",
         "A key stands once among owners, persons or builders, however it is wrapped.",
         "Remove one entry: one key is one holder.",

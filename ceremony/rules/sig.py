@@ -9,17 +9,23 @@ AGAIN = "Plan again from the image and certificate at hand, and sign once more."
 DBX = "Take the dbx file again, from the firmware or its vendor."
 REVOKED = "Start from an unsigned image, and sign with a certificate that dbx does not revoke."
 KEY = "Check which key the token used; do not publish what it returned."
+MINE = "Take the signature that was made for this image, or start from the unsigned image."
 TRUST = "Give the certificate that you trust; what the signature carries proves nothing."
 DISCARD = "Discard the signed file, assemble it again and compare."
 
 RULES = table(
+    (
+        "SIG-FILE",
+        "A file that is to be attached as a signature holds one Authenticode PKCS#7 in DER.",
+        "Name the file that sbsign --detached, sbattach --detach or assemble --detached wrote.",
+    ),
     ("SIG-PRESENT", "The image carries no signature yet.", STRIP),
     ("SIG-DER", "A signature is strict DER: definite, minimal, nothing behind it.", STRIP),
     ("SIG-CMS", "A signature is PKCS#7 signed data over an SpcIndirectDataContent.", STRIP),
     ("SIG-SIGNERS", "A signature has exactly one SignerInfo.", STRIP),
     ("SIG-OUTER", "A signature is encoded so that EDK2 finds its digest algorithm.", STRIP),
     ("SIG-ALGORITHM", "A signature uses SHA-256 throughout.", STRIP),
-    ("SIG-DIGEST", "A signature's digest is this image's Authenticode SHA-256.", STRIP),
+    ("SIG-DIGEST", "A signature's digest is this image's Authenticode SHA-256.", MINE),
     ("SIG-ATTRIBUTES", "The signed attributes fit the content that they sign.", AGAIN),
     ("SIG-CERTIFICATE", "A certificate is one strict DER X.509 certificate.", "Export it again."),
     (

@@ -66,6 +66,11 @@ RULES = table(
         "Fetch the bundle again from another medium.",
     ),
     (
+        "TRN-FOLDER",
+        "A bundle holds transcript.jsonl, checkpoint.txt, SHA256SUMS and what they name.",
+        "Name the folder that a ceremony wrote: its --out, or DIR/out of a rehearsal in DIR.",
+    ),
+    (
         "TRN-IMAGE",
         "The signed image is the unsigned image with the recorded signature attached.",
         "Give the unsigned image with --image; the outputs are not to be released.",

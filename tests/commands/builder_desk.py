@@ -124,6 +124,13 @@ class Desk:
         return path
 
 
+def laid_out(folder: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
+    """Return a desk with an empty folder for what is written."""
+    desk = Desk(folder, capfd)
+    desk.out.mkdir()
+    return desk
+
+
 def git(folder: Path, *words: str, **env: str) -> str:
     """Run the real git in a folder, with no configuration but this one."""
     settings = {

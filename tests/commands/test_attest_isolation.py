@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands.builder_desk import Desk
+from commands.builder_desk import Desk, laid_out
 from marks import accepts, refuses
 
 from ceremony.attest.sums import read_sums
@@ -19,7 +19,7 @@ def desk(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Desk:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    return Desk(tmp_path, capfd)
+    return laid_out(tmp_path, capfd)
 
 
 def machine(root: Path, **files: str) -> Path:

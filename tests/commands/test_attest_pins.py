@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands.builder_desk import Desk, git, repository
+from commands.builder_desk import Desk, git, laid_out, repository
 from marks import accepts, refuses
 
 from ceremony.attest.dsse import read_envelope
@@ -24,7 +24,7 @@ def desk(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Desk:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    return Desk(tmp_path, capfd)
+    return laid_out(tmp_path, capfd)
 
 
 @accepts("ATT-SOURCE", "ATT-DIRTY")
@@ -99,7 +99,7 @@ def test_a_tree_that_is_not_its_commit_is_refused(desk: Desk, dirt: Callable[[Pa
     repository(source)
     dirt(source)
     done = desk.attest("--source", source)
-    assert (done.status, "ATT-DIRTY" in done.err, desk.out.exists()) == (1, True, False)
+    assert (done.status, "ATT-DIRTY" in done.err, any(desk.out.iterdir())) == (1, True, False)
     assert "next:" in done.err
     assert "\x1b" not in done.err
 
@@ -159,7 +159,7 @@ def test_a_source_that_is_no_work_tree(desk: Desk, make: Callable[[Path], None] 
     if make is not None:
         make(desk.folder / "src")
     done = desk.attest("--source", desk.folder / "src")
-    assert (done.status, "ATT-SOURCE" in done.err, desk.out.exists()) == (1, True, False)
+    assert (done.status, "ATT-SOURCE" in done.err, any(desk.out.iterdir())) == (1, True, False)
 
 
 @refuses("ATT-SOURCE")
@@ -240,7 +240,7 @@ def pem(desk: Desk) -> Path:
 )
 def test_a_pin_that_is_impossible_or_said_twice(desk: Desk, words: tuple[str, ...]) -> None:
     done = desk.attest(*words)
-    assert (done.status, "ATT-PIN" in done.err, desk.out.exists()) == (1, True, False)
+    assert (done.status, "ATT-PIN" in done.err, any(desk.out.iterdir())) == (1, True, False)
     assert "\x1b" not in done.err
 
 
@@ -258,4 +258,4 @@ def test_a_name_that_no_checksum_line_can_hold(desk: Desk, name: str) -> None:
     words = ("--builder", "ann", "--key", desk.ssh(), "--output", desk.out, "--name", name or " ")
     desk.image.touch()
     done = desk.run("attest", image, *words)
-    assert (done.status, "ATT-SUMS" in done.err, desk.out.exists()) == (1, True, False)
+    assert (done.status, "ATT-SUMS" in done.err, any(desk.out.iterdir())) == (1, True, False)

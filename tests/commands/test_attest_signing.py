@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands.builder_desk import SECONDS, Desk, command, process, tool
+from commands.builder_desk import SECONDS, Desk, command, laid_out, process, tool
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -29,7 +29,7 @@ Private = ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey
 
 @pytest.fixture
 def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(tmp_path, capfd)
+    return laid_out(tmp_path, capfd)
 
 
 def fits(desk: Desk, public: Path) -> bool:
@@ -38,7 +38,7 @@ def fits(desk: Desk, public: Path) -> bool:
     return done.status == 0 and "signed by" in done.out
 
 
-@accepts("ATT-KEY")
+@accepts("KEY-PRIVATE", "MED-FOLDER")
 @pytest.mark.parametrize(
     "options",
     [("-t", "ed25519"), ("-t", "ecdsa", "-b", "384"), ("-t", "rsa", "-b", "3072")],
@@ -128,7 +128,7 @@ def test_a_locked_ssh_key_in_an_agent(desk: Desk, agent: Path, half: str) -> Non
     assert fits(desk, Path(f"{key}.pub"))
 
 
-@refuses("ATT-KEY")
+@refuses("KEY-PRIVATE")
 def test_locked_keys_without_a_terminal_say_what_to_do(desk: Desk) -> None:
     keys = {
         "ssh-add": desk.ssh(secret=SECRET),
@@ -141,9 +141,11 @@ def test_locked_keys_without_a_terminal_say_what_to_do(desk: Desk) -> None:
     for hint, key in keys.items():
         words = ("--builder", "ann", "--key", key, "--output", desk.out)
         done = process("attest", desk.image, *words)
-        assert (done.status, "ATT-KEY" in done.err, hint in done.err) == (3, True, True), done.err
+        assert (done.status, "KEY-PRIVATE" in done.err, hint in done.err) == (3, True, True), (
+            done.err
+        )
         assert "Traceback" not in done.err
-        assert not desk.out.exists()
+        assert not any(desk.out.iterdir())
 
 
 def at_terminal(answer: str, *words: str | Path) -> tuple[int, str]:
@@ -171,20 +173,20 @@ def test_a_locked_pem_key_asks_on_the_terminal(desk: Desk) -> None:
     key = write(desk, ec.generate_private_key(ec.SECP256R1()), SECRET)
     words = ("attest", desk.image, "--builder", "ann", "--key", key, "--output", desk.out)
     status, said = at_terminal("wrong", *words)
-    assert (status, "ATT-KEY" in said, desk.out.exists()) == (1, True, False)
+    assert (status, "KEY-PRIVATE" in said, any(desk.out.iterdir())) == (1, True, False)
     status, said = at_terminal(SECRET, *words)
     assert (status, SECRET in said) == (0, False), said
     assert fits(desk, desk.folder / "key.pub")
 
 
-@refuses("ATT-KEY")
+@refuses("KEY-PRIVATE")
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 100, b"-----BEGIN CERTIFICATE-----\n"])
 def test_a_key_that_is_missing_or_none(desk: Desk, content: bytes | None) -> None:
     key = desk.folder / "key"
     if content is not None:
         key.write_bytes(content)
     done = desk.attest(key=key)
-    assert (done.status, "ATT-KEY" in done.err, desk.out.exists()) == (
+    assert (done.status, "KEY-PRIVATE" in done.err, any(desk.out.iterdir())) == (
         3 if content is None else 1,
         True,
         False,
@@ -198,7 +200,7 @@ def test_without_minisign_its_keys_are_not_used(
     key = desk.minisign()
     monkeypatch.setenv("PATH", str(desk.folder))
     done = desk.attest(key=key)
-    assert (done.status, "ATT-KEY: minisign is not installed" in done.err) == (3, True)
+    assert (done.status, "KEY-PRIVATE: minisign is not installed" in done.err) == (3, True)
 
 
 # What is written stands whole, or not at all
@@ -220,7 +222,6 @@ def test_nothing_is_written_over(desk: Desk) -> None:
 
 @refuses("MED-WRITE")
 def test_a_full_disk_leaves_nothing(desk: Desk) -> None:
-    desk.out.mkdir()
     pins = tuple(word for n in range(40) for word in ("--pin", f"p{n}={'x' * 250}"))
     words = ("attest", desk.image, "--builder", "ann", "--key", desk.ssh(), "--output", desk.out)
     done = process(*words, *pins, limit=8)
@@ -229,10 +230,15 @@ def test_a_full_disk_leaves_nothing(desk: Desk) -> None:
     assert process(*words, *pins).status == 0
 
 
-def test_a_folder_that_cannot_be_made(desk: Desk) -> None:
-    (desk.folder / "out").write_text("a file\n", "utf-8")
-    done = desk.attest()
-    assert (done.status, "MED-WRITE" in done.err) == (3, True)
+@refuses("MED-FOLDER")
+@pytest.mark.parametrize("kind", ["nothing", "a file"])
+def test_no_folder_is_made_for_an_output(desk: Desk, kind: str) -> None:
+    desk.out.rmdir()
+    if kind == "a file":
+        desk.out.write_text("a file\n", "utf-8")
+    done = desk.attest(key=desk.folder / "a key that nobody was asked for")
+    assert (done.status, "MED-FOLDER" in done.err, "mkdir -p" in done.err) == (3, True, True)
+    assert desk.out.is_dir() is False
 
 
 def test_killed_when_a_file_is_to_get_its_name_leaves_nothing(desk: Desk) -> None:
@@ -287,4 +293,4 @@ def test_wrong_usage(desk: Desk, words: tuple[str, ...]) -> None:
 def test_a_builders_id_that_is_no_file_name(desk: Desk, builder: str) -> None:
     words = ("attest", desk.image, f"--builder={builder}", "--key", desk.ssh())
     done = desk.run(*words, "--output", desk.out)
-    assert (done.status, "ATT-FORMAT" in done.err, desk.out.exists()) == (1, True, False)
+    assert (done.status, "ATT-FORMAT" in done.err, any(desk.out.iterdir())) == (1, True, False)

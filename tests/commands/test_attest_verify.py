@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import rehearsing
-from commands.builder_desk import Desk, Done
+from commands.builder_desk import Desk, Done, laid_out
 from marks import refuses
 
 from tui.rehearsal.prepare import Prepared
@@ -15,7 +15,7 @@ from tui.rehearsal.prepare import Prepared
 
 @pytest.fixture
 def desk(prepared: Prepared, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(tmp_path, capfd)
+    return laid_out(tmp_path, capfd)
 
 
 def pins(prepared: Prepared) -> tuple[str, ...]:
@@ -106,6 +106,23 @@ def test_files_that_were_changed_or_parted(desk: Desk, prepared: Prepared) -> No
     sums.write_text(sums.read_text("utf-8").replace("clean", "x") + "# more x\n", "utf-8")
     for done in (verify(desk, prepared), desk.run("attest", "--verify", desk.out)):
         assert (done.status, "ATT-SIGNATURE" in done.out, "next:" in done.out) == (1, True, True)
+    assert f"{signature}: NOT VERIFIED: changed after signing, or signed by another" in done.out
+    assert done.out.splitlines()[-1] == "NOT VERIFIED"
+
+
+@pytest.mark.parametrize("builder", ["ci-a", "alice", "bob"])
+@pytest.mark.parametrize("left", [0, 60])
+def test_a_file_that_is_cut_off_or_empty_is_to_be_copied_again(
+    desk: Desk, prepared: Prepared, builder: str, left: int
+) -> None:
+    attest(desk, prepared, *pins(prepared), builder=builder)
+    cut = max(desk.out.iterdir(), key=lambda path: (path.suffix in (".sig", ".minisig"), path))
+    cut.write_bytes(cut.read_bytes()[:left])
+    for done in (verify(desk, prepared), desk.run("attest", "--verify", desk.out)):
+        said = done.out.partition(str(cut))[2]
+        assert (done.status, "copy it again" in said) == (1, True), done.out
+        assert ("the file is empty" in said) is (left == 0)
+    assert f"{cut}: NOT VERIFIED" in done.out
 
 
 @refuses("ATT-SIGNATURE")
@@ -115,6 +132,7 @@ def test_without_a_policy_a_key_is_checked(desk: Desk, prepared: Prepared, build
     own = prepared.folder / "builders" / f"{builder}.pub"
     done = desk.run("attest", "--verify", desk.out, "--key", own)
     assert (done.status, "signed by" in done.out) == (0, True), done.out
+    assert ": its signature fits" in done.out
     assert done.out.splitlines()[-1] == "READ, NOT JUDGED"
     other = Path(f"{desk.minisign() if builder == 'alice' else desk.ssh()}.pub")
     done = desk.run("attest", "--verify", desk.out, "--key", other)
@@ -122,11 +140,10 @@ def test_without_a_policy_a_key_is_checked(desk: Desk, prepared: Prepared, build
 
 
 def test_nothing_to_verify(desk: Desk, prepared: Prepared) -> None:
-    desk.out.mkdir()
     done = verify(desk, prepared)
     assert (done.status, "no attestation is here" in done.out) == (1, True)
     done = verify(desk, prepared, desk.folder / "nothing")
-    assert (done.status, "MED-GONE" in done.err) == (3, True)
+    assert (done.status, "MED-PATH" in done.err) == (3, True)
     junk = desk.out / "junk\x1b[2J.txt"
     junk.write_bytes(b"\xff" * 100)
     done = verify(desk, prepared)

@@ -71,7 +71,7 @@ def test_a_file_that_says_it_is_empty_is_read_no_further_than_its_cap() -> None:
     assert rule(lambda: read_regular(Path("/proc/self/mountinfo"), 10)) == "MED-SIZE"
 
 
-@refuses("MED-GONE")
+@refuses("MED-PATH")
 def test_an_image_that_is_not_there_is_told_in_ascii(tmp_path: Path) -> None:
     with pytest.raises(MediaTrouble) as trouble:
         read_image(tmp_path / os.fsdecode(b"\xff\x1b[2J"))
@@ -156,7 +156,7 @@ def test_the_files_of_a_bundle_are_counted(tmp_path: Path) -> None:
     assert MOST_FILES == 50_000
 
 
-@refuses("ATT-KEY")
+@refuses("KEY-PRIVATE")
 def test_an_ssh_key_that_is_locked_or_of_another_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,14 +174,14 @@ def test_an_ssh_key_that_is_locked_or_of_another_kind(
     }
     for name, data in keys.items():
         (tmp_path / name).write_bytes(data)
-        assert rule(partial(ssh_keys.sign, tmp_path / name, "n", b"")) == "ATT-KEY"
+        assert rule(partial(ssh_keys.sign, tmp_path / name, "n", b"")) == "KEY-PRIVATE"
     (tmp_path / "good").write_bytes(ed25519.private_bytes(*SSH, NoEncryption()))
     assert ssh_keys.sign(tmp_path / "good", "n", b"").startswith(b"-----BEGIN SSH SIGNATURE")
-    with pytest.raises(MediaTrouble, match="ATT-KEY"):
+    with pytest.raises(MediaTrouble, match="KEY-PRIVATE"):
         ssh_keys.sign(tmp_path / "nothing", "n", b"")
 
 
-@refuses("ATT-KEY")
+@refuses("KEY-PRIVATE")
 def test_a_pem_key_that_is_locked_or_of_an_unsupported_kind() -> None:
     locked = Ed25519PrivateKey.generate().private_bytes(*PEM, LOCKED)
     other = dsa.generate_private_key(1024).private_bytes(*PEM, NoEncryption())
@@ -189,7 +189,7 @@ def test_a_pem_key_that_is_locked_or_of_an_unsupported_kind() -> None:
     prime239 = p256.replace(bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030104"))
     unsupported = pem(prime239)
     for key in (locked, other, unsupported, pem(b"\0"), pem(b"")):
-        assert rule(partial(attesting.dsse, CLAIM, key)) == "ATT-KEY"
+        assert rule(partial(attesting.dsse, CLAIM, key)) == "KEY-PRIVATE"
 
 
 def pem(der: bytes) -> bytes:

@@ -31,7 +31,7 @@ def owned(tmp_path: Path) -> tuple[Path, list[Path]]:
     return path, keys
 
 
-@accepts("POL-ADVICE")
+@accepts("POL-ADVICE", "POL-PLACE")
 @pytest.mark.parametrize("name", sorted(KINDS.values()))
 def test_lint_accepts_every_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["policy", "lint", str(EXAMPLES / name)]) == 0
@@ -58,6 +58,7 @@ def test_lint_names_every_fault_with_its_line(
     assert {finding["rule"] for finding in report["findings"]} == {"POL-VALUE", "POL-UNKNOWN"}
 
 
+@refuses("POL-PLACE")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_policy_is_refused_until_its_places_are_filled(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -67,15 +68,47 @@ def test_a_new_policy_is_refused_until_its_places_are_filled(
     written = path.read_text("utf-8")
     capsys.readouterr()
     assert dispatch(["policy", "lint", str(path)]) == 1
-    faults = [line for line in capsys.readouterr().out.split("\n") if line.startswith("refuse")]
+    said = capsys.readouterr().out
+    faults = [line for line in said.split("\n") if line.startswith("refuse")]
     lines = written.split("\n")
     for fault in faults:
         number = int(fault.partition("(line ")[2].partition(")")[0])
-        assert "REPLACE" in "\n".join(lines[number - 1 : number + 4]), fault
+        name, _, wanted = lines[number - 1].partition("REPLACE ")[2].rstrip('"],').partition(": ")
+        assert f"{name} is not filled in; here belongs {wanted}" in fault
+        assert "POL-PLACE" in fault
+    assert len(faults) == written.count("REPLACE ")
+    assert "not base64" not in said
     assert dispatch(["policy", "new", "--for", kind]) == 0
     assert capsys.readouterr().out == written
     assert dispatch(["policy", "new", "--for", kind, "--output", str(path)]) == 1
     assert path.read_text("utf-8") == written
+
+
+@refuses("MED-FOLDER")
+def test_a_new_policy_is_written_into_no_folder_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep" / "policy.toml"
+    assert dispatch(["policy", "new", "--for", "anchor", "--output", str(path)]) == 3
+    said = capsys.readouterr().err
+    assert ("MED-FOLDER" in said, "mkdir -p" in said, path.parent.exists()) == (True, True, False)
+
+
+@refuses("KEY-PRIVATE")
+@pytest.mark.parametrize("key", [None, b"", b"ssh-ed25519 AAAA no key\n"])
+def test_a_key_that_does_not_sign_is_told_of_as_a_private_one(
+    owned: tuple[Path, list[Path]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    key: bytes | None,
+) -> None:
+    path = tmp_path / "key"
+    if key is not None:
+        path.write_bytes(key)
+        path.chmod(0o600)
+    assert dispatch(["policy", "sign", str(owned[0]), "--key", str(path)]) in (1, 3)
+    said = capsys.readouterr().err
+    assert ("KEY-PRIVATE" in said, "private key" in said, "Export" in said) == (True, True, False)
 
 
 def test_show_says_what_the_policy_means(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,6 +174,8 @@ def test_what_is_no_file_is_told_and_not_followed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dispatch(["policy", "lint", str(tmp_path / "nothing")]) == 3
+    said = capsys.readouterr().err
+    assert ("MED-PATH" in said, "Check the path" in said, "medium" in said) == (True, True, False)
     link = tmp_path / "link"
     link.symlink_to(EXAMPLE)
     assert dispatch(["policy", "lint", str(link)]) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -22,7 +24,10 @@ SPEC = ROOT / "docs/spec"
 DOCUMENTS = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(?ms)^```.*?^```")
-SCHEMAS = ("attest", "check", "inspect", "replay", "token")
+SCHEMAS = (
+    *("attest", "attest_verify", "check", "inspect", "policy_lint", "refusal", "replay"),
+    "token",
+)
 Schema = dict[str, Any]
 KEYWORDS = {
     *("type", "enum", "properties", "required", "additionalProperties", "items"),
@@ -328,3 +333,65 @@ def test_token_reports_as_its_schema_says(
     status, value = reported(capsys, "token", "--machine", binding)
     assert (status, value["verdict"]) == (0, "unjudged")
     assert [one["fault"] for one in value["tokens"]] == ["", "not initialised"]
+
+
+def test_policy_lint_reports_as_its_schema_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, value = linted(capsys, ROOT / "docs/examples/nixos-laptop.toml")
+    assert (status, value["verdict"], value["rules"]) == (0, "ok", [])
+    assert {finding["severity"] for finding in value["findings"]} == {"warn"}
+    path = tmp_path / "policy.toml"
+    assert dispatch(["policy", "new", "--for", "anchor", "--output", str(path)]) == 0
+    status, value = linted(capsys, path)
+    assert (status, value["verdict"], value["rules"]) == (1, "refused", ["POL-PLACE"])
+
+
+def linted(capsys: pytest.CaptureFixture[str], path: Path) -> tuple[int, dict[str, Any]]:
+    """Run `policy lint --json`; return its exit status and the one object it printed."""
+    capsys.readouterr()
+    status = dispatch(["policy", "lint", str(path), "--json"])
+    value = json.loads(capsys.readouterr().out)
+    assert faults(schema_of("policy_lint"), value) == []
+    return status, value
+
+
+def test_a_command_refused_before_it_came_to_a_result_reports_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (
+        ("inspect", tmp_path),
+        ("policy", "lint", tmp_path),
+        ("attest", tmp_path, "--builder", "../ann", "--key", "k"),
+    ):
+        capsys.readouterr()
+        assert dispatch([*map(str, words), "--json"]) == 1
+        assert faults(schema_of("refusal"), json.loads(capsys.readouterr().out)) == []
+    assert dispatch(["inspect", str(tmp_path / "nothing"), "--json"]) == 3
+    assert capsys.readouterr().out == ""
+
+
+# What the README tells auditors to type
+
+
+def test_the_checks_by_hand_work_as_they_are_written(finished: Prepared) -> None:
+    for tool in ("ssh-keygen", "sbverify", "sbattach"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    text = (ROOT / "README.md").read_text("utf-8")
+    section = text.partition("## How an auditor checks")[2].partition("\n## ")[0]
+    block = "".join(re.findall(r"(?m)^    (.+\n)", section))
+    (certificate,) = re.findall(r"`(sed .+ > ../signer.pem)`", section)
+    beside = finished.out.parent
+    for name, persons in (("allowed_signers", ("ed",)), ("allowed_owners", ("owner-1",))):
+        keys = (f"{p} {(finished.folder / 'people' / f'{p}.pub').read_text()}" for p in persons)
+        (beside / name).write_text("".join(keys), "utf-8")
+    before = sorted(path.name for path in finished.out.iterdir())
+    for script in (certificate, block):
+        line = ["sh", "-e", "-c", script]
+        done = subprocess.run(line, cwd=finished.out, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Good ") == 2
+    assert "Signature verification OK" in done.stdout + done.stderr
+    assert sorted(path.name for path in finished.out.iterdir()) == before
+    assert dispatch(["replay", str(finished.out)]) == 0

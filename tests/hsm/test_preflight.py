@@ -98,7 +98,8 @@ def good(rsa_key: rsa.RSAPrivateKey, certify: Certify) -> bytes:
 @accepts(
     "KEY-MATCH", "KEY-SENSITIVE", "KEY-EXTRACTABLE", "KEY-SIGN", "KEY-LOCAL", "KEY-SIZE",
     "KEY-MECHANISM", "KEY-CERT-FORM", "KEY-CERT-DATES", "KEY-CERT-EKU", "KEY-CERT-USAGE",
-    "KEY-PIN-LOCKED", "KEY-PIN-FINAL", "KEY-POSSESSION", "KEY-REHEARSAL", "KEY-SOFTWARE",
+    "KEY-PIN-LOCKED", "KEY-PIN-LOW", "KEY-PIN-FINAL", "KEY-POSSESSION", "KEY-REHEARSAL",
+    "KEY-SOFTWARE",
 )  # fmt: skip
 def test_a_good_key_in_production_has_no_finding_at_all(good: bytes) -> None:
     assert preflight(evidence(good), good, NOW, Mode.PRODUCTION) == ()
@@ -184,12 +185,12 @@ def test_small_rsa_and_ec_keys_are_refused(certify: Certify) -> None:
     assert judged(evidence(curve), curve) == {"KEY-SIZE refuse", "KEY-MECHANISM refuse"}
 
 
-@refuses("KEY-PIN-LOCKED", "KEY-PIN-FINAL")
+@refuses("KEY-PIN-LOCKED", "KEY-PIN-LOW", "KEY-PIN-FINAL")
 def test_pin_counters_count_before_login_only(good: bytes) -> None:
     before = evidence(good, stage="before-login")
     assert judged(replace(before, pin_state="locked"), good) == {"KEY-PIN-LOCKED refuse"}
     assert judged(replace(before, pin_state="final-try"), good) == {"KEY-PIN-FINAL warn"}
-    assert judged(replace(before, pin_state="count-low"), good) == {"KEY-PIN-FINAL warn"}
+    assert judged(replace(before, pin_state="count-low"), good) == {"KEY-PIN-LOW warn"}
     assert judged(replace(before, pin_state="unknown"), good) == set()
     assert judged(evidence(good, pin_state="final-try"), good) == set()
 

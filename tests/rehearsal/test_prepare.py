@@ -216,7 +216,7 @@ def test_a_tool_that_fails_is_told_and_the_folder_is_not_taken(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Trouble, match="ssh-keygen signed nothing") as caught:
         prepare(tmp_path / "rehearsal", image)
-    assert caught.value.rule == "ATT-KEY"
+    assert caught.value.rule == "KEY-PRIVATE"
     with pytest.raises(MediaTrouble, match="not an empty folder"):
         prepare(tmp_path / "rehearsal", image)
 

@@ -47,12 +47,24 @@ def test_a_signature_of_another_image_is_not_attached(desk: Desk) -> None:
     assert desk.image.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [bytes(1024), b"", b"0" * 70000])
-def test_what_is_no_signature_is_not_attached(content: bytes, desk: Desk) -> None:
+@refuses("SIG-FILE")
+@accepts("SIG-FILE")
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (bytes(1024), "SIG-FILE"),
+        (b"", "SIG-FILE"),
+        (b"-----BEGIN PKCS7-----\n", "SIG-FILE"),
+        (b"0" * 70000, "MED-SIZE"),
+    ],
+    ids=["zeros", "empty", "pem", "large"],
+)
+def test_what_is_no_signature_is_not_attached(content: bytes, rule: str, desk: Desk) -> None:
     desk.path("sig").write_bytes(content)
     before = desk.image.read_bytes()
     done = desk.run("sbattach", "--attach", "sig", "image.efi")
-    assert is_refusal(done)
+    assert is_refusal(done, rule, "sig")
+    assert "unsigned image" not in done.stderr
     assert desk.image.read_bytes() == before
 
 

@@ -13,6 +13,10 @@ from ceremony.show import escaped
 
 ATTEST = "uki-ceremony attest IMAGE --builder {builder} --key KEY"
 AGAIN = f"attest again: {ATTEST}"
+COPY_AGAIN = (
+    "copy it again from the machine that made it (compare sizes), together with what it signs;"
+    " else the builder attests again: uki-ceremony attest IMAGE --builder ID --key KEY"
+)
 OWNERS = "nothing helps but the policy: send the owners your public key and ask for a new policy"
 
 _ADVICE = {
@@ -46,11 +50,18 @@ _ADVICE = {
 }
 
 
-def next_step(rule: str, policy: Policy, builder: Builder | None, file: str) -> str:
-    """Return what the builder should do about `rule`, one sentence; "" for no rule."""
+def next_step(
+    rule: str, policy: Policy, builder: Builder | None, file: str, *, malformed: bool
+) -> str:
+    """Return what the builder should do about `rule`, one sentence; "" for no rule.
+
+    A `malformed` file is not what was made: it is brought again, where nothing better is known.
+    """
     if not rule:
         return ""
     advice = _ADVICE.get(rule)
+    if advice is None and malformed:
+        return COPY_AGAIN
     if advice is None:
         known = lookup(rule)
         return known.next if known else ""

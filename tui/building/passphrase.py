@@ -34,17 +34,17 @@ def is_locked(head: bytes) -> bool:
 
 
 def passphrase(key: Path) -> bytes:
-    """Ask for a key's passphrase; ATT-KEY where there is no terminal to ask on."""
+    """Ask for a key's passphrase; KEY-PRIVATE where there is no terminal to ask on."""
     shown = escaped(str(key))
     try:
         reader = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         text = f"{shown} is locked and there is no terminal to ask for its passphrase"
-        raise Trouble("ATT-KEY", text) from None
+        raise Trouble("KEY-PRIVATE", text) from None
     with os.fdopen(reader, "w") as terminal:
         try:
             secret = read_secret(reader, terminal, f"passphrase of {shown}: ")
         except EOFError:
-            raise Trouble("ATT-KEY", f"no passphrase of {shown} was typed") from None
+            raise Trouble("KEY-PRIVATE", f"no passphrase of {shown} was typed") from None
         terminal.write("\n")
         return bytes(secret)

@@ -23,11 +23,17 @@ from ceremony.keys import PublicKey, Scheme, parse_minisign, parse_spki, parse_s
 from ceremony.show import escaped
 from ceremony.types import MediaFile
 from tui.attesting import ATTESTATION_NAMESPACE, MOST_KEY
+from tui.building.advice import COPY_AGAIN
 
-# file, builder, good, rule, what is said, what to run
-Said: TypeAlias = tuple[str, str, bool, str, str, str]
+# file, builder, good, rule, what is said, what to run, the heading
+Said: TypeAlias = tuple[str, str, bool, str, str, str, str]
 
 POLICY = "give --policy P: only a policy says whose key that is and whether it counts"
+FITS = "its signature fits"
+UNCHECKED = "read, its signature is not checked"
+TAMPERED = "NOT VERIFIED: changed after signing, or signed by another key"
+NOT_VERIFIED = "NOT VERIFIED"
+NOT_HERE = "not an attestation that is read here"
 KEY = "give the builder's public key with --key, or the policy with --policy"
 
 
@@ -49,17 +55,23 @@ def _said(evidence: Evidence, public: PublicKey | None) -> Said:
                 text, step = _dsse(evidence, public)
             case Format.CHECKSUMS:
                 step = f"sign it: ssh-keygen -Y sign -n {ATTESTATION_NAMESPACE} -f KEY FILE"
-                return path, "", False, "ATT-UNSIGNED", "checksums without a signature", step
+                text = "checksums without a signature"
+                return path, "", False, "ATT-UNSIGNED", text, step, NOT_VERIFIED
             case Format.UNKNOWN:
                 text = "no attestation format known here"
-                return path, "", False, "ATT-FORMAT", text, ""
+                return path, "", False, "ATT-FORMAT", text, "", NOT_HERE
             case _:
-                return path, "", False, "", f"a {evidence.format} file, read with a policy", POLICY
+                text = f"a {evidence.format} file, read with a policy"
+                return path, "", False, "", text, POLICY, UNCHECKED
     except Refused as error:
         fault = error.findings[0]
-        step = "attest again: uki-ceremony attest IMAGE --builder ID --key KEY"
-        return path, "", False, fault.rule, fault.text, step
-    return path, "", True, "", text, step
+        step, heading = COPY_AGAIN, NOT_VERIFIED
+        if fault.rule == "ATT-SIGNATURE":
+            heading = TAMPERED
+        elif fault.rule == "ATT-ALONE":
+            step = "bring the checksum file too, unchanged, into the same folder"
+        return path, "", False, fault.rule, fault.text, step, heading
+    return path, "", True, "", text, step, UNCHECKED if step == KEY else FITS
 
 
 def _sshsig(evidence: Evidence, public: PublicKey | None) -> str:

@@ -64,7 +64,7 @@ def take_inputs(paths: list[Path]) -> tuple[Input, ...]:
             source = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or "a loop of links"
-            raise MediaTrouble("MED-GONE", f"{escaped(str(path))}: {reason}") from None
+            raise MediaTrouble("MED-PATH", f"{escaped(str(path))}: {reason}") from None
         name = path.name if path.name not in ("", "..") else source.name
         inside = str(source) if str(source).startswith(STORES) else f"{WORK}/{name}"
         if not name or inside in inputs:

@@ -24,8 +24,8 @@ from ceremony.quorum import judge
 from ceremony.show import escaped
 from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
 from ceremony.verdicts import Answer, Disposition, Standing, Verdict
-from tui.building.advice import next_step
-from tui.building.reading_alone import read_alone
+from tui.building.advice import COPY_AGAIN, next_step
+from tui.building.reading_alone import NOT_VERIFIED, read_alone
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
 from tui.commands.report import put, put_json
@@ -45,6 +45,7 @@ class Line:
     rule: str
     text: str
     next: str
+    heading: str = ""
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -56,11 +57,20 @@ def run(options: argparse.Namespace) -> Exit:
         policy = policies.load(read_regular(options.policy, MOST_SMALL_FILE))
         files = _files(options, policy.artifact.names, policy.artifact.max_bytes)
         lines = _judged(_as_far_as_given(policy, files), files, options)
+    empty = {file.path for file in files if not file.data}
+    lines = tuple(_of_empty(line) if line.file in empty else line for line in lines)
     good = any(line.counts for line in lines) and all(
         line.counts or line.rule in ("ATT-FORMAT", "QRM-ONE-VOTE", "QRM-COPY") for line in lines
     )
     _report(options, lines, good=good)
     return Exit.YES if good else Exit.REFUSED
+
+
+def _of_empty(line: Line) -> Line:
+    """Say what matters of an empty file: whatever its name promised is not in it."""
+    heading = line.heading and NOT_VERIFIED
+    text = "the file is empty"
+    return replace(line, rule="ATT-FORMAT", text=text, next=COPY_AGAIN, heading=heading)
 
 
 def _files(
@@ -77,7 +87,7 @@ def _files(
             files.append(MediaFile(word, read_regular(path, MOST_SMALL_FILE)))
         except OSError as error:
             text = f"{escaped(word)}: {error.strerror or error}"
-            raise MediaTrouble("MED-GONE", text) from None
+            raise MediaTrouble("MED-PATH", text) from None
     return tuple(files)
 
 
@@ -125,7 +135,8 @@ def _lines(policy: Policy, verdict: Verdict) -> tuple[Line, ...]:
 def _line(policy: Policy, found: Disposition) -> Line:
     builder = policy.builder_named.get(found.builder)
     counts = found.disposition in COUNTS
-    step = next_step(found.rule, policy, builder, found.file)
+    malformed = found.disposition is Standing.MALFORMED
+    step = next_step(found.rule, policy, builder, found.file, malformed=malformed)
     text = f"{found.disposition}: {found.text}"
     return Line(found.file, found.builder, counts, found.rule, text, step)
 
@@ -139,7 +150,7 @@ def _report(options: argparse.Namespace, lines: tuple[Line, ...], *, good: bool)
     for line in lines:
         who = f" of {escaped(line.builder)}" if line.builder else ""
         would = "would count" if line.counts else "would not count"
-        put(f"{escaped(line.file)}{who}: {would if options.policy else 'read'}")
+        put(f"{escaped(line.file)}{who}: {line.heading or would}")
         put(f"       why:  {line.rule + ': ' if line.rule else ''}{line.text}")
         if line.next:
             put(f"       next: {line.next}")
@@ -148,7 +159,10 @@ def _report(options: argparse.Namespace, lines: tuple[Line, ...], *, good: bool)
             "no attestation is here",
             "       next: give the files that attest wrote, or their folder",
         )
-    put("COUNTS" if good else "DOES NOT COUNT") if options.policy else put("READ, NOT JUDGED")
+    if options.policy:
+        put("COUNTS" if good else "DOES NOT COUNT")
+    else:
+        put("READ, NOT JUDGED" if good else "NOT VERIFIED")
 
 
 def _json(lines: tuple[Line, ...], verdict: str, *, judged: bool) -> Json:

@@ -16,8 +16,17 @@ from ceremony.show import escaped
 from transcripts.files import remove, sync_folder, write_file
 
 
+def require_folder(folder: Path) -> None:
+    """MED-FOLDER: outputs go to a folder that somebody made on purpose."""
+    if not folder.exists():
+        raise MediaTrouble("MED-FOLDER", f"{escaped(str(folder), 4096)} is not there")
+    if not folder.is_dir():
+        raise MediaTrouble("MED-FOLDER", f"{escaped(str(folder), 4096)} is not a folder")
+
+
 def require_new(folder: Path, names: tuple[str, ...]) -> None:
-    """MED-OUTPUT: none of the files exists, not even as a dangling link."""
+    """MED-FOLDER: the folder is there. MED-OUTPUT: none of the files is, not even as a link."""
+    require_folder(folder)
     for name in names:
         path = folder / name
         if os.path.lexists(path):
@@ -25,13 +34,9 @@ def require_new(folder: Path, names: tuple[str, ...]) -> None:
 
 
 def write_new(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    """Write files that do not exist yet, all or none; MED-OUTPUT where one does."""
+    """Write files that do not exist yet, all or none; MED-OUTPUT where one does, MED-FOLDER."""
     require_new(folder, tuple(files))
     written: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _trouble(folder, error) from None
     try:
         for name, data in files.items():
             _write(folder, name, data)

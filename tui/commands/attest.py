@@ -19,7 +19,7 @@ from ceremony.show import escaped
 from tui import attesting
 from tui.building import pins as building_pins
 from tui.building.pins import Pins
-from tui.building.writing import require_new, write_new
+from tui.building.writing import require_folder, require_new, write_new
 from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.report import put, put_json
@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> Exit:
         return verifying.run(options)
     if not _BUILDER.fullmatch(options.builder):
         raise refuse("ATT-FORMAT", "a builder's id is letters, digits, dot, dash and underscore")
+    require_folder(options.output)  # before a key is asked for anything
     if options.twice:
         return _twice(options)
     image = Path(options.words[0])

@@ -86,7 +86,7 @@ def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: obje
             return Exit.TROUBLE
         case OSError():
             text = f"{error.filename or 'a file'}: {error.strerror or error}"
-            put_findings((Finding("MED-GONE", Severity.REFUSE, text),), to_stderr=True)
+            put_findings((Finding("MED-PATH", Severity.REFUSE, text),), to_stderr=True)
             return Exit.TROUBLE
         case KeyboardInterrupt():
             put("", "stopped")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ceremony import bundle
 from ceremony.attest.nar_media import NarFacts
 from ceremony.blobs import from_blob
 from ceremony.errors import MediaTrouble
@@ -22,7 +24,12 @@ def read_image(path: Path) -> bytes:
         return read_regular(path, MOST_IMAGE)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None
+
+
+def is_bundle(files: Mapping[str, object]) -> bool:
+    """Say whether a folder's files are a ceremony's outputs at all, whole or not."""
+    return not files.keys().isdisjoint((bundle.TRANSCRIPT, bundle.CHECKPOINT, bundle.SUMS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ def read_small_files(folder: Path, names: tuple[str, ...], most_bytes: int) -> B
     An image among the files, by `names`, is left out, as there.
     """
     if not folder.is_dir():
-        raise MediaTrouble("MED-GONE", f"{escaped(str(folder))} is not a folder")
+        raise MediaTrouble("MED-PATH", f"{escaped(str(folder))} is not a folder")
     media, _ = FolderMedia(folder, folder).read(names, most_bytes, lambda _: None)
     files = tuple(from_blob(blob) for blob in media.files)
     return Beside(files, media.archives, media.problems)

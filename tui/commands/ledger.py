@@ -18,6 +18,7 @@ from transcripts.book import next_entry
 from transcripts.log import read_log
 from transcripts.replay import Verdict, contents_of, replay
 from tui.commands import Exit
+from tui.commands.files import is_bundle
 from tui.commands.report import put
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> Exit:
         files = read_folder(options.bundle)
     except OSError as error:
         text = f"{escaped(str(options.bundle))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None
+    if not is_bundle(files):
+        raise refuse("TRN-FOLDER", f"{escaped(str(options.bundle))} is no bundle")
     found = replay(files, None, late_verifier())
     if found.verdict is not Verdict.REPRODUCED:
         raise refuse("TRN-DECISION", f"the bundle is {found.verdict}, not REPRODUCED")

@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     sign.add_argument(
         "--key", metavar="K", type=Path, required=True, help="the owner's OpenSSH key file"
     )
-    sign.add_argument("--name", help="the owner's name in the signature's file name")
+    sign.add_argument("--name", help="NAME in FILE.NAME.sshsig, if not the key file's name")
     new = commands.add_parser("new", help="write an annotated policy to begin with")
     new.add_argument(
         "--for", dest="kind", choices=tuple(policy_skeletons.KINDS), required=True, help="like whom"
@@ -73,7 +73,8 @@ def _lint(path: Path, *, as_json: bool) -> Exit:
     faults = len(refusals(findings))
     verdict = "refused" if faults else "ok"
     if as_json:
-        put_json({"verdict": verdict, "findings": [*findings_json(findings)]})
+        rules = [*dict.fromkeys(finding.rule for finding in refusals(findings))]
+        put_json({"verdict": verdict, "rules": [*rules], "findings": [*findings_json(findings)]})
         return Exit.REFUSED if faults else Exit.YES
     put_findings(findings)
     put(f"{escaped(path.name)}: {faults} faults, {len(findings) - faults} pieces of advice")
@@ -134,9 +135,9 @@ def _signatures(path: Path) -> tuple[MediaFile, ...]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    """Return a regular file's bytes; MED-SPECIAL, MED-SIZE, MED-GONE."""
+    """Return a regular file's bytes; MED-SPECIAL, MED-SIZE, MED-PATH."""
     try:
         return read_regular(path, most)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None

@@ -9,10 +9,11 @@ from ceremony.codec import Json
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
-from ceremony.types import Finding
+from ceremony.show import escaped
+from ceremony.types import Finding, Severity
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
-from tui.commands.files import read_image
+from tui.commands.files import is_bundle, read_image
 from tui.commands.report import findings_json, put, put_findings, put_json
 
 
@@ -26,12 +27,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Replay and report: 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE."""
     if not options.bundle.is_dir():
-        raise MediaTrouble("MED-GONE", f"{options.bundle} is not a folder")
+        raise MediaTrouble("MED-PATH", f"{options.bundle} is not a folder")
     image = read_image(options.image) if options.image else None
     try:
-        found = replay(read_folder(options.bundle), image, late_verifier())
+        files = read_folder(options.bundle)
+        found = replay(files, image, late_verifier()) if is_bundle(files) else _no_bundle(options)
     except OSError as error:
-        raise MediaTrouble("MED-GONE", f"{options.bundle}: {error.strerror or error}") from None
+        raise MediaTrouble("MED-PATH", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:
         found = _not_a_bundle(error.findings)
     if options.json:
@@ -46,12 +48,21 @@ def run(options: argparse.Namespace) -> Exit:
     }[found.verdict]
 
 
+def _no_bundle(options: argparse.Namespace) -> Replayed:
+    text = f"{escaped(str(options.bundle), 4096)} is no bundle: it has none of its three lists"
+    finding = Finding("TRN-FOLDER", Severity.REFUSE, text)
+    return Replayed(Verdict.INCOMPLETE, "open", "", "", 0, None, (), 0, (finding,))
+
+
 def _not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
     return Replayed(Verdict.DIFFERS, "open", "", "", 0, None, (), 0, findings)
 
 
 def _put(found: Replayed) -> None:
     put_findings(found.findings)
+    if not found.events:  # nothing was replayed: there is nothing to say of it
+        put(str(found.verdict))
+        return
     put(
         f"ceremony  {found.ceremony}, {found.mode}",
         f"outcome   {found.outcome}",

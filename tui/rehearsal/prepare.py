@@ -110,7 +110,7 @@ def reopen(folder: Path) -> Prepared:
         return Prepared(folder.absolute(), **{name: str(value) for name, value in note.items()})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         text = f"{folder / NOTE} does not say what was prepared"
-        raise MediaTrouble("MED-GONE", text) from error
+        raise MediaTrouble("MED-PATH", text) from error
 
 
 def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Prepared:
@@ -163,7 +163,7 @@ def _image(path: Path | None) -> tuple[DemoImage, Demands]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise MediaTrouble("MED-GONE", f"{path}: {error.strerror}") from error
+        raise MediaTrouble("MED-PATH", f"{path}: {error.strerror}") from error
     try:
         machine, names = architecture(data), section_names(data)
     except NotAStub:  # it is for the ceremony to refuse it

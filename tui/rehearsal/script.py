@@ -42,7 +42,7 @@ class ScriptFace:
         try:
             text = sheet.read_text("utf-8")
         except OSError as error:
-            raise MediaTrouble("MED-GONE", f"{sheet}: {error.strerror}") from None
+            raise MediaTrouble("MED-PATH", f"{sheet}: {error.strerror}") from None
         self._words = [word for row in _ROW.findall(text) for word in row.split()]
         self._pin = "".join(_PIN.findall(text)[:1])
         self._writer = writer

@@ -24,12 +24,12 @@ DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a certificate is longer 
 
 
 def read_small(path: Path, most: int) -> bytes:
-    """Return what a file or pipe holds; MED-SIZE over `most` bytes, MED-GONE."""
+    """Return what a file or pipe holds; MED-SIZE over `most` bytes, MED-PATH."""
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)
     except OSError as error:
-        raise MediaTrouble("MED-GONE", f"{escaped(str(path))}: {error.strerror or error}") from None
+        raise MediaTrouble("MED-PATH", f"{escaped(str(path))}: {error.strerror or error}") from None
     if len(data) > most:
         raise refuse("MED-SIZE", f"{escaped(str(path))} has more than {counted(most)}")
     return data

@@ -31,8 +31,9 @@ class Draft:
     """The open file behind a name to come; `path` is where it will stand."""
 
     def __init__(self, path: Path) -> None:
-        """Open in the folder of `path`; MED-SPECIAL, and MediaTrouble MED-WRITE."""
+        """Open in the folder of `path`; MED-SPECIAL, MediaTrouble MED-FOLDER, MED-WRITE."""
         self.path = _followed(path)
+        self._require_folder()
         self._mode = self._allowed()
         self._name: Path | None = None
         try:
@@ -94,6 +95,12 @@ class Draft:
         if self._name is not None:
             with suppress(OSError):
                 self._name.unlink()
+
+    def _require_folder(self) -> None:
+        """MED-FOLDER: no folder is made on the way to an output."""
+        if not self.path.parent.is_dir():
+            text = f"{escaped(str(self.path.parent), 4096)} is not there, or is not a folder"
+            raise MediaTrouble("MED-FOLDER", f"{text}; nothing was written")
 
     def _allowed(self) -> int | None:
         """Return the mode to keep, that of the caller's own file which stood there."""

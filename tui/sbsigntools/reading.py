@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TypeVar
 
+from ceremony.errors import MediaTrouble
 from ceremony.ingest.feeding import feed
 from ceremony.ingest.steady import SteadyFile, open_steady
 from ceremony.pe.headers import HEAD_BYTES
@@ -82,9 +83,17 @@ def reading(
     path: Path, costly: tuple[Sink, ...] = (), cheap: tuple[Sink, ...] = ()
 ) -> Iterator[Reading]:
     """Read an image in the background; at the end of the block the reading has ended, too."""
-    with open_steady(path, MOST_BYTES, HEAD_BYTES) as file:
+    with _opened(path) as file:
         started = Reading(file, costly, cheap)
         try:
             yield started
         finally:
             started.stop()
+
+
+def _opened(path: Path) -> SteadyFile:
+    """MED-PATH: what cannot even be opened was named wrongly; no medium went away."""
+    try:
+        return open_steady(path, MOST_BYTES, HEAD_BYTES)
+    except MediaTrouble as trouble:
+        raise MediaTrouble("MED-PATH", trouble.text) from None

@@ -11,10 +11,12 @@ from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from pathlib import Path
 
-from ceremony.errors import refuse
+from ceremony.errors import Refused, refuse
 from ceremony.pe.attach import check_attachable, tail, win_certificate
+from ceremony.pe.cms import read_signed_data
 from ceremony.pe.sign import check_entries
 from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
+from ceremony.show import escaped
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.finishing import finish
@@ -54,7 +56,7 @@ def run(options: Namespace) -> int:
 
 def attach(path: Path, signature: Path, verbose: int) -> None:
     """Attach a PKCS#7 that is a good signature of the image."""
-    cms = read_small(signature, MOST_ENTRY_BYTES)
+    cms = _read_pkcs7(signature)
     with drafting(path) as draft, reading(path, cheap=(draft,)) as read:
         image = read.image()
         check_entries(image)
@@ -64,6 +66,17 @@ def attach(path: Path, signature: Path, verbose: int) -> None:
         known = finish(draft, image.layout, table, lambda v, at: v.integrity(at))
         draft.commit()
     tell_known((*image.findings, *known), verbose)
+
+
+def _read_pkcs7(path: Path) -> bytes:
+    """SIG-FILE: return a detached signature that can be one at all, before the image is read."""
+    cms = read_small(path, MOST_ENTRY_BYTES)
+    try:
+        read_signed_data(cms)
+    except Refused as refused:
+        why = "it is empty" if not cms else refused.findings[0].text
+        raise refuse("SIG-FILE", f"{escaped(str(path), 4096)} is no signature: {why}") from None
+    return cms
 
 
 def take(path: Path, number: int, output: Path | None, *, remove: bool) -> None:

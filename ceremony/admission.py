@@ -44,16 +44,24 @@ class Subject:
     """The image that is judged: its names, and its digests by algorithm, lower-case hex.
 
     sha256 is always there. `files` are all small files on the media, for builders' evidence.
+    A signed image is judged as what it was before: `forms` are the digests of each file that
+    may have become it, `digests` the first of them, `signed` the SHA-256 of it as it stands.
     """
 
     digests: Mapping[str, str]
     names: tuple[str, ...]
     files: tuple[MediaFile, ...] = ()
+    forms: tuple[Mapping[str, str], ...] = ()
+    signed: str = ""
 
     @property
     def sha256(self) -> str:
         """Return the digest that votes are compared by."""
         return self.digests["sha256"]
+
+    def form(self, sha256: str) -> Mapping[str, str]:
+        """Return all digests of the form with this SHA-256, else those of the first form."""
+        return next((form for form in self.forms if form["sha256"] == sha256), self.digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def admit(reading: Reading, policy: Policy, subject: Subject, now: datetime) -> 
     return Vote(
         file=reading.file,
         builder=reading.builder,
-        sha256=_named(reading.claims, subject)[0].digest("sha256"),
+        sha256=_compared(_named(reading.claims, subject)[0].digest("sha256"), subject),
         inputs=inputs,
         full=based and len(inputs) == len(wanted),
         format=reading.format,
@@ -215,14 +223,25 @@ def _artifact_faults(attestation: Attestation, subject: Subject) -> Iterator[Fau
         yield from _digest_faults(artifact, subject)
 
 
+def _compared(sha256: str, subject: Subject) -> str:
+    """Return a digest as votes are compared: every form of a signed image is the first."""
+    return subject.sha256 if subject.form(sha256)["sha256"] == sha256 else sha256
+
+
 def _digest_faults(artifact: Artifact, subject: Subject) -> Iterator[Fault]:
-    agrees = artifact.digest("sha256") == subject.sha256
+    """ATT-DIGEST, QRM-SIGNED: all digests are of one file, and that is the unsigned one."""
+    sha256 = artifact.digest("sha256")
+    if subject.signed and sha256 == subject.signed:
+        text = "it is of the file with its signatures; builders attest the image without them"
+        yield Standing.NOT_COUNTED, "QRM-SIGNED", text
+    known = subject.form(sha256)
+    agrees = sha256 == known["sha256"]
     for algorithm, value in artifact.digests:
-        if algorithm not in subject.digests:
+        if algorithm not in known:
             if agrees:
                 text = f"it lists {algorithm} too, which this ceremony did not compute"
                 yield Standing.NOT_COUNTED, "ATT-DIGEST", text
-        elif (value == subject.digests[algorithm]) != agrees:
+        elif (value == known[algorithm]) != agrees:
             text = f"its sha256 and its {algorithm} are of two different files"
             yield Standing.MALFORMED, "ATT-DIGEST", text
 
@@ -234,7 +253,7 @@ def _named(claims: Claims, subject: Subject) -> tuple[Artifact, ...]:
 def _says(claims: Claims | None, subject: Subject) -> str:
     """Return the one digest that claims give the artifact, "" when none or several."""
     digests = {artifact.digest("sha256") for artifact in _named(claims, subject)} if claims else ()
-    return next(iter(digests)) if len(digests) == 1 else ""
+    return _compared(next(iter(digests)), subject) if len(digests) == 1 else ""
 
 
 def _other_names(claims: Claims, subject: Subject) -> Fault:

@@ -115,8 +115,7 @@ def examine(  # noqa: PLR0913 - as judge
 ) -> Judged:
     """Judge one image, and return what the ledger is to hold of it besides."""
     wanted = exact(policy.artifact.names, image_name)
-    known = {**dict(image.digests), **dict(digests), "sha256": image.sha256.hex}
-    subject = Subject(known, wanted, files)
+    subject = _subject(image, wanted, files, digests)
     names = principal_names(policy)
     taken = hear(policy, subject, now, names, aids)
     counted = count(policy, taken.votes, subject.sha256, locks(policy, files), names)
@@ -127,6 +126,7 @@ def examine(  # noqa: PLR0913 - as judge
     findings = _bounded(
         (
             *_name_findings(wanted, image_name),
+            *_signed_findings(policy, image),
             *counted.findings,
             *taken.findings,
             *said.findings,
@@ -151,6 +151,28 @@ def examine(  # noqa: PLR0913 - as judge
     return Judged(verdict, text, taken.attestations, book)
 
 
+def _subject(
+    image: ImageFacts,
+    names: tuple[str, ...],
+    files: tuple[MediaFile, ...],
+    digests: tuple[tuple[str, str], ...],
+) -> Subject:
+    """Return what the votes are about: the image, a signed one as it was before."""
+    if not image.unsigned:
+        known = {**dict(image.digests), **dict(digests), "sha256": image.sha256.hex}
+        return Subject(known, names, files)
+    forms = tuple(map(dict, image.unsigned))
+    return Subject(forms[0], names, files, forms, image.sha256.hex)
+
+
+def _signed_findings(policy: Policy, image: ImageFacts) -> tuple[Finding, ...]:
+    """QRM-SIGNED: an image that is signed already, which only some policies admit."""
+    if not image.unsigned:
+        return ()
+    text = "the image carries signatures; votes are compared with the image without them"
+    return (Finding("QRM-SIGNED", policy.gates.signed_input, text),)
+
+
 def _versions(stands: tuple[Stand, ...]) -> tuple[version.Said, ...]:
     """Return what the agreeing votes say of the version, each text of each builder once."""
     agreeing = (Standing.COUNTED, Standing.WEAK, Standing.DUPLICATE)
@@ -171,7 +193,8 @@ def _ledger_findings(
     if book is None:
         return ()
     there = {hashlib.sha256(file.data).hexdigest() for file in subject.files}
-    return ledger_findings(policy, book, found, subject.sha256, there)
+    same = {subject.sha256, subject.signed, *(form["sha256"] for form in subject.forms)} - {""}
+    return ledger_findings(policy, book, found, same, there)
 
 
 def _name_findings(names: tuple[str, ...], image_name: str) -> tuple[Finding, ...]:
@@ -188,7 +211,10 @@ def _told(barred: tuple[Barred, ...], subject: Subject) -> tuple[Finding, ...]:
         file = escaped(one.file)
         if one.rule == "QRM-RETRACTED":  # told with the retraction
             continue
-        if one.says and one.says != subject.sha256:
+        if one.rule == "QRM-SIGNED":
+            who = escaped(one.builder)
+            findings[Finding(one.rule, Severity.WARN, f"{file} of {who}: {one.text}")] = None
+        elif one.says and one.says != subject.sha256:
             text = f"{file} says the image is {one.says[:16]}, which is not proved: {one.text}"
             findings[Finding("QRM-UNVERIFIED", Severity.WARN, text)] = None
         elif one.rule == "QRM-NEAR-NAME" or (one.standing is Standing.MALFORMED and one.builder):

@@ -23,10 +23,12 @@ def ledger_findings(
     policy: Policy,
     ledger: Ledger,
     version: Version | None,
-    digest: str,
+    digests: Collection[str],
     attestations: Collection[str] | None = None,
 ) -> tuple[Finding, ...]:
-    """Return what the ledger says against (or of) signing `digest` (hex) as `version`.
+    """Return what the ledger says against (or of) signing an image as `version`.
+
+    `digests` are its SHA-256 (hex): one, or those of every form of an image signed already.
 
     `attestations` are the SHA-256 (hex) of the files on the media, None where nobody looks.
     A policy that demands no ledger gets no finding; a None version is judged elsewhere.
@@ -36,8 +38,8 @@ def ledger_findings(
     return (
         *ledger.findings,
         *_policy_findings(policy, ledger.entries),
-        *_version_findings(policy.version, ledger.entries, version, digest),
-        *_vanished(ledger.entries, version, digest, attestations),
+        *_version_findings(policy.version, ledger.entries, version, digests),
+        *_vanished(ledger.entries, version, digests, attestations),
     )
 
 
@@ -62,7 +64,10 @@ def _policy_findings(policy: Policy, entries: Sequence[Entry]) -> Iterator[Findi
 
 
 def _version_findings(
-    rule: VersionRule | None, entries: Sequence[Entry], version: Version | None, digest: str
+    rule: VersionRule | None,
+    entries: Sequence[Entry],
+    version: Version | None,
+    digests: Collection[str],
 ) -> Iterator[Finding]:
     """QRM-REUSE, QRM-ROLLBACK, QRM-RESIGN: against everything that was ever signed."""
     if rule is None or version is None:
@@ -78,7 +83,7 @@ def _version_findings(
     name = escaped(version.text)
     same = [(old, entry) for old, entry in past if old.order == version.order]
     for old, entry in same:
-        if entry.sha256 != digest:
+        if entry.sha256 not in digests:
             text = f"{name}: {escaped(old.text)} was signed for other bytes, {entry.sha256[:16]}"
             yield Finding("QRM-REUSE", Severity.REFUSE, text)
             return
@@ -98,14 +103,14 @@ def _version_findings(
 def _vanished(
     entries: Sequence[Entry],
     version: Version | None,
-    digest: str,
+    digests: Collection[str],
     attestations: Collection[str] | None,
 ) -> Iterator[Finding]:
     """QRM-VANISHED: what lay before the last ceremony about this image still lies here."""
     if attestations is None:
         return
     text = version.text if version else ""
-    about = [e for e in entries if e.sha256 == digest or (text and e.version == text)]
+    about = [e for e in entries if e.sha256 in digests or (text and e.version == text)]
     if not about:
         return
     for gone in sorted(set(about[-1].attestations).difference(attestations)):

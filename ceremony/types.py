@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 SHA256_BYTES = 32
+# Digests of one file as (algorithm, lower-case hex).
+DigestPairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class DigestKind(StrEnum):
@@ -137,6 +140,8 @@ class ImageFacts:
     """All that the strict parser found out about one image.
 
     `digests` are further digests of its bytes as (algorithm, hex), which builders may list.
+    `unsigned` are all digests of the files that it may have been before it was signed; an
+    image without a signature has none.
     """
 
     size: int
@@ -147,7 +152,8 @@ class ImageFacts:
     signatures: tuple[EmbeddedSignature, ...]
     meaning: Meaning
     findings: tuple[Finding, ...]
-    digests: tuple[tuple[str, str], ...] = ()
+    digests: DigestPairs = ()
+    unsigned: tuple[DigestPairs, ...] = ()
 
     @property
     def accepted(self) -> bool:

@@ -19,6 +19,7 @@ from ceremony.pe.sections import SectionHeader
 from ceremony.pe.sweep import Sink
 from ceremony.pe.table import ALIGNMENT, read_entries
 from ceremony.pe.uki import NOTHING, read_meaning, section_findings
+from ceremony.pe.unsigned import unsigned_forms
 from ceremony.types import (
     Digest,
     DigestKind,
@@ -84,6 +85,7 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
         meaning=meaning,
         findings=found,
         digests=further,
+        unsigned=unsigned_forms(view, layout),
     )
 
 

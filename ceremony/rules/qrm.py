@@ -141,6 +141,11 @@ RULES = table(
         "Compare its SHA-256 with the attestations: it may be the signed or another file.",
     ),
     (
+        "QRM-SIGNED",
+        "The image and what is attested of it carry no signatures, unless the policy admits them.",
+        "Present the unsigned image; have its builders attest the file before it is signed.",
+    ),
+    (
         "QRM-DISSENT",
         "No enrolled builder proves another image from the same inputs.",
         "Find out why the builds differ. Only the policy's operators may set this aside.",

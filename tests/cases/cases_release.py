@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from attest.gpg_home import Gpg
+from pe.images import MOMENT, signer, uki
 from quorum.casebook import (
     DIGEST,
     TRIO,
@@ -20,19 +22,45 @@ from quorum.casebook import (
     signed_sums,
     with_third,
 )
-from quorum.release import COMMIT, IMAGE, OTHER, Release, checksums, pair
+from quorum.release import COMMIT, IMAGE, OTHER, Release, checksums, facts, pair
 from quorum.security_key import SecurityKey
 from quorum.toml_text import Table
 from quorum.tool_keys import NAMESPACE, SshKey
 
-from ceremony.types import MediaFile
+from ceremony.pe.inspect import OPEN_GATES, inspect
+from ceremony.pe.sign import assemble, plan
+from ceremony.types import ImageFacts, MediaFile
 
 CASES: list[Case] = []
+SIGNED: Table = {"signed_input": "report"}
 
 
-def case(number: str, verdict: str, votes: int, rule: str = "") -> Callable[[Build], Build]:
+@cache
+def unsigned_uki() -> bytes:
+    return bytes(uki())
+
+
+@cache
+def signed_uki() -> bytes:
+    by = signer("the last release's signer")
+    planned = plan(unsigned_uki(), by.certificate, (), MOMENT)
+    return b"".join(assemble(unsigned_uki(), planned, by.sign(planned.attributes)).pieces())
+
+
+@cache
+def signed_facts() -> ImageFacts:
+    return inspect(signed_uki(), OPEN_GATES)
+
+
+def case(
+    number: str,
+    verdict: str,
+    votes: int,
+    rule: str = "",
+    image: Callable[[], ImageFacts] = facts,
+) -> Callable[[Build], Build]:
     def note(build: Build) -> Build:
-        CASES.append(Case(number, build.__name__, build, verdict, votes, rule))
+        CASES.append(Case(number, build.__name__, build, verdict, votes, rule, image))
         return build
 
     return note
@@ -65,8 +93,24 @@ def a_security_key_that_was_touched(release: Release) -> Built:
     return _security_key(release, flags=1)
 
 
-@case("75", "REFUSE", 0, "QRM-SUBJECT")
+@case("74a", "ACCEPT", 3, "QRM-SIGNED", signed_facts)
+def a_signed_image_where_the_policy_admits_one(release: Release) -> Built:
+    return release.policy(gates=SIGNED), release.all(*TRIO, image=unsigned_uki())
+
+
+@case("74b", "REFUSE", 3, "QRM-SIGNED", signed_facts)
+def a_signed_image_where_the_policy_admits_none(release: Release) -> Built:
+    return release.policy(), release.all(*TRIO, image=unsigned_uki())
+
+
+@case("75", "REFUSE", 2, "QRM-SIGNED", signed_facts)
 def an_attestation_over_the_signed_file(release: Release) -> Built:
+    agreeing = release.all("ann", "bob", image=unsigned_uki())
+    return release.policy(gates=SIGNED), (*agreeing, *release.attest("cat", signed_uki()))
+
+
+@case("75b", "REFUSE", 0, "QRM-SUBJECT")
+def attestations_over_the_signed_file_of_an_unsigned_image(release: Release) -> Built:
     return release.policy(), release.all(*TRIO, image=IMAGE + b"\0certificate table")
 
 

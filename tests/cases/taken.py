@@ -10,11 +10,11 @@ import tomllib
 from pathlib import Path
 
 from quorum.casebook import Case
-from quorum.release import IMAGE, Release, judged
+from quorum.release import IMAGE, NOW, Release
 
 from ceremony.blobs import from_blob
 from ceremony.ingest.media import FolderMedia
-from ceremony.quorum import Verdict
+from ceremony.quorum import Verdict, judge
 from ceremony.types import MediaFile, Severity
 
 TABLE = Path(__file__).with_name("expected.toml")
@@ -50,7 +50,7 @@ def taken(files: tuple[MediaFile, ...], folder: Path) -> tuple[MediaFile, ...]:
 def seen(case: Case, release: Release, folder: Path) -> Row:
     """Return the row that a case gives."""
     policy, files = case.build(release)
-    return row(case.says, judged(policy, taken(files, folder)))
+    return row(case.says, judge(policy, "anchor.efi", case.image(), taken(files, folder), NOW))
 
 
 def row(says: str, verdict: Verdict) -> Row:
@@ -65,5 +65,10 @@ def row(says: str, verdict: Verdict) -> Row:
         "votes": verdict.votes,
         "refuses": sorted({f.rule for f in told if f.severity is Severity.REFUSE}),
         "reports": sorted({f.rule for f in told if f.severity is Severity.WARN}),
-        "files": {d.file: f"{d.disposition} {d.rule}".strip() for d in dispositions},
+        "files": {
+            file: ", ".join(
+                f"{d.disposition} {d.rule}".strip() for d in dispositions if d.file == file
+            )
+            for file in sorted({d.file for d in dispositions})
+        },
     }

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pe.images import MOMENT, signer
-from quorum.release import Release
+from quorum.release import Release, sha256
+from rehearsing import decisions, edit_policy, held, tiny_uki
 
 from ceremony.engine.inspect import gates
 from ceremony.ingest import limits
-from ceremony.pe.inspect import inspect
+from ceremony.pe.inspect import OPEN_GATES, inspect
 from ceremony.pe.sign import assemble, plan
-from ceremony.types import refusals
+from ceremony.types import Severity, refusals
 from tui.commands.dispatch import dispatch
-from tui.rehearsal.prepare import Prepared
+from tui.rehearsal.prepare import Prepared, prepare
 
 Found = dict[str, Any]
 MANY = 10_000
@@ -57,11 +60,30 @@ def test_74_an_image_that_is_signed_already_is_refused(
     signed = assemble(image.read_bytes(), planned, by.sign(planned.attributes))
     image.write_bytes(b"".join(signed.pieces()))
     found = reported(prepared, capsys)
-    assert found["verdict"] == "REFUSE"  # what was attested is the image without signatures
-    assert "QRM-SUBJECT" in found["rules"]
+    assert (found["verdict"], found["rules"]) == ("ACCEPT", [])
+    edit_policy(prepared, ('signed_input = "report"', 'signed_input = "refuse"'))
+    found = reported(prepared, capsys)
+    assert found["verdict"] == "REFUSE"
+    assert votes(found) == ALL_COUNT  # what was attested is the image without signatures
+    assert sorted(found["rules"]) == ["QRM-SIGNED", "SIG-PRESENT"]
     assert "SIG-PRESENT" in {finding["rule"] for finding in found["findings"]}
     refused = refusals(inspect(image.read_bytes(), gates(release.policy())).findings)
     assert [finding.rule for finding in refused] == ["SIG-PRESENT"]
+
+
+def test_74_a_whole_ceremony_over_an_image_that_is_signed_already(tmp_path: Path) -> None:
+    image, by = tiny_uki(), signer()
+    planned = plan(image, by.certificate, (), MOMENT)
+    signed = b"".join(assemble(image, planned, by.sign(planned.attributes)).pieces())
+    (tmp_path / "anchor.efi").write_bytes(signed)
+    prepared = prepare(tmp_path / "rehearsal", tmp_path / "anchor.efi")
+    statement = json.loads((prepared.media / "attestations/bob.intoto.json").read_bytes())
+    assert sha256(signed) not in base64.b64decode(statement["payload"]).decode()
+    assert held(prepared).released
+    (verdict,) = decisions(prepared, "judge.verdict")
+    assert [f.rule for f in verdict.findings if f.severity is Severity.WARN] == ["QRM-SIGNED"]
+    (out,) = prepared.folder.glob("out/**/*.signed.efi")
+    assert len(inspect(out.read_bytes(), OPEN_GATES).signatures) == 2
 
 
 def test_76_bytes_behind_the_last_section_are_refused(

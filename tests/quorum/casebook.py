@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from quorum.release import COMMIT, IMAGE, NOW, Release, pair, sha256, statement
+from quorum.release import COMMIT, IMAGE, NOW, Release, facts, pair, sha256, statement
 from quorum.toml_text import Table, toml
 from quorum.tool_keys import BareKey, SshKey
 
 from ceremony.policy import Policy, load
-from ceremony.types import MediaFile
+from ceremony.types import ImageFacts, MediaFile
 
 Files = tuple[MediaFile, ...]
 Built = tuple[Policy, Files]
@@ -24,7 +24,10 @@ TRIO = ("ann", "bob", "cat")
 
 @dataclass(frozen=True)
 class Case:
-    """`rule` stands in the findings or in a disposition; "" where every vote counts."""
+    """`rule` stands in the findings or in a disposition; "" where every vote counts.
+
+    `image` gives the facts of what is judged.
+    """
 
     number: str
     says: str
@@ -32,6 +35,7 @@ class Case:
     verdict: str
     votes: int
     rule: str
+    image: Callable[[], ImageFacts] = facts
 
 
 CASES: list[Case] = []

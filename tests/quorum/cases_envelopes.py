@@ -28,7 +28,7 @@ def subject(**digests: str) -> bytes:
 
 
 @case("34", "REFUSE", 2, "ATT-DIGEST")
-def a_second_digest_that_is_not_known_to_be_right(release: Release) -> Built:
+def a_second_digest_that_is_wrong(release: Release) -> Built:
     return with_third(release, envelope(release, subject(sha256=DIGEST, sha512="0" * 128)))
 
 

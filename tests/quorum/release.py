@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from quorum.toml_text import Table, toml
 from quorum.tool_keys import BareKey, Key, MinisignKey, SshKey
 
+from ceremony.digesting import further_digests
 from ceremony.policy import Policy, load
 from ceremony.quorum import Verdict, judge
 from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
@@ -40,7 +41,8 @@ def sha256(data: bytes) -> str:
 def facts(data: bytes = IMAGE) -> ImageFacts:
     digest = Digest(DigestKind.FILE_SHA256, hashlib.sha256(data).digest())
     meaning = Meaning((), "", "", "", (), "")
-    return ImageFacts(len(data), digest, None, "x86_64", (), (), meaning, ())
+    further = further_digests(data)
+    return ImageFacts(len(data), digest, None, "x86_64", (), (), meaning, (), further)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from marks import accepts, refuses
 from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, rows
@@ -98,7 +99,8 @@ def test_a_second_digest_must_be_right_too(release: Release) -> None:
         (good, (), "not-counted"),
     ):
         file = envelope(release, subject(sha256=sha256(IMAGE), sha512=listed))
-        verdict = judge(policy, "anchor.efi", facts(), (file,), NOW, digests=known)
+        image = replace(facts(), digests=())
+        verdict = judge(policy, "anchor.efi", image, (file,), NOW, digests=known)
         assert [d.disposition for d in verdict.dispositions] == [standing]
 
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ceremony.errors import MediaTrouble, TokenTrouble
+from ceremony.pe.inspect import OPEN_GATES, inspect
 from ceremony.policy_model import POLICY_NAMESPACE
 from hsm.provision import make_rehearsal_token
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM, REHEARSAL_PIN, REHEARSAL_URI
@@ -127,7 +128,7 @@ def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Pr
     claim = Claim(
         builder="",
         name=chosen.name,
-        sha256=digest.hex(),
+        sha256=_attested(chosen),
         pins=(
             ("flake_lock", hashlib.sha256(lock).hexdigest()),
             ("git_commit", hashlib.sha1(lock, usedforsecurity=False).hexdigest()),
@@ -171,6 +172,12 @@ def _image(path: Path | None) -> tuple[DemoImage, Demands]:
     image = DemoImage(path.name, data, str(path), machine)
     wanted = tuple(name for name in SECTIONS if names.count(name) == 1)
     return image, Demands(path.name, machine, wanted, overlay="report", signed_input="report")
+
+
+def _attested(image: DemoImage) -> str:
+    """Return the SHA-256 that builders attest: of an image signed already, as it was before."""
+    forms = inspect(image.data, OPEN_GATES).unsigned
+    return dict(forms[0])["sha256"] if forms else hashlib.sha256(image.data).hexdigest()
 
 
 def _key(folder: Path, bits: int, now: datetime) -> tuple[tuple[str, str], str, str]:

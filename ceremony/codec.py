@@ -12,6 +12,7 @@ import dataclasses
 import re
 import types
 import typing
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
@@ -19,6 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 from ceremony.types import Digest, DigestKind
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+Decoder: TypeAlias = "Callable[[Json, str], object]"
 T = TypeVar("T")
 
 MOST_INTEGER = 2**53 - 1
@@ -49,72 +51,109 @@ def encode(value: object) -> Json:
         case dict():
             return {str(key): encode(item) for key, item in value.items()}
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {name: encode(getattr(value, name)) for name in _members(type(value))}
         case _:
             raise TypeError(f"a {type(value).__name__} has no place in a transcript")
 
 
 def decode(kind: type[T], value: Json, where: str = "") -> T:
     """Return the `kind` that `value` spells; Malformed names the member that does not fit."""
-    return typing.cast("T", _decode(kind, value, where or kind.__name__))
+    decoder = _decoder(typing.cast("Any", kind))  # a type is hashable; its TypeVar does not say so
+    return typing.cast("T", decoder(value, where or kind.__name__))
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _members(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
-def _decode(kind: Any, value: Json, where: str) -> object:  # noqa: ANN401 - type forms
+@cache
+def _decoder(kind: Any) -> Decoder:  # noqa: ANN401 - type forms
+    """Return the decoder of a type, made once: a transcript may have a million lines."""
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        return _decode_optional(kind, value, where)
+        return _optional(kind)
     if origin is tuple:
-        return _decode_tuple(typing.get_args(kind), value, where)
+        return _tuple(typing.get_args(kind))
     if origin is typing.Literal:
-        if value not in typing.get_args(kind):
-            raise Malformed(f"{where}: not one of {typing.get_args(kind)}")
-        return value
+        return _literal(typing.get_args(kind))
     if not isinstance(kind, type):
         if kind is Json or isinstance(kind, (str, typing.ForwardRef)):
-            return value
+            return _as_it_is
         raise TypeError(f"no decoder for {kind}")
-    return _decode_class(kind, value, where)
-
-
-def _decode_class(kind: type, value: Json, where: str) -> object:
     if kind in (str, int, bool):
-        if type(value) is not kind:
-            raise Malformed(f"{where}: not a {kind.__name__}")
-        return value
+        return _plain(kind)
     if kind is Digest:
-        return _decode_digest(value, where)
+        return _decode_digest
     if issubclass(kind, StrEnum):
-        if not isinstance(value, str) or value not in set(kind):
-            raise Malformed(f"{where}: not one of {[str(v) for v in kind]}")
-        return kind(value)
+        return _enum(kind)
     if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, value, where)
+        return _dataclass(kind)
     raise TypeError(f"no decoder for {kind.__name__}")
 
 
-def _decode_optional(kind: Any, value: Json, where: str) -> object:  # noqa: ANN401 - type forms
-    members = [member for member in typing.get_args(kind) if member is not type(None)]
-    if value is None or len(members) != 1:  # more than one: the Json alias, any value is one
+def _as_it_is(value: Json, _where: str) -> object:
+    return value
+
+
+def _plain(kind: type) -> Decoder:
+    def plain(value: Json, where: str) -> object:
+        if type(value) is not kind:
+            raise Malformed(f"{where}: not a {kind.__name__}")
         return value
-    return _decode(members[0], value, where)
+
+    return plain
 
 
-def _decode_tuple(members: tuple[Any, ...], value: Json, where: str) -> tuple[object, ...]:
-    if not isinstance(value, list):
-        raise Malformed(f"{where}: not an array")
+def _literal(choices: tuple[object, ...]) -> Decoder:
+    def literal(value: Json, where: str) -> object:
+        if value not in choices:
+            raise Malformed(f"{where}: not one of {choices}")
+        return value
+
+    return literal
+
+
+def _enum(kind: type[StrEnum]) -> Decoder:
+    choices = {str(member): member for member in kind}
+
+    def enum(value: Json, where: str) -> object:
+        if not isinstance(value, str) or value not in choices:
+            raise Malformed(f"{where}: not one of {[*choices]}")
+        return choices[value]
+
+    return enum
+
+
+def _optional(kind: Any) -> Decoder:  # noqa: ANN401 - type forms
+    members = [member for member in typing.get_args(kind) if member is not type(None)]
+    if len(members) != 1:  # the Json alias, any value is one
+        return _as_it_is
+    inner = _decoder(members[0])
+    return lambda value, where: None if value is None else inner(value, where)
+
+
+def _tuple(members: tuple[Any, ...]) -> Decoder:
     if members[-1] is Ellipsis:
-        return tuple(_decode(members[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if len(members) != len(value):
-        raise Malformed(f"{where}: {len(value)} items, not {len(members)}")
-    return tuple(
-        _decode(member, item, f"{where}[{i}]")
-        for i, (member, item) in enumerate(zip(members, value, strict=True))
-    )
+        each = _decoder(members[0])
+
+        def many(value: Json, where: str) -> object:
+            if not isinstance(value, list):
+                raise Malformed(f"{where}: not an array")
+            return tuple([each(item, f"{where}[{i}]") for i, item in enumerate(value)])
+
+        return many
+    decoders = tuple(_decoder(member) for member in members)
+
+    def fixed(value: Json, where: str) -> object:
+        if not isinstance(value, list):
+            raise Malformed(f"{where}: not an array")
+        if len(decoders) != len(value):
+            raise Malformed(f"{where}: {len(value)} items, not {len(decoders)}")
+        pairs = enumerate(zip(decoders, value, strict=True))
+        return tuple([inner(item, f"{where}[{i}]") for i, (inner, item) in pairs])
+
+    return fixed
 
 
 def _decode_digest(value: Json, where: str) -> Digest:
@@ -124,19 +163,25 @@ def _decode_digest(value: Json, where: str) -> Digest:
     return Digest.from_hex(DigestKind(kind), digits)
 
 
-def _decode_dataclass(kind: type, value: Json, where: str) -> object:
-    if not isinstance(value, dict):
-        raise Malformed(f"{where}: not an object")
-    hints = _hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]
-    for name in value:
-        if name not in names:
-            raise Malformed(f"{where}: unknown member {name[:40]!r}")
-    missing = [name for name in names if name not in value]
-    if missing:
-        raise Malformed(f"{where}: member {missing[0]!r} is missing")
-    members = {name: _decode(hints[name], value[name], f"{where}.{name}") for name in names}
-    try:
-        return kind(**members)
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"{where}: {error}") from None
+def _dataclass(kind: type) -> Decoder:
+    hints = typing.get_type_hints(kind)
+    decoders: dict[str, Decoder] = {}
+
+    def dataclass(value: Json, where: str) -> object:
+        if not decoders:  # not earlier: a shape may hold itself
+            decoders.update({name: _decoder(hints[name]) for name in _members(kind)})
+        if not isinstance(value, dict):
+            raise Malformed(f"{where}: not an object")
+        for name in value:
+            if name not in decoders:
+                raise Malformed(f"{where}: unknown member {name[:40]!r}")
+        if len(value) != len(decoders):
+            missing = next(name for name in decoders if name not in value)
+            raise Malformed(f"{where}: member {missing!r} is missing")
+        members = {n: inner(value[n], f"{where}.{n}") for n, inner in decoders.items()}
+        try:
+            return kind(**members)
+        except (TypeError, ValueError) as error:
+            raise Malformed(f"{where}: {error}") from None
+
+    return dataclass

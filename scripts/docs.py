@@ -2,9 +2,9 @@
 
     .venv/bin/python scripts/docs.py --check|--write
 
-docs/spec/events.md comes from ceremony.events and the engine's questions and decisions,
-docs/spec/rules.md from the register of rules, the screens in README.md and CEREMONY.md from
-the tests' snapshots. Standard library and this project's packages only.
+docs/spec/events.md and line.schema.json come from ceremony.events and the engine's questions
+and decisions, docs/spec/rules.md from the register of rules, the screens in README.md and
+CEREMONY.md from the tests' snapshots. Standard library and this project's packages only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from ceremony.rules.register import ALL
 from ceremony.steps import Step
 from ceremony.types import Digest
 from transcripts.log import Stamp
+
+sys.path.append(str(Path(__file__).resolve().parent))
+
+from line_schema import line_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOTS = Path("tests/screens/snapshots")
@@ -83,7 +87,11 @@ def main(arguments: list[str]) -> int:
 
 def stale(root: Path) -> dict[str, str]:
     """Return the documents under `root` that are out of date, by name, as they should read."""
-    wanted = {"docs/spec/events.md": events_page(), "docs/spec/rules.md": rules_page()}
+    wanted = {
+        "docs/spec/events.md": events_page(),
+        "docs/spec/rules.md": rules_page(),
+        "docs/spec/line.schema.json": line_schema((q.name for q in questions()), decided_names()),
+    }
     for page in PAGES:
         wanted[page] = with_screens((root / page).read_text("utf-8"), root / SNAPSHOTS)
     return {
@@ -142,6 +150,7 @@ def events_page() -> str:
         "describes the envelope, [steps.md](steps.md) the order. A name begins with its step's",
         "word. Names that begin with `ceremony` may stand in any step from the first line on.",
         "Every member listed is always present. Unknown members are refused (TRN-EVENT).",
+        "As JSON Schema, a definition for each event: [line.schema.json](line.schema.json).",
         "",
         "| kind | what it is | on replay |",
         "|---|---|---|",

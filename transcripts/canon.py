@@ -18,15 +18,15 @@ MOST_LINE = 48 * 2**20  # bytes; the largest event carries the small files of a 
 MOST_DEPTH = 40
 MOST_DIGITS = 17
 _QUOTE, _BACKSLASH = b'"\\'
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 
 
 def canonical(value: Json) -> bytes:
     """Return the RFC 8785 bytes of `value`; TypeError outside the domain above."""
     _check_names(value)
-    text = json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
-    return text.encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def parse(line: bytes) -> Json:
@@ -36,14 +36,8 @@ def parse(line: bytes) -> Json:
     if _depth(line) > MOST_DEPTH:
         raise refuse("TRN-LINE", f"a line nests deeper than {MOST_DEPTH}")
     try:
-        value = json.loads(
-            line.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_float=_no_float,
-            parse_constant=_no_float,
-            parse_int=_integer,
-        )
-        again = canonical(cast("Json", value))
+        value = _DECODER.decode(line.decode("utf-8"))
+        again = _ENCODER.encode(value).encode("utf-8")  # _members looked at the names
     except (ValueError, TypeError, RecursionError) as error:
         raise refuse("TRN-LINE", f"a line is not canonical JSON: {_short(error)}") from None
     if again != line:
@@ -90,6 +84,8 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a member stands twice")
+    if not "".join(members).isascii():
+        raise ValueError("a member name is not ASCII")
     return members
 
 
@@ -101,6 +97,14 @@ def _integer(text: str) -> int:
 
 def _no_float(_text: str) -> NoReturn:
     raise ValueError("a number is not an integer")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members,
+    parse_float=_no_float,
+    parse_constant=_no_float,
+    parse_int=_integer,
+)
 
 
 def _short(error: Exception) -> str:

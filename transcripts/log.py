@@ -45,21 +45,26 @@ class Line:
 
     def to_bytes(self) -> bytes:
         """Return the line's canonical bytes, without the newline."""
-        body = encode(self.event)
-        if not isinstance(body, dict):
-            raise TypeError("an event is an object")
-        name = str(body.pop("name", self.event.name))
         return canonical(
             {
-                "body": body,
+                "body": _body(self.event),
                 "ceremony": self.ceremony,
-                "event": name,
+                "event": self.event.name,
                 "kind": str(self.event.kind),
                 "prev": self.prev,
                 "seq": self.seq,
                 "time": encode(self.time),
             }
         )
+
+
+def _body(event: Event) -> dict[str, Json]:
+    """Return an event's own members; the name of an ack or a decision is in the envelope."""
+    body = encode(event)
+    if not isinstance(body, dict):
+        raise TypeError("an event is an object")
+    body.pop("name", None)
+    return body
 
 
 def link(line: bytes) -> str:
@@ -83,12 +88,12 @@ def read_line(data: bytes) -> Line:
         raise refuse("TRN-CEREMONY", "a ceremony id has 32 hex digits")
     try:
         stamp = decode(Stamp, value["time"], "time")
-        line = Line(ceremony, seq, prev, stamp, _event(name, kind, value["body"]))
+        event = _event(name, kind, value["body"])
     except Malformed as error:
         raise refuse("TRN-EVENT", f"line {seq}, {escaped(name, 40)}: {error}") from None
-    if line.to_bytes() != data:
+    if (event.name, event.kind) != (name, kind) or _body(event) != value["body"]:
         raise refuse("TRN-EVENT", f"line {seq}, {escaped(name, 40)}: reads as another event")
-    return line
+    return Line(ceremony, seq, prev, stamp, event)
 
 
 def _event(name: str, kind: str, body: Json) -> Event:

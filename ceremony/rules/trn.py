@@ -61,6 +61,11 @@ RULES = table(
         "Collect the missing countersignatures over checkpoint.txt; until then, do not release.",
     ),
     (
+        "TRN-PROOF",
+        "A proof leads from its line, or from the earlier head, to the root of the checkpoint.",
+        "Compare line, proof and checkpoint with the bundle they came from; make the proof anew.",
+    ),
+    (
         "TRN-BUNDLE",
         "Every file of the bundle has the digest that SHA256SUMS and the transcript give it.",
         "Fetch the bundle again from another medium.",

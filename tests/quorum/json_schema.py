@@ -1,4 +1,4 @@
-"""As much of JSON Schema 2020-12 as the policy's schema uses; an unknown keyword is a fault."""
+"""As much of JSON Schema 2020-12 as the project's schemas use; an unknown keyword is a fault."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ TYPES: dict[str, type] = {
     "string": str,
     "integer": int,
     "boolean": bool,
+    "null": type(None),
 }
 PROSE = {"$schema", "$id", "$defs", "title", "description"}
 KNOWN = PROSE | {
@@ -25,6 +26,8 @@ KNOWN = PROSE | {
 def faults(schema: Schema, value: object, root: Schema, where: str = "$") -> Iterator[str]:
     """Yield how a value breaks a schema."""
     assert schema.keys() <= KNOWN, schema.keys() - KNOWN
+    if not schema:
+        return  # draft 2020-12, 4.3.1: the empty schema takes any value
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         yield from faults(root["$defs"][name], value, root, where)

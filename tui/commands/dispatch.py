@@ -29,6 +29,7 @@ COMMANDS = {
     "assemble": "put image, certificate and a signature made elsewhere together",
     "ledger": "append a finished ceremony to the ledger, from its bundle",
     "replay": "replay a bundle and say whether it is reproduced",
+    "proof": "check that a line or an earlier head is under a checkpoint",
 }
 DROP_IN = {
     "sbsign": "sign an EFI image, drop-in for sbsigntools' sbsign",

@@ -1,26 +1,43 @@
-"""replay BUNDLE: recompute every decision, without a key and without trust in the operator."""
+"""replay BUNDLE: recompute every decision, without a key and without trust in the operator.
+
+With --prove or --consistent-with it makes a proof too, for somebody who has the checkpoint
+and not the bundle; none is made of a bundle that is forged or differs.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
+from ceremony import bundle
 from ceremony.codec import Json
-from ceremony.errors import MediaTrouble, Refused
+from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
+from transcripts import proofs
+from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
 from tui.commands.files import is_bundle, read_image
 from tui.commands.report import findings_json, put, put_findings, put_json
+from tui.sbsigntools.draft import drafting
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("bundle", metavar="BUNDLE", type=Path)
     parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
+    proof = parser.add_mutually_exclusive_group()
+    proof.add_argument("--prove", metavar="N", type=int, help="prove line N, counted from 0")
+    proof.add_argument(
+        "--consistent-with",
+        metavar="COUNT:ROOT",
+        help="prove that the transcript extends an earlier head; ROOT may be its six words",
+    )
+    parser.add_argument("--output", metavar="FILE", type=Path, help="where the proof goes")
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 
 
@@ -28,7 +45,9 @@ def run(options: argparse.Namespace) -> Exit:
     """Replay and report: 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE."""
     if not options.bundle.is_dir():
         raise MediaTrouble("MED-PATH", f"{options.bundle} is not a folder")
+    _check_output(options)
     image = read_image(options.image) if options.image else None
+    files: dict[str, bytes] = {}
     try:
         files = read_folder(options.bundle)
         found = replay(files, image, late_verifier()) if is_bundle(files) else _no_bundle(options)
@@ -40,6 +59,8 @@ def run(options: argparse.Namespace) -> Exit:
         put_json(_json(found))
     else:
         _put(found)
+    if found.verdict in (Verdict.REPRODUCED, Verdict.INCOMPLETE):
+        _prove(files, found, options)
     return {
         Verdict.REPRODUCED: Exit.YES,
         Verdict.INCOMPLETE: Exit.INCOMPLETE,
@@ -52,6 +73,41 @@ def _no_bundle(options: argparse.Namespace) -> Replayed:
     text = f"{escaped(str(options.bundle), 4096)} is no bundle: it has none of its three lists"
     finding = Finding("TRN-FOLDER", Severity.REFUSE, text)
     return Replayed(Verdict.INCOMPLETE, "open", "", "", 0, None, (), 0, (finding,))
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """MED-OUTPUT: a proof overwrites nothing, and is no part of the bundle."""
+    if not options.output:
+        return
+    shown = escaped(str(options.output))
+    if options.output.exists():
+        raise refuse("MED-OUTPUT", f"{shown} is there already")
+    if options.output.resolve().is_relative_to(options.bundle.resolve()):
+        raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
+
+
+def _prove(files: Mapping[str, bytes], found: Replayed, options: argparse.Namespace) -> None:
+    """TRN-PROOF: write the proof that was asked for, or say that the earlier head is met."""
+    raw = tuple(files.get(bundle.TRANSCRIPT, b"").split(b"\n")[:-1])
+    if found.head is None or (options.prove is None and options.consistent_with is None):
+        return
+    if options.prove is not None:
+        proof = proofs.prove_line(raw, options.prove, found.head)
+        said = f"line {proof.place}"
+    else:
+        earlier = proofs.read_earlier(options.consistent_with)
+        proof = proofs.prove_extension(raw, earlier, found.head)
+        said = f"the first {earlier.count} lines are those of the earlier head"
+    if options.output:
+        with drafting(options.output) as draft:
+            draft.update(proof.text)
+            draft.commit()
+    if not options.json:
+        put(f"proof     {said}, under {found.head.count} lines", *_told(proof, options.output))
+
+
+def _told(proof: Proof, output: Path | None) -> tuple[str, ...]:
+    return (f"          {output}",) if output else tuple(proof.text.decode().splitlines())
 
 
 def _not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:

@@ -1,7 +1,9 @@
-"""Files as this room opens them: nothing is ever read, cut or written through a link.
+"""Files as this room keeps them, and the one place where the ceremony changes a medium.
 
-A log is one descriptor of one regular file that has one name. A file that is written stands
-whole or not at all, under a temporary name that is always a new file.
+Nothing is ever read, cut or written through a link. A log is one descriptor of one regular
+file that has one name. A file that is written stands whole or not at all, under a temporary
+name that is always a new file. Every change is one call of `os`, buffered nowhere, so that a test
+can let each of them fail (docs/spec/durability.md).
 Source of the discipline: POSIX rename(2) atomicity, fsync(2) of file and of folder.
 """
 
@@ -12,8 +14,8 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused, refuse
@@ -23,6 +25,7 @@ from transcripts.log import Log, read_log
 
 TEMPORARY = ".part"
 MOST_LOG = 2**30  # bytes of one log
+CHUNK = 2**20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -30,7 +33,7 @@ _LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os
 def open_log(path: Path) -> int:
     """Open a log once, for reading, cutting and appending; TRN-LOG unless it is its own file."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         file = os.open(path, _LOG, 0o644)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -51,28 +54,67 @@ def open_log(path: Path) -> int:
 
 
 def read_log_file(path: Path, file: int) -> Log:
-    """Return what an open log holds; TRN-LINE when that is more than a log can be."""
+    """Return what an open log holds on its medium; TRN-LINE when that is more than a log can be.
+
+    It is made durable before it is believed: a process that was killed between write and fsync
+    leaves lines that only memory holds. A last line that was damaged is put where a torn one
+    goes; `fault` still says why.
+    """
     try:
+        os.fsync(file)
+        # After an fsync that failed memory may hold what the medium does not.
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         size = os.fstat(file).st_size
         if size > MOST_LOG:
             raise refuse("TRN-LINE", f"{shown(path)} has {counted(size)}, at most {MOST_LOG:,}")
-        return read_log(read_descriptor(file, MOST_LOG))
+        data = read_descriptor(file, MOST_LOG)
     except OSError as error:
         raise trouble("TRN-WRITE", path, error) from None
+    log = read_log(data)
+    rest = data[sum(len(raw) + 1 for raw in log.raw) :]
+    if log.fault and log.fault.rule == "TRN-LINE" and rest.find(b"\n") == len(rest) - 1:
+        return replace(log, torn=rest)
+    return log
 
 
-def check_together(path: Path, log: Log, longest: Log) -> None:
+def check_together(path: Path, log: Log, others: tuple[Log, ...]) -> None:
     """TRN-FORK: the log is good, and at most the one line behind that a crash leaves it.
 
-    A log that is gone or empty is a medium that was changed; it may lack every line.
+    A log that is gone or empty is a medium that was changed; it may lack every line. A damaged
+    last line is a crash's, as a torn one is, only where another log is good that far.
     """
+    longest = max((log, *others), key=lambda other: len(other.raw))
     if log.fault:
-        raise Refused(log.fault)
+        damaged = log.torn.endswith(b"\n")
+        if not (damaged and any(not o.fault and len(o.raw) >= len(log.raw) for o in others)):
+            raise Refused(log.fault)
     if log.raw != longest.raw[: len(log.raw)]:
         raise refuse("TRN-FORK", f"{shown(path)} holds other lines than the other log")
     ahead = len(longest.raw) - len(log.raw)
     if ahead > 1 and (log.raw or log.torn):
         raise refuse("TRN-FORK", f"the other log holds {ahead:,} lines more than {shown(path)}")
+
+
+def append(path: Path, file: int, data: bytes) -> None:
+    """Append to an open log, durably; TRN-WRITE, also when `path` is that log no more."""
+    try:
+        write_all(file, data)
+        os.fsync(file)
+        # A medium that was pulled, or a folder that was removed, takes lines that nobody reads.
+        named, held = path.lstat(), os.fstat(file)
+    except OSError as error:
+        raise trouble("TRN-WRITE", path, error) from None
+    if (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino):
+        raise MediaTrouble("TRN-WRITE", f"{shown(path)} is another file than was opened")
+
+
+def cut(path: Path, file: int, size: int) -> None:
+    """Cut an open log to `size` bytes, durably; TRN-WRITE."""
+    try:
+        os.ftruncate(file, size)
+        os.fsync(file)
+    except OSError as error:
+        raise trouble("TRN-WRITE", path, error) from None
 
 
 def trouble(rule: str, path: Path, error: OSError) -> MediaTrouble:
@@ -85,6 +127,17 @@ def shown(path: Path) -> str:
     return escaped(str(path), 4096)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and the folders above it, their names durable; OSError passes."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        if each.stat().st_dev == each.parent.stat().st_dev:  # the root of a medium has no name
+            sync_folder(each.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -94,22 +147,36 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def create(part: Path) -> BinaryIO:
-    """Open a new file for writing in the place of whatever has this temporary name."""
+def write_all(file: int, data: Buffer) -> None:
+    """Write all of `data`: write(2) may take less than it is given."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest[:CHUNK]) :]
+
+
+def write_part(part: Path, pieces: Iterable[Buffer]) -> None:
+    """Write a new file in the place of whatever has this temporary name, durably."""
     part.unlink(missing_ok=True)
-    return os.fdopen(os.open(part, _NEW, 0o644), "wb")
+    file = os.open(part, _NEW, 0o644)
+    try:
+        for piece in pieces:
+            write_all(file, piece)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def put_in_place(part: Path, final: Path) -> None:
+    """Give a whole file its name; the folder is still to be synced."""
+    part.replace(final)
 
 
 def write_file(path: Path, pieces: Iterable[Buffer]) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename, fsync of the folder."""
-    part = path.with_name(path.name + TEMPORARY)
+    part = part_of(path)
     try:
-        with create(part) as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_part(part, pieces)
+        put_in_place(part, path)
         sync_folder(path.parent)
     except OSError:
         remove(part)
@@ -121,6 +188,14 @@ def remove(*paths: Path) -> None:
     for path in paths:
         with suppress(OSError):
             path.unlink()
+
+
+def take_back(*paths: Path) -> None:
+    """Remove what there is of `paths`, durably; OSError passes."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in sorted({path.parent for path in paths}):
+        sync_folder(folder)
 
 
 def part_of(final: Path) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ceremony.bundle import CHECKPOINT, SUMS, TRANSCRIPT
-from ceremony.effects import Output
+from ceremony.effects import Buffer, Output
 from ceremony.errors import MediaTrouble, refuse
 from ceremony.events import Begun, Event, OutputFile, Recovered
 from ceremony.ingest.reading import list_folder, read_descriptor
@@ -24,25 +24,29 @@ from transcripts.canon import MOST_LINE
 from transcripts.checkpoint import Head, origin
 from transcripts.countersign import is_countersignature
 from transcripts.files import (
+    CHUNK,
     MOST_LOG,
     TEMPORARY,
+    append,
     check_together,
-    create,
+    cut,
+    make_folder,
     open_log,
     part_of,
+    put_in_place,
     read_log_file,
     remove,
     shown,
     sync_folder,
+    take_back,
     trouble,
     write_file,
+    write_part,
 )
 from transcripts.log import FIRST, Line, Log, Stamp, link
 from transcripts.merkle import Tree
 
 __all__ = ["BundleFolder", "FileJournal", "write_file"]
-
-CHUNK = 2**20
 
 
 class FileJournal:
@@ -57,6 +61,7 @@ class FileJournal:
         self._prev = FIRST
         self._tree = Tree()
         self._size = 0
+        self._stopped: MediaTrouble | None = None
 
     @property
     def head(self) -> Head:
@@ -84,9 +89,9 @@ class FileJournal:
             raise refuse("TRN-LOG", f"{shown(self._paths[0])} stands for two logs")
         opened = list(zip(self._paths, self._files, strict=True))
         logs = [read_log_file(path, file) for path, file in opened]
+        for place, (path, log) in enumerate(zip(self._paths, logs, strict=True)):
+            check_together(path, log, (*logs[:place], *logs[place + 1 :]))
         longest = max(logs, key=lambda log: len(log.raw))
-        for path, log in zip(self._paths, logs, strict=True):
-            check_together(path, log, longest)
         torn = [_set_aside(path, file, log) for (path, file), log in zip(opened, logs, strict=True)]
         repaired = []
         for place, (path, log) in enumerate(zip(self._paths, logs, strict=True)):
@@ -112,8 +117,15 @@ class FileJournal:
             raise MediaTrouble("TRN-WRITE", text)
         if self._size + len(raw) >= MOST_LOG:
             raise MediaTrouble("TRN-WRITE", f"a log has at most {counted(MOST_LOG)}")
-        for path, file in zip(self._paths, self._files, strict=True):
-            _append(path, file, raw + b"\n")
+        if self._stopped:
+            # Behind a line that may be torn no other line is written.
+            raise self._stopped
+        try:
+            for path, file in zip(self._paths, self._files, strict=True):
+                append(path, file, raw + b"\n")
+        except MediaTrouble as stopped:
+            self._stopped = stopped
+            raise
         self._grow(raw, event, ceremony)
 
     def transcript(self) -> bytes:
@@ -137,23 +149,22 @@ class FileJournal:
 
 
 def _set_aside(path: Path, file: int, log: Log) -> str:
-    """Keep a torn line as evidence beside the log, and cut it off."""
+    """Keep a torn or damaged last line as evidence beside the log, and cut it off."""
     if not log.torn:
         return ""
     digest = hashlib.sha256(log.torn).hexdigest()
     try:
         write_file(path.with_name(f"{TRANSCRIPT}.torn-{digest[:16]}"), (log.torn,))
-        os.ftruncate(file, sum(len(raw) + 1 for raw in log.raw))
-        os.fsync(file)
     except OSError as error:
         raise trouble("TRN-WRITE", path, error) from None
+    cut(path, file, sum(len(raw) + 1 for raw in log.raw))
     return f"{path.parent.name}: {len(log.torn)} bytes, sha256 {digest}"
 
 
 def _repair(path: Path, file: int, missing: tuple[bytes, ...], log: Log) -> int:
     """Give a log the lines it lacks, all or none of them; return its descriptor."""
     if log.raw:
-        _append(path, file, missing[0] + b"\n")
+        append(path, file, missing[0] + b"\n")
         return file
     try:
         write_file(path, (raw + b"\n" for raw in missing))
@@ -162,16 +173,6 @@ def _repair(path: Path, file: int, missing: tuple[bytes, ...], log: Log) -> int:
     new = open_log(path)
     os.close(file)
     return new
-
-
-def _append(path: Path, file: int, data: bytes) -> None:
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        os.fsync(file)
-    except OSError as error:
-        raise trouble("TRN-WRITE", path, error) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ class BundleFolder:
     def room(self) -> tuple[int, tuple[int, ...], bool]:
         """Return free bytes for outputs, for each log, and whether the folder is empty."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             empty = not any(self.folder.iterdir())
             return _free(self.folder), tuple(_free(log) for log in self.logs), empty
         except OSError as error:
@@ -228,16 +229,16 @@ class BundleFolder:
         wanted = {output.file.name for output in outputs}
         self.withdraw(tuple(name for name in self.earlier if name not in wanted))
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for output, (part, final) in zip(outputs, renames, strict=True):
-                final.parent.mkdir(parents=True, exist_ok=True)
-                done = _write_part(part, output, done, total, report)
+            for folder in sorted({self.folder, *(final.parent for final in finals)}):
+                make_folder(folder)
+            for output, (part, _) in zip(outputs, renames, strict=True):
+                write_part(part, _pieces(output, done, total, report))
+                done += output.file.size
             for part, final in renames:
-                part.replace(final)
+                put_in_place(part, final)
                 standing.append(final)
             for folder in sorted({final.parent for final in finals}):
                 sync_folder(folder)
-            sync_folder(self.folder)
             return tuple(self._read_back(output.file.name, report) for output in outputs)
         except OSError as error:
             remove(*(part for part, _ in renames), *standing)
@@ -247,12 +248,8 @@ class BundleFolder:
         """Remove the outputs of these names, whole or begun."""
         finals = [self._place(name) for name in names]
         try:
-            for final in finals:
-                if final.parent.is_dir():
-                    final.unlink(missing_ok=True)
-                    part_of(final).unlink(missing_ok=True)
-            for folder in sorted({final.parent for final in finals if final.parent.is_dir()}):
-                sync_folder(folder)
+            there = [final for final in finals if final.parent.is_dir()]
+            take_back(*there, *(part_of(final) for final in there))
         except OSError as error:
             raise trouble("MED-WRITE", self.folder, error) from None
 
@@ -281,16 +278,14 @@ class BundleFolder:
         return OutputFile(name, size, digest.hexdigest())
 
 
-def _write_part(part: Path, output: Output, done: int, total: int, report: Report) -> int:
-    with create(part) as file:
-        for piece in output.pieces():
-            view = memoryview(piece)
-            for start in range(0, len(view), CHUNK):
-                done += file.write(view[start : start + CHUNK])
-                report(Progress(f"writing {output.file.name}", done, total, "bytes"))
-        file.flush()
-        os.fsync(file.fileno())
-    return done
+def _pieces(output: Output, done: int, total: int, report: Report) -> Iterator[Buffer]:
+    """Yield an output's bytes, saying how far all of them are."""
+    for piece in output.pieces():
+        view = memoryview(piece)
+        for start in range(0, len(view), CHUNK):
+            yield view[start : start + CHUNK]
+            done += len(view[start : start + CHUNK])
+            report(Progress(f"writing {output.file.name}", done, total, "bytes"))
 
 
 def _free(folder: Path) -> int:

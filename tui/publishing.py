@@ -12,13 +12,13 @@ from pathlib import Path
 from ceremony import bundle
 from ceremony.attest.sshsig import read_sshsig
 from ceremony.effects import Buffer
-from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.errors import Refused, refuse
 from ceremony.ingest.reading import read_folder, read_regular
 from ceremony.policy import Policy
 from ceremony.states import Close
 from transcripts import countersign
 from transcripts.checkpoint import NAMESPACE, Head
-from transcripts.files import TEMPORARY, write_file
+from transcripts.files import TEMPORARY, make_folder, remove, trouble, write_file
 from transcripts.replay import Verdict, make_sums, replay
 from tui.faces import Closing, Face
 
@@ -40,9 +40,8 @@ class Publisher:
     def publish(self, transcript: bytes, head: Head, closed: Close) -> tuple[str, ...]:
         """Write what is left to write; return the witnesses who signed the checkpoint."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for part in self._folder.glob(f"*{TEMPORARY}"):  # of a publishing that was killed
-                part.unlink()
+            make_folder(self._folder)
+            remove(*self._folder.glob(f"*{TEMPORARY}"))  # of a publishing that was killed
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
             write_file(self._folder / bundle.CHECKPOINT, (head.text,))
             witnesses = self._collect(head, closed)
@@ -52,8 +51,7 @@ class Publisher:
             self._replayed({**files, bundle.SUMS: sums})
             write_file(self._folder / bundle.SUMS, (sums,))
         except OSError as error:
-            text = f"{self._folder}: {error.strerror or error}"
-            raise MediaTrouble("MED-WRITE", text) from None
+            raise trouble("MED-WRITE", self._folder, error) from None
         return witnesses
 
     def _replayed(self, files: Mapping[str, bytes]) -> None:

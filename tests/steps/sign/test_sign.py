@@ -7,7 +7,7 @@ import re
 import shutil
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from marks import accepts, refuses
 
-from ceremony.effects import Output
+from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.events import Aborted, Intended, LoggedIn, Outcome, Signed
 from ceremony.policy import load
-from ceremony.ports import Interruption, Report
+from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
-from transcripts import store
+from transcripts import files, store
 from transcripts.log import read_log
 from tui import wiring
 from tui.rehearsal.prepare import Prepared
@@ -312,16 +312,16 @@ def test_an_abort_in_every_step_is_sealed_and_replays(prepared: Prepared, name: 
 def test_a_full_output_medium_leaves_nothing_half_written_and_is_tried_again(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, calls = store._write_part, []
+    calls: list[str] = []
 
-    def full(part: Path, output: Output, done: int, total: int, report: Report) -> int:
-        calls.append(output.file.name)
+    def full(part: Path, pieces: Iterable[Buffer]) -> None:
+        calls.append(part.name)
         if len(calls) == 3:
             part.write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        return whole(part, output, done, total, report)
+        files.write_part(part, pieces)
 
-    monkeypatch.setattr(store, "_write_part", full)
+    monkeypatch.setattr(store, "write_part", full)
     seen: list[list[str]] = []
 
     class Looks(ScriptFace):
@@ -340,7 +340,7 @@ def test_a_full_output_medium_leaves_nothing_half_written_and_is_tried_again(
 def test_a_log_medium_that_is_full_ends_it_before_anything_follows(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = store._append
+    whole = files.append
 
     def full(path: Path, file: int, data: bytes) -> None:
         if b'"event":"sign.intent"' in data and path.parent == prepared.logs[1]:
@@ -356,11 +356,11 @@ def test_a_log_medium_that_is_full_ends_it_before_anything_follows(
         return sign(token, request)
 
     monkeypatch.setattr(BoundToken, "sign", counted)
-    monkeypatch.setattr(store, "_append", full)
+    monkeypatch.setattr(store, "append", full)
     with pytest.raises(MediaTrouble):
         rehearsing.held(prepared)
     assert calls == []
-    monkeypatch.setattr(store, "_append", whole)
+    monkeypatch.setattr(store, "append", whole)
     assert rehearsing.held(prepared).released
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
     shutil.rmtree(prepared.folder)

@@ -28,6 +28,7 @@ COMMANDS = {
     "assemble": "put image, certificate and a signature made elsewhere together",
     "ledger": "append a finished ceremony to the ledger, from its bundle",
     "replay": "replay a bundle and say whether it is reproduced",
+    "report": "write what a bundle says as HTML or text, to print and file",
 }
 DROP_IN = {
     "sbsign": "sign an EFI image, drop-in for sbsigntools' sbsign",
@@ -60,7 +61,7 @@ def dispatch(arguments: list[str]) -> int:
 
 def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: object) -> Exit:
     """Say what went wrong and return its exit status."""
-    from tui.commands.report import (  # noqa: PLC0415 - most runs report nothing
+    from tui.commands.findings import (  # noqa: PLC0415 - most runs report nothing
         put,
         put_findings,
         put_json,

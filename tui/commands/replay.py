@@ -13,7 +13,14 @@ from ceremony.types import Finding
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
 from tui.commands.files import read_image
-from tui.commands.report import findings_json, put, put_findings, put_json
+from tui.commands.findings import findings_json, put, put_findings, put_json
+
+EXITS = {
+    Verdict.REPRODUCED: Exit.YES,
+    Verdict.INCOMPLETE: Exit.INCOMPLETE,
+    Verdict.DIFFERS: Exit.REFUSED,
+    Verdict.FORGED: Exit.REFUSED,
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,20 +40,16 @@ def run(options: argparse.Namespace) -> Exit:
     except OSError as error:
         raise MediaTrouble("MED-GONE", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:
-        found = _not_a_bundle(error.findings)
+        found = not_a_bundle(error.findings)
     if options.json:
         put_json(_json(found))
     else:
         _put(found)
-    return {
-        Verdict.REPRODUCED: Exit.YES,
-        Verdict.INCOMPLETE: Exit.INCOMPLETE,
-        Verdict.DIFFERS: Exit.REFUSED,
-        Verdict.FORGED: Exit.REFUSED,
-    }[found.verdict]
+    return EXITS[found.verdict]
 
 
-def _not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
+def not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
+    """Return what stands for a folder that cannot be read as a bundle."""
     return Replayed(Verdict.DIFFERS, "open", "", "", 0, None, (), 0, findings)
 
 

@@ -14,7 +14,7 @@ from ceremony.show import escaped, grouped
 from ceremony.token import TokenEvidence
 from ceremony.types import Finding, Severity, refusals
 from hsm.present import Shown, ShownObject, ShownToken
-from tui.commands.report import findings_json
+from tui.commands.findings import findings_json
 
 USED = ("CKM_RSA_PKCS", "CKM_ECDSA")  # what a ceremony signs with
 PIN_WORDS = {

@@ -28,7 +28,7 @@ from tui.building.advice import COPY_AGAIN, next_step
 from tui.building.reading_alone import NOT_VERIFIED, read_alone
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
-from tui.commands.report import put, put_json
+from tui.commands.findings import put, put_json
 
 COUNTS = (Standing.COUNTED, Standing.WEAK)
 NOBODY = Digest(DigestKind.FILE_SHA256, bytes(32))

@@ -14,7 +14,7 @@ from ceremony.pe.certificate import key_algorithm, read_certificate
 from ceremony.pe.sign import SigningPlan, read_plan_time
 from ceremony.pe.sweep import SweptImage
 from tui.commands import Exit
-from tui.commands.report import put, put_findings
+from tui.commands.findings import put, put_findings
 from tui.sbsigntools.certificates import read_certificates, read_small
 from tui.sbsigntools.draft import keep_apart
 from tui.sbsigntools.reading import copying

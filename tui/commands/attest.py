@@ -22,7 +22,7 @@ from tui.building.pins import Pins
 from tui.building.writing import require_folder, require_new, write_new
 from tui.commands import Exit
 from tui.commands.files import read_image
-from tui.commands.report import put, put_json
+from tui.commands.findings import put, put_json
 
 EARLIEST_ZIP = 315532800  # 1980-01-01; what archives can hold, for a build that nothing dates
 HOUR = 3600.0

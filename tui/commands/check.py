@@ -27,8 +27,8 @@ from ceremony.types import Finding, Severity, refusals
 from ceremony.verdicts import Verdict
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
+from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.commands.matrix import Advice, advice_lines, explained, matrix_lines
-from tui.commands.report import findings_json, put, put_findings, put_json
 
 MANY = 100  # files, from which on progress is worth a line
 

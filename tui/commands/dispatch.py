@@ -30,6 +30,7 @@ COMMANDS = {
     "ledger": "append a finished ceremony to the ledger, from its bundle",
     "replay": "replay a bundle and say whether it is reproduced",
     "proof": "check that a line or an earlier head is under a checkpoint",
+    "report": "write what a bundle says as HTML or text, to print and file",
 }
 DROP_IN = {
     "sbsign": "sign an EFI image, drop-in for sbsigntools' sbsign",
@@ -62,7 +63,7 @@ def dispatch(arguments: list[str]) -> int:
 
 def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: object) -> Exit:
     """Say what went wrong and return its exit status."""
-    from tui.commands.report import (  # noqa: PLC0415 - most runs report nothing
+    from tui.commands.findings import (  # noqa: PLC0415 - most runs report nothing
         put,
         put_findings,
         put_json,

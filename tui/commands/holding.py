@@ -10,7 +10,7 @@ from ceremony.errors import MediaTrouble, Refused, TokenTrouble
 from ceremony.events import Outcome
 from ceremony.types import Finding, Severity
 from tui.commands import Exit
-from tui.commands.report import put, put_findings
+from tui.commands.findings import put, put_findings
 from tui.faces import Face
 from tui.plain import PlainFace
 from tui.wiring import Ended, Places, hold

@@ -12,7 +12,7 @@ from ceremony.policy_model import SECTIONS
 from ceremony.types import ImageFacts, Severity
 from tui.commands import Exit
 from tui.commands.files import read_image
-from tui.commands.report import findings_json, put, put_findings, put_json
+from tui.commands.findings import findings_json, put, put_findings, put_json
 
 MOST_BYTES = 2**32 - 2**16
 

@@ -19,7 +19,7 @@ from transcripts.log import read_log
 from transcripts.replay import Verdict, contents_of, replay
 from tui.commands import Exit
 from tui.commands.files import is_bundle
-from tui.commands.report import put
+from tui.commands.findings import put
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting
 

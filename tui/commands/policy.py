@@ -22,7 +22,7 @@ from ceremony.types import MediaFile, refusals
 from tui import policy_skeletons, policy_words, ssh_keys
 from tui.attesting import write_new
 from tui.commands import Exit
-from tui.commands.report import findings_json, put, put_findings, put_json
+from tui.commands.findings import findings_json, put, put_findings, put_json
 
 MOST_SIGNATURE = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

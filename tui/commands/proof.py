@@ -14,7 +14,7 @@ from ceremony.ingest.reading import read_regular
 from transcripts import checkpoint, proofs
 from transcripts.canon import MOST_LINE
 from tui.commands import Exit
-from tui.commands.report import put
+from tui.commands.findings import put
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from ceremony.types import Mode
 from tui import ssh_keys
 from tui.commands import Exit
+from tui.commands.findings import put
 from tui.commands.holding import full_screen, held, plain
-from tui.commands.report import put
 from tui.rehearsal.prepare import Prepared, prepare
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import Places

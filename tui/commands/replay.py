@@ -22,8 +22,15 @@ from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
 from tui.commands.files import is_bundle, read_image
-from tui.commands.report import findings_json, put, put_findings, put_json
+from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.sbsigntools.draft import drafting
+
+EXITS = {
+    Verdict.REPRODUCED: Exit.YES,
+    Verdict.INCOMPLETE: Exit.INCOMPLETE,
+    Verdict.DIFFERS: Exit.REFUSED,
+    Verdict.FORGED: Exit.REFUSED,
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,19 +61,14 @@ def run(options: argparse.Namespace) -> Exit:
     except OSError as error:
         raise MediaTrouble("MED-PATH", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:
-        found = _not_a_bundle(error.findings)
+        found = not_a_bundle(error.findings)
     if options.json:
         put_json(_json(found))
     else:
         _put(found)
     if found.verdict in (Verdict.REPRODUCED, Verdict.INCOMPLETE):
         _prove(files, found, options)
-    return {
-        Verdict.REPRODUCED: Exit.YES,
-        Verdict.INCOMPLETE: Exit.INCOMPLETE,
-        Verdict.DIFFERS: Exit.REFUSED,
-        Verdict.FORGED: Exit.REFUSED,
-    }[found.verdict]
+    return EXITS[found.verdict]
 
 
 def _no_bundle(options: argparse.Namespace) -> Replayed:
@@ -110,7 +112,8 @@ def _told(proof: Proof, output: Path | None) -> tuple[str, ...]:
     return (f"          {output}",) if output else tuple(proof.text.decode().splitlines())
 
 
-def _not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
+def not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
+    """Return what stands for a folder that cannot be read as a bundle."""
     return Replayed(Verdict.DIFFERS, "open", "", "", 0, None, (), 0, findings)
 
 

@@ -1,50 +1,125 @@
-"""How one-shot commands report: findings in three lines each, or one JSON object."""
+"""report BUNDLE: what a bundle says, for people: HTML to print and file, or text.
+
+It begins with what replay says, and a report of a record that does not hold is written as
+well. The file must be new, and outside the bundle: one more file in it is another bundle.
+"""
 
 from __future__ import annotations
 
-import json
+import argparse
+import errno
+import os
 import sys
+from pathlib import Path
 
-from ceremony.codec import Json
-from ceremony.rules.register import lookup
-from ceremony.show import printable
-from ceremony.types import Finding, Severity
+from qrcode.constants import ERROR_CORRECT_M
 
+from ceremony.effects import Buffer
+from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.ingest.reading import read_folder
+from ceremony.ingest.sigstore import late_verifier
+from ceremony.show import escaped
+from transcripts.files import create, part_of, remove, sync_folder
+from transcripts.replay import Replayed, replay
+from transcripts.report import controls
+from transcripts.report.compose import compose, record_of
+from transcripts.report.document import Matrix, Report
+from transcripts.report.heads import checkpoint_of
+from transcripts.report.html import html
+from transcripts.report.text import text
+from tui import identity
+from tui.commands import Exit
+from tui.commands.files import read_image
+from tui.commands.findings import put
+from tui.commands.replay import EXITS, not_a_bundle
 
-def put_json(value: Json) -> None:
-    """Write one JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, sort_keys=False) + "\n")
-
-
-def put(*lines: str) -> None:
-    """Write lines on standard output."""
-    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
-
-
-def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> None:
-    """Write findings: what happened, why (the rule), what next."""
-    stream = sys.stderr if to_stderr else sys.stdout
-    for finding in findings:
-        rule = lookup(finding.rule)
-        at = f" (offset {finding.offset:#x})" if finding.offset is not None else ""
-        stream.write(printable(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}") + "\n")
-        if rule and finding.severity is Severity.REFUSE:
-            stream.write(f"       must hold: {rule.says}\n       next:      {rule.next}\n")
-
-
-def findings_json(findings: tuple[Finding, ...]) -> list[Json]:
-    """Return findings as JSON; `offset` only where one exists."""
-    return [
-        {"rule": f.rule, "severity": str(f.severity), "text": f.text}
-        | ({} if f.offset is None else {"offset": f.offset})
-        for f in findings
-    ]
+CONTROLS = Path(controls.__file__).with_name("controls.toml")
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 
 
-def refusal_json(findings: tuple[Finding, ...]) -> Json:
-    """Return the object that stands for a command that was refused before it could report."""
-    return {
-        "verdict": "refused",
-        "rules": [*dict.fromkeys(finding.rule for finding in findings)],
-        "findings": [*findings_json(findings)],
-    }
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path)
+    parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--html", metavar="FILE", type=Path, help="write HTML, to print and file")
+    form.add_argument("--text", metavar="FILE", type=Path, help="write text; without: show it")
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Replay, report; 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE, as replay does."""
+    target: Path | None = options.html or options.text
+    if target:
+        _require_new(target, options.bundle)
+    files, found = _replayed(options)
+    report = made(files, found)
+    if target:
+        _write(target, (html(report) if options.html else text(report)).encode("utf-8"))
+        put(f"{report.banner.line}", f"report    {escaped(str(target), 4096)}")
+    else:
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text(report).encode(encoding, "backslashreplace").decode(encoding))
+    return EXITS[found.verdict]
+
+
+def made(files: dict[str, Buffer], found: Replayed) -> Report:
+    """Return the report of a bundle's files that were replayed to `found`."""
+    record = record_of(files, found)
+    known = controls.parse(CONTROLS.read_text("utf-8"))
+    return compose(record, known, _modules(checkpoint_of(record)), identity.tool_version())
+
+
+def _modules(checkpoint: bytes) -> Matrix:
+    if not checkpoint:
+        return ()
+    from tui.parts.qr import matrix  # noqa: PLC0415 - only a sound record has a code
+
+    return matrix(checkpoint, ERROR_CORRECT_M)[0]
+
+
+def _replayed(options: argparse.Namespace) -> tuple[dict[str, Buffer], Replayed]:
+    if not options.bundle.is_dir():
+        raise MediaTrouble("MED-GONE", f"{escaped(str(options.bundle), 4096)} is not a folder")
+    image = read_image(options.image) if options.image else None
+    try:
+        files: dict[str, Buffer] = dict(read_folder(options.bundle))
+    except OSError as error:
+        text_ = f"{escaped(str(options.bundle), 4096)}: {error.strerror or error}"
+        raise MediaTrouble("MED-GONE", text_) from None
+    except Refused as error:
+        return {}, not_a_bundle(error.findings)
+    return files, replay(files, image, late_verifier())
+
+
+def _require_new(target: Path, bundle: Path) -> None:
+    """MED-OUTPUT: nothing is overwritten, and nothing is put into the evidence."""
+    if os.path.lexists(target):
+        raise refuse("MED-OUTPUT", f"{escaped(str(target), 4096)} is there already")
+    if target.resolve().is_relative_to(bundle.resolve()):
+        text_ = f"{escaped(str(target), 4096)} is inside the bundle, which must stay as it is"
+        raise refuse("MED-OUTPUT", text_)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Let the whole file appear under its name at once, and never in another's place."""
+    part = part_of(target)
+    try:
+        with create(part) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(part, target)
+            part.unlink()
+        except FileExistsError:
+            raise refuse("MED-OUTPUT", f"{escaped(str(target), 4096)} is there already") from None
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            part.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        text_ = f"{escaped(str(target), 4096)}: {error.strerror or error}"
+        raise MediaTrouble("MED-WRITE", text_) from None
+    finally:
+        remove(part)

@@ -14,7 +14,7 @@ from ceremony.pe.digest import FileSha256
 from ceremony.pe.sign import plan_swept
 from ceremony.show import grouped
 from tui.commands import Exit
-from tui.commands.report import put, put_findings
+from tui.commands.findings import put, put_findings
 from tui.sbsigntools.certificates import read_certificates
 from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.options import moment

@@ -29,7 +29,7 @@ from hsm.present import ShownToken, show_tokens
 from hsm.token import Pkcs11Token
 from tui import token_words
 from tui.commands import Exit
-from tui.commands.report import put, put_json
+from tui.commands.findings import put, put_json
 from tui.sbsigntools.certificates import read_certificates, read_small
 from tui.tokens import MOST_BINDING
 

@@ -64,7 +64,7 @@ def now() -> datetime:
 def tell(findings: tuple[Finding, ...]) -> None:
     """Write findings on standard error."""
     if findings:
-        from tui.commands.report import put_findings  # noqa: PLC0415 - seldom needed, slow
+        from tui.commands.findings import put_findings  # noqa: PLC0415 - seldom needed, slow
 
         put_findings(findings, to_stderr=True)
 

@@ -1,0 +1,42 @@
+"""How text out of a record stands in a report: every character seen, none obeyed.
+
+What is not printable (controls, escapes, bidirectional overrides, zero-width characters) is
+shown as its escape. Two things are left to each form: markup, and letters of other widths
+or directions.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from ceremony.show import escaped
+
+MOST_CHARACTERS = 20_000  # of one run; the longest command line, every byte of it escaped, fits
+_TURNING = ("R", "AL", "AN")
+
+
+def seen(text: str) -> str:
+    """Return `text` in one line, with every character that is not printable as its escape."""
+    whole = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    if whole.isprintable():
+        return whole
+    return "".join(c if c.isprintable() else escaped(c) for c in whole)
+
+
+def turns(text: str) -> bool:
+    """Tell whether letters of `text` run from right to left."""
+    return not text.isascii() and any(unicodedata.bidirectional(c) in _TURNING for c in text)
+
+
+def narrow(text: str) -> str:
+    """Return `text` as `seen` does, in characters that each take one column of a terminal."""
+    shown = seen(text)
+    return shown if shown.isascii() else "".join(c if _one(c) else escaped(c) for c in shown)
+
+
+def _one(character: str) -> bool:
+    return (
+        unicodedata.bidirectional(character) not in _TURNING
+        and not unicodedata.combining(character)
+        and unicodedata.east_asian_width(character) not in ("W", "F")
+    )

@@ -1,14 +1,18 @@
 """Which program files the token's process has mapped, each with its SHA-256.
 
 The module alone is not what runs: what it loads at C_Initialize, or only when somebody logs
-in, has the PIN as well. The process names the files, this side measures them. Decides
-nothing about them. Source: proc_pid_maps(5).
+in, has the PIN as well. The process names the files, this side measures them. Python's own
+are named as "python:", "library:" and "packages:" with the place below, since the folders
+say nothing but where this machine keeps Python. Decides nothing about any of them.
+Source: proc_pid_maps(5).
 """
 
 from __future__ import annotations
 
 import hashlib
 import stat
+import sys
+import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,8 +32,29 @@ def mapped_files() -> list[str]:
 
 
 def measured(paths: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return (path, SHA-256 in hex, or "unreadable") for each of at most 512 paths."""
-    return tuple((path, _measured(path)) for path in paths[:MOST_FILES])
+    """Return (name, SHA-256 in hex, or "unreadable") for each of at most 512 paths."""
+    return tuple((_named(path), _measured(path)) for path in paths[:MOST_FILES])
+
+
+def _named(path: str) -> str:
+    """Return a path, or the place of a file of Python's own in its folder."""
+    if path == str(Path(sys.executable).resolve()):
+        return "python:"
+    for name, folder in _own_folders():
+        if path.startswith(folder):
+            return f"{name}:{path.removeprefix(folder)}"
+    return path
+
+
+@lru_cache(maxsize=1)
+def _own_folders() -> tuple[tuple[str, str], ...]:
+    """Return names and folders, with a slash behind; packages may lie inside the library."""
+    kinds = (("packages", "platlib"), ("packages", "purelib"), ("library", "platstdlib"))
+    paths = sysconfig.get_paths()
+    found = [(name, f"{Path(paths[kind]).resolve()}/") for name, kind in kinds]
+    found.append(("library", f"{Path(sysconfig.__file__).resolve().parent}/"))
+    found.append(("python", f"{Path(sys.base_prefix).resolve() / 'lib'}/libpython"))
+    return tuple(found)
 
 
 def _measured(path: str) -> str:

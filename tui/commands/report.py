@@ -7,7 +7,6 @@ well. The file must be new, and outside the bundle: one more file in it is anoth
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
-from transcripts.files import create, part_of, remove, sync_folder
 from transcripts.replay import Replayed, replay
 from transcripts.report import controls
 from transcripts.report.compose import compose, record_of
@@ -32,9 +30,9 @@ from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
+from tui.sbsigntools.draft import drafting
 
 CONTROLS = Path(controls.__file__).with_name("controls.toml")
-NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,25 +99,7 @@ def _require_new(target: Path, bundle: Path) -> None:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Let the whole file appear under its name at once, and never in another's place."""
-    part = part_of(target)
-    try:
-        with create(part) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(part, target)
-            part.unlink()
-        except FileExistsError:
-            raise refuse("MED-OUTPUT", f"{escaped(str(target), 4096)} is there already") from None
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            part.rename(target)
-        sync_folder(target.parent)
-    except OSError as error:
-        text_ = f"{escaped(str(target), 4096)}: {error.strerror or error}"
-        raise MediaTrouble("MED-WRITE", text_) from None
-    finally:
-        remove(part)
+    """Let the whole file appear under its name at once."""
+    with drafting(target) as draft:
+        draft.update(data)
+        draft.commit()

@@ -83,27 +83,15 @@ class Cryptoki:
             return _described(
                 self._slot, [description(one) for one in wanted.objects(self._session)]
             )
-        seen = [(slot, _without_login(slot, wanted)) for slot in self._fitting(request)]
+        if self._lib is None:
+            raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
+        slots = fitting(self._lib, request.pairs("uri"))
+        seen = [(slot, _without_login(slot, wanted)) for slot in slots]
         holders = [(slot, keys) for slot, keys in seen if keys] or seen
         if len(holders) != 1:
             raise Answered("KEY-TOKEN", "not-one-token", _found(len(holders)))
         self._slot, keys = holders[0]
         return _described(self._slot, keys)
-
-    def _fitting(self, request: Request) -> Iterator[pkcs11.Slot]:
-        if self._lib is None:
-            raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
-        uri = request.pairs("uri")
-        for slot in slots_of(self._lib):
-            # get_tokens() of the library stops at the first broken slot; one by one does not.
-            try:
-                token = slot.get_token()
-            except PKCS11Error:
-                continue
-            facts = _facts(self._lib, slot, token)
-            initialized = TokenFlag.TOKEN_INITIALIZED in token.flags
-            if initialized and all(facts[name] == text for name, text in uri):
-                yield slot
 
     def login(self, request: Request) -> Reply:
         """Try one PIN once, on the token of the last probe; keep it only where signing asks."""
@@ -153,6 +141,20 @@ class Cryptoki:
             if text is not None:
                 wipe_text(text)
         return {"signature": signature.hex()}
+
+
+def fitting(lib: Library, uri: tuple[tuple[str, str], ...]) -> Iterator[pkcs11.Slot]:
+    """Yield the slots whose initialised token fits a URI; Answered (KEY-TOKEN)."""
+    for slot in slots_of(lib):
+        # get_tokens() of the library stops at the first broken slot; one by one does not.
+        try:
+            token = slot.get_token()
+        except PKCS11Error:
+            continue
+        facts = _facts(lib, slot, token)
+        initialized = TokenFlag.TOKEN_INITIALIZED in token.flags
+        if initialized and all(facts[name] == text for name, text in uri):
+            yield slot
 
 
 def _shown(slot: pkcs11.Slot) -> Reply:

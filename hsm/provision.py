@@ -8,7 +8,6 @@ replaced at once.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import shutil
@@ -18,19 +17,17 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from ceremony.errors import TokenTrouble
 from hsm.binding import Binding, find_module, read_binding
 from hsm.child import Child
-from hsm.evidence import octets, text
-from hsm.signature import SHA256_DIGEST_INFO
+from hsm.issuing import self_signed
+from hsm.minting import Kind, Wanted, mint
 
 TOKEN_LABEL = "rehearsal"  # noqa: S105 - a token's label
-KEY_LABEL = "uki"
+KEY_LABEL, KEY_ID = "uki", "01"
 _MAKE_SECONDS = 120.0
 _SIGN_SECONDS = 30.0
 
@@ -64,23 +61,15 @@ def make_rehearsal_token(
     child = Child("minting", binding)
     try:
         typed = bytearray(pin.encode("ascii"))
-        child.send_pin(typed)
-        made = child.ask(
-            "make",
-            _MAKE_SECONDS,
-            module=str(module),
-            token=TOKEN_LABEL,
-            first_pin=first_pin,
-            length=len(typed),
-            bits=bits,
-            label=KEY_LABEL,
-        )
-        certificate = _certificate(child, made, not_before, not_after)
-        serial = text(made, "serial")
+        wanted = Wanted((("token", TOKEN_LABEL),), Kind(bits), KEY_LABEL, KEY_ID)
+        minted = mint(child, module, wanted, typed, first_pin)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal signer (SoftHSM)")])
+        certificate = self_signed(minted.key, minted.ask, name, not_before, not_after)
+        serial = minted.serial
     finally:
         child.close()
-    uri = f"pkcs11:token={TOKEN_LABEL};serial={serial};object={KEY_LABEL};type=private"
-    return Provisioned(toml, certificate.public_bytes(Encoding.PEM), uri)
+    named = f"pkcs11:token={TOKEN_LABEL};serial={serial};object={KEY_LABEL};type=private"
+    return Provisioned(toml, certificate.public_bytes(Encoding.PEM), named)
 
 
 def _folder(folder: Path, module: Path) -> str:
@@ -118,53 +107,3 @@ def _initialised(binding: Binding) -> str:
     if result.returncode != 0:
         raise TokenTrouble("KEY-TOKEN", f"softhsm2-util failed with status {result.returncode}")
     return first_pin
-
-
-def _certificate(
-    child: Child, made: dict[str, object], not_before: datetime, not_after: datetime
-) -> x509.Certificate:
-    exponent = int.from_bytes(octets(made, "exponent"), "big")
-    modulus = int.from_bytes(octets(made, "modulus"), "big")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal signer (SoftHSM)")])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(rsa.RSAPublicNumbers(exponent, modulus).public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(not_before)
-        .not_valid_after(not_after)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-    )
-    # The builder signs with a key in memory only; what is to be signed does not depend on it.
-    throwaway = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    tbs = builder.sign(throwaway, hashes.SHA256()).tbs_certificate_bytes
-    certificate = x509.load_der_x509_certificate(_signed(child, tbs))
-    certificate.verify_directly_issued_by(certificate)
-    return certificate
-
-
-def _signed(child: Child, tbs: bytes) -> bytes:
-    """Return the DER Certificate of a TBSCertificate, signed in the token (RFC 5280, 4.1)."""
-    data = SHA256_DIGEST_INFO + hashlib.sha256(tbs).digest()
-    signature = octets(child.ask("sign", _SIGN_SECONDS, data=data.hex()), "signature")
-    # A BIT STRING opens with the count of its unused bits.
-    return _der(0x30, tbs + _SHA256_WITH_RSA + _der(0x03, b"\0" + signature))
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    # X.690, 8.1.3.5, long form; DER would ask for less below 256 octets, which none here is.
-    return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content

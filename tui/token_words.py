@@ -56,7 +56,7 @@ def lines(shown: Shown, looked: Looked) -> Iterator[str]:
         yield ""
         yield from _token(token)
         for each in judged:
-            yield from _judged(each)
+            yield from judged_lines(each)
         if not judged and not token.fault:
             yield "  preflight   no certificate here; name one with --cert or --policy"
 
@@ -88,7 +88,8 @@ def _object(one: ShownObject) -> str:
     return f"{one.label or '(no label)'}, id {one.id or 'none'}{kind}"
 
 
-def _judged(judged: Judged) -> Iterator[str]:
+def judged_lines(judged: Judged) -> Iterator[str]:
+    """Yield what preflight says of one key, a line each."""
     verdict = "WOULD BE REFUSED" if judged.refused else "would be taken"
     yield f"  preflight   {judged.subject}: {verdict}"
     for finding in judged.findings:

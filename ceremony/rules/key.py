@@ -36,6 +36,11 @@ RULES = table(
         "Insert the token that the policy names and remove the others.",
     ),
     (
+        "KEY-EXISTS",
+        "A new key takes nobody's place: its label and id are free on the token.",
+        "Choose another --label or --id; nothing on a token is ever overwritten.",
+    ),
+    (
         "KEY-MATCH",
         "Exactly one private key on the token has the certificate's public key.",
         "Bring the token that belongs to the certificate in the policy.",

@@ -23,6 +23,7 @@ COMMANDS = {
     "attest": "attest an image that this machine built",
     "check": "judge attestations of an image by a policy",
     "token": "show what a token tells without a PIN, and what would be refused",
+    "token-init": "make a key inside a token, and a certificate or a request for one",
     "policy": "lint, show, sign or begin a policy",
     "inspect": "parse a UKI strictly and show what it means",
     "tbs": "write the bytes to be signed elsewhere for an image, a certificate and a time",
@@ -47,6 +48,8 @@ WITHOUT = (
 def dispatch(arguments: list[str]) -> int:
     """Run the subcommand that `arguments` name; return the exit status."""
     words = arguments or ["rehearse", "uki-rehearsal"]
+    if words[:2] == ["token", "init"]:
+        words = ["token-init", *words[2:]]
     drop_in = words[0] in DROP_IN
     options = argparse.Namespace()
     try:
@@ -98,7 +101,7 @@ def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: obje
 def _command(name: str) -> ModuleType | None:
     if name in DROP_IN:
         return import_module(f"tui.sbsigntools.{name}")
-    return import_module(f"tui.commands.{name}") if name in COMMANDS else None
+    return import_module(f"tui.commands.{name.replace('-', '_')}") if name in COMMANDS else None
 
 
 def _parser(name: str, command: ModuleType | None) -> argparse.ArgumentParser:

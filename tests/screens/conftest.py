@@ -18,6 +18,7 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from ceremony.approval import NAMESPACE
 from ceremony.driver import Driver
 from ceremony.effects import Buffer, Login, Output
 from ceremony.engine import RULESET
@@ -50,6 +51,7 @@ from tui.parts import messages, qr
 from tui.parts.replies import Replies, ScreenGone
 from tui.parts.view import Entry, Wanted
 from tui.screens import StepScreen
+from tui.ssh_keys import _sign
 from tui.tokens import PracticeToken
 
 INPUTS = Path(__file__).parent / "ceremony"
@@ -230,6 +232,9 @@ class Film:
                 return "agree"
             case Form.REASON:
                 return "practised on purpose"
+            case Form.SIGNATURE:
+                key = INPUTS / question.persons[0]
+                return _sign(key, NAMESPACE, question.document.encode()).decode()
             case Form.WORDS:
                 digest = hashlib.sha256((INPUTS / "in" / "anchor.efi").read_bytes()).digest()
                 return " ".join(words(digest)[p - 1] for p in FixedWorld().draw(6, 32))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,9 +71,12 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def binding_of(path: Path | None) -> Binding:
-    """Return the binding in a file, or the first module found; Refused KEY-MODULE, KEY-BINDING."""
+    """Return the binding in a file, or the first module found; Refused KEY-MODULE, KEY-BINDING.
+
+    A policy that it pins is left out: it guards signing, and nothing is signed here.
+    """
     if path is not None:
-        return read_binding(read_small(path, MOST_BINDING))
+        return replace(read_binding(read_small(path, MOST_BINDING)), policy_sha256="")
     module = find_module()
     if module is None:
         raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 from ceremony.attest.minisign import Minisignature, read_comment, read_minisign, verify_minisign
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
-from ceremony.attest.sshsig import read_sshsig, verify_sshsig
+from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
+from ceremony.attest.ssh_wire import uint32
+from ceremony.attest.sshsig import SshSignature, read_sshsig, verify_sshsig
 from ceremony.attest.sums import read_sums
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
@@ -56,7 +57,13 @@ def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Pol
         scheme=signature.scheme,
         touched=signature.touched,
         claims=claims,
+        proof=Proof(content.data, signature.signature, _ssh_parts(signature)),
     )
+
+
+def _ssh_parts(signature: SshSignature) -> tuple[bytes, ...]:
+    security_key = bytes([signature.flags]) + uint32(signature.counter)
+    return signature.hash_algorithm.encode(), security_key
 
 
 def read_minisign_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
@@ -101,6 +108,15 @@ def _minisign_claims(
         scheme=Scheme.ED25519,
         touched=True,
         claims=claims,
+        proof=Proof(
+            content.data,
+            signature.signature,
+            (
+                signature.algorithm,
+                signature.trusted_comment.encode(),
+                signature.global_signature,
+            ),
+        ),
     )
 
 

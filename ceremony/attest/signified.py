@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
+from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
 from ceremony.attest.signify import SignifySignature, read_signify, verify_signify
 from ceremony.attest.sums import read_sums
 from ceremony.errors import Refused
@@ -44,7 +44,8 @@ def read_signify_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Po
             except Refused as error:
                 fault = fault or error.findings[0]
             else:
-                return _attested(file, content, builder, held)
+                proof = Proof(content.data, signature.signature)
+                return _attested(file, proof, builder, held)
     text = fault.text if fault else ""
     return _unverified(file, holders[0][0].id, "ATT-SIGNATURE", text, signed)
 
@@ -57,9 +58,9 @@ def _holders(signature: SignifySignature, policy: Policy) -> Holders:
     )
 
 
-def _attested(file: MediaFile, content: MediaFile, builder: Builder, held: BuilderKey) -> Reading:
+def _attested(file: MediaFile, proof: Proof, builder: Builder, held: BuilderKey) -> Reading:
     try:
-        claims = read_sums(content.data)
+        claims = read_sums(proof.content)
     except Refused as error:
         return _malformed(file, builder.id, error)
     return Attestation(
@@ -71,6 +72,7 @@ def _attested(file: MediaFile, content: MediaFile, builder: Builder, held: Build
         scheme=Scheme.ED25519,
         touched=True,
         claims=claims,
+        proof=proof,
     )
 
 

@@ -7,7 +7,8 @@ where that works (no network, no other processes, a read-only view of Python alo
 confines itself once more (confine.py) before it reads the first byte.
 
 The request is a memory file, its standard input; its standard output is a pipe of JSON
-lines: "ready" with what confines it, "at" with the item it begins, and last the "answer".
+lines: "ready" with what confines it, "at" with the item it begins, "told" with what it found
+there, and last the "answer".
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _START = (
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 At = Callable[[int], None]
+Told = Callable[[int, Json], None]
 
 
 class Lost(Refused):
@@ -76,20 +78,25 @@ class Limits:
     bundles: bool = False
 
 
-def run(request: bytes, limits: Limits, at: At = lambda _: None) -> Answer:
-    """Return the child's answer to a request; Lost when there is none within the limits.
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom each item is told as the child begins it, and what the child found there."""
 
-    `at` is told each item as the child begins it.
-    """
+    at: At = lambda _: None
+    told: Told = lambda _at, _value: None
+
+
+def run(request: bytes, limits: Limits, listener: Listener = Listener()) -> Answer:
+    """Return the child's answer to a request; Lost when there is none within the limits."""
     bubblewrap = shutil.which("bwrap", path=SEARCH)
     if bubblewrap is not None:
         try:
-            answer = _Child(_confined(bubblewrap, limits), request, at).answer(limits)
+            answer = _Child(_confined(bubblewrap, limits), request, listener).answer(limits)
             return replace(answer, confined=("bubblewrap", *answer.confined))
         except _NotStarted:  # a kernel or a container that gives no namespaces
             pass
     try:
-        return _Child(_plain(limits), request, at).answer(limits)
+        return _Child(_plain(limits), request, listener).answer(limits)
     except _NotStarted as error:
         raise Lost(f"the reader did not start: {error}", -1) from None
 
@@ -101,8 +108,8 @@ class _NotStarted(Exception):
 class _Child:
     """One child and one request."""
 
-    def __init__(self, command: tuple[str, ...], request: bytes, at: At) -> None:
-        self._at = at
+    def __init__(self, command: tuple[str, ...], request: bytes, listener: Listener) -> None:
+        self._listener = listener
         self._begun = -1
         self._confined: tuple[str, ...] | None = None
         # One thread starts the child and waits for it: PR_SET_PDEATHSIG is of threads.
@@ -139,7 +146,9 @@ class _Child:
         match said:
             case {"at": int(item)} if self._confined is not None and item >= 0:
                 self._begun = item
-                self._at(item)
+                self._listener.at(item)
+            case {"told": value} if self._begun >= 0:
+                self._listener.told(self._begun, value)
             case {"ready": [*words]} if self._confined is None:
                 self._confined = tuple(escaped(str(word)) for word in words)
             case {"answer": value} if self._confined is not None:

@@ -41,8 +41,10 @@ ENDING = 2.0  # seconds that a child has to end by itself
 SEARCH = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/nix/store")
 
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from ceremony.ingest.reader import main; main()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from ceremony.ingest.CHILD import main; main()"
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -88,17 +90,25 @@ class Listener:
 
 def run(request: bytes, limits: Limits, listener: Listener = Listener()) -> Answer:
     """Return the child's answer to a request; Lost when there is none within the limits."""
-    bubblewrap = shutil.which("bwrap", path=SEARCH)
-    if bubblewrap is not None:
+    why = ""
+    bundles = "bundles" if limits.bundles else "none"
+    for command in commands("reader", math.ceil(limits.seconds), bundles):
         try:
-            answer = _Child(_confined(bubblewrap, limits), request, listener).answer(limits)
-            return replace(answer, confined=("bubblewrap", *answer.confined))
-        except _NotStarted:  # a kernel or a container that gives no namespaces
-            pass
-    try:
-        return _Child(_plain(limits), request, listener).answer(limits)
-    except _NotStarted as error:
-        raise Lost(f"the reader did not start: {error}", -1) from None
+            answer = _Child(command, request, listener).answer(limits)
+        except _NotStarted as error:  # a kernel or a container that gives no namespaces
+            why = str(error)
+        else:
+            by = ("bubblewrap",) if command[0] != sys.executable else ()
+            return replace(answer, confined=(*by, *answer.confined))
+    raise Lost(f"the reader did not start: {why}", -1)
+
+
+def commands(child: str, seconds: int, *words: str) -> tuple[tuple[str, ...], ...]:
+    """Return how to start a child, named as its module, confined as well as may be first."""
+    start = _START.replace("CHILD", child)
+    plain = (sys.executable, "-I", "-c", start, str(_PACKAGE.parent), str(seconds), *words)
+    bubblewrap = shutil.which("bwrap", path=SEARCH)
+    return (plain,) if bubblewrap is None else (_in_room(bubblewrap, plain), plain)
 
 
 class _NotStarted(Exception):
@@ -120,7 +130,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=words,
                 cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+                env=ENVIRONMENT,
                 start_new_session=True,
             )
             self._words = os.dup(words.fileno())
@@ -215,18 +225,12 @@ def _memory_file(data: bytes) -> BinaryIO:
     return file
 
 
-def _plain(limits: Limits) -> tuple[str, ...]:
-    seconds = str(math.ceil(limits.seconds))
-    bundles = "bundles" if limits.bundles else "none"
-    return (sys.executable, "-I", "-c", _START, str(_PACKAGE.parent), seconds, bundles)
-
-
-def _confined(bubblewrap: str, limits: Limits) -> tuple[str, ...]:
+def _in_room(bubblewrap: str, command: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command in bubblewrap: Python and this package are all there is to read."""
     seen = (*SYSTEM, sys.base_prefix, sys.prefix, str(_PACKAGE))
     binds = [word for path in dict.fromkeys(seen) for word in ("--ro-bind-try", path, path)]
     return (
         *(bubblewrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
         *("--cap-drop", "ALL", *binds, "--remount-ro", "/", "--chdir", "/", "--"),
-        *_plain(limits),
+        *command,
     )

@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
+from ceremony.attest import contents, sums
 from ceremony.attest import openpgp_signature as sig
-from ceremony.attest import sums
 from ceremony.attest.openpgp_file import TEXT, read_detached, read_signature_file
 from ceremony.attest.openpgp_signature import Hash, OpenPgpSignature
 from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
@@ -54,15 +54,6 @@ def hashed_content(content: bytes, name: str, kind: int) -> Hash:
     return hashlib.new(name, content)
 
 
-@lru_cache(maxsize=4)
-def _claims(content: bytes) -> Claims | Finding:
-    """Return what a content says, or why it says nothing; kept for the same reason."""
-    try:
-        return sums.read_sums(content)
-    except Refused as error:
-        return error.findings[0]
-
-
 class _Reader:
     """Reads the signatures of one file, within one bound on public key operations."""
 
@@ -83,9 +74,10 @@ class _Reader:
             (builder, key), content, (scheme, raw) = self._signer(signature, named)
         except Refused as error:
             return self._unread(error.findings[0], named)
-        claims = _claims(content)
-        if isinstance(claims, Finding):
-            return _malformed(self._file, builder.id, claims)
+        try:
+            claims = contents.claims(content)
+        except Refused as error:
+            return _malformed(self._file, builder.id, error.findings[0])
         return Attestation(
             file=self._file.path,
             format=OPENPGP,
@@ -146,9 +138,14 @@ class _Reader:
         if fault.rule == sig.RULE:
             return _malformed(self._file, "", fault)
         builder = named[0][0].id if named else ""
-        says = _claims(self._contents[0]) if self._contents else None
-        claims = says if isinstance(says, Claims) else None
-        return Unverified(self._file.path, OPENPGP, builder, fault.rule, fault.text, claims)
+        says = self._says() if self._contents else None
+        return Unverified(self._file.path, OPENPGP, builder, fault.rule, fault.text, says)
+
+    def _says(self) -> Claims | None:
+        try:
+            return contents.claims(self._contents[0])
+        except Refused:
+            return None
 
 
 def _malformed(file: MediaFile, builder: str, fault: Finding) -> Reading:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import (
     Ask,
@@ -66,10 +67,11 @@ class Driver:
         contents: dict[str, Buffer],
         state: State | None = None,
         verifier: Verifier | None = None,
+        read: Reader = read_here,
     ) -> None:
         self._ports = ports
         self._contents = contents
-        self._rules = Rules(contents, verifier=verifier)
+        self._rules = Rules(contents, verifier=verifier, read=read)
         self.state = state if state is not None else begin()
         self.countersigned = 0
 

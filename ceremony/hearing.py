@@ -15,7 +15,7 @@ from datetime import datetime
 from ceremony import ledger, retraction
 from ceremony.admission import Barred, Subject, Vote, admit, may_speak
 from ceremony.attest.aids import NONE, Aids
-from ceremony.attest.gather import Evidence, Format, gather, read
+from ceremony.attest.gather import Evidence, Format, Reader, gather, read_here
 from ceremony.attest.record import Attestation, Reading
 from ceremony.attest.sigstore import pinned_roots
 from ceremony.policy_model import Policy
@@ -34,15 +34,17 @@ class Heard:
     attestations: tuple[str, ...]
 
 
-def hear(
+def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
     policy: Policy,
     subject: Subject,
     now: datetime,
     principal: Mapping[str, str],
     aids: Aids = NONE,
+    read: Reader = read_here,
 ) -> Heard:
     """Read and admit every file of the subject's; `principal` names one by builder id."""
-    readings, barred = _readings(policy, subject.files, replace(aids, names=subject.names))
+    aids = replace(aids, names=subject.names)
+    readings, barred = _readings(policy, subject.files, aids, read)
     signed = [one for one in readings if isinstance(one, Attestation)]
     speaks = [
         retraction.named(one.claims) is not None and may_speak(one, policy, now) for one in signed
@@ -66,10 +68,10 @@ def hear(
 
 
 def _readings(
-    policy: Policy, files: tuple[MediaFile, ...], aids: Aids
+    policy: Policy, files: tuple[MediaFile, ...], aids: Aids, read: Reader
 ) -> tuple[list[Reading], list[Barred]]:
     """Read every file once; a copy under another name is told and not read again."""
-    readings: list[Reading] = []
+    wanted: list[Evidence] = []
     copies: list[Barred] = []
     seen: dict[tuple[bytes, ...], str] = {}
     book = policy.ledger.file if policy.ledger else None
@@ -85,8 +87,9 @@ def _readings(
         if evidence.format is not Format.UNKNOWN and first != evidence.file.path:
             copies.append(_copy(evidence, first))
             continue
-        readings.extend(read(evidence, policy, aids))
-    return readings, copies
+        wanted.append(evidence)
+    found = read(tuple(wanted), policy, aids)
+    return [reading for readings in found for reading in readings], copies
 
 
 def _retracted(vote: Vote, by: str) -> Barred:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from dataclasses import replace
 from datetime import datetime
 
 from ceremony import policy_checks, policy_keys, policy_parts, policy_release
@@ -57,7 +58,7 @@ def load(data: bytes) -> Policy:
         policy_checks.check(policy, faults)
     if faults.findings:
         raise Refused(*faults.findings)
-    return policy
+    return replace(policy, source=data)
 
 
 def _placed(error: ValueError | RecursionError, text: str) -> str:

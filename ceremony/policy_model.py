@@ -7,7 +7,7 @@ moments are aware UTC datetimes, severities say what a fault does (report = warn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -216,7 +216,8 @@ class Outputs:
 class Policy:
     """The whole policy and the SHA-256 of the file it was read from.
 
-    `version` and `ledger` are None where the policy demands none.
+    `version` and `ledger` are None where the policy demands none. `source` is that file, for
+    whoever has to read it again elsewhere.
     """
 
     sha256: Digest
@@ -246,6 +247,7 @@ class Policy:
     version: VersionRule | None = None
     ledger: LedgerRule | None = None
     sunset: tuple[tuple[str, datetime], ...] = ()
+    source: bytes = field(default=b"", repr=False, compare=False)
 
     @cached_property
     def enrolled(self) -> Mapping[str, tuple[Builder, BuilderKey]]:

@@ -17,6 +17,7 @@ from ceremony import ledger, version
 from ceremony.admission import Barred, Subject
 from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
+from ceremony.attest.gather import Reader, read_here
 from ceremony.counting import Stand, count
 from ceremony.errors import refuse
 from ceremony.hearing import hear, locks
@@ -112,12 +113,16 @@ def examine(  # noqa: PLR0913 - as judge
     aids: Aids = NONE,
     digests: tuple[tuple[str, str], ...] = (),
     ledger_head: str = "",
+    read: Reader = read_here,
 ) -> Judged:
-    """Judge one image, and return what the ledger is to hold of it besides."""
+    """Judge one image, and return what the ledger is to hold of it besides.
+
+    `read` reads the evidence, in this process or in another: the answer is the same.
+    """
     wanted = exact(policy.artifact.names, image_name)
     subject = _subject(image, wanted, files, digests)
     names = principal_names(policy)
-    taken = hear(policy, subject, now, names, aids)
+    taken = hear(policy, subject, now, names, aids, read)
     counted = count(policy, taken.votes, subject.sha256, locks(policy, files), names)
     stands = tuple(sorted(counted.stands, key=lambda s: (s.vote.file, s.vote.builder)))
     said = version.read(policy, image_name, _versions(stands), counted.inputs)

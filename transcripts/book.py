@@ -21,6 +21,7 @@ from ceremony.ledger import Ended, Entry
 from ceremony.states import Close, Judge, Resumed
 from transcripts.log import Log
 from transcripts.merkle import Tree
+from transcripts.replay import fitting
 
 ENDED = {
     Outcome.OK: Ended.SIGNED,
@@ -39,7 +40,7 @@ def next_entry(
     Raises Refused (QRM-LEDGER) where there is none to write, (QRM-LEDGER-FORK) where another
     ledger was confirmed, and what `advance` raises.
     """
-    rules = Rules(contents, verifier=verifier)
+    rules = Rules(contents, verifier=fitting(log, verifier))
     state, judged, tree = begin(), None, Tree()
     for line, raw in zip(log.lines, log.raw, strict=True):
         state = advance(state, line.event, rules)

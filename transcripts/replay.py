@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ceremony import bundle
-from ceremony.attest.sigstore import Verifier
+from ceremony.attest.gather import Reader, read_here
+from ceremony.attest.sigstore import EXTRA, Verifier
+from ceremony.codec import Json
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, advance, begin
 from ceremony.engine.order import Differs
 from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Begun, MediaRead, Recovered
+from ceremony.events import Begun, Decided, Event, MediaRead, Recovered
 from ceremony.show import escaped
 from ceremony.states import Close, Seal, State
 from ceremony.types import Finding, Severity
@@ -72,17 +74,20 @@ def _fault(verdict: Verdict, rule: str, text: str) -> _Fault:
 
 
 def replay(
-    files: Mapping[str, Buffer], image: Buffer | None = None, verifier: Verifier | None = None
+    files: Mapping[str, Buffer],
+    image: Buffer | None = None,
+    verifier: Verifier | None = None,
+    read: Reader = read_here,
 ) -> Replayed:
     """Return what the bundle `files` (name to bytes) comes to.
 
     `image` is the unsigned image where the policy leaves it out of the bundle; `verifier` is
-    needed where Sigstore bundles were judged.
+    needed where Sigstore bundles were judged. `read` reads attestations: an auditor does so here.
     """
     log = read_log(bytes(files.get(bundle.TRANSCRIPT, b"")))
     faults = [*_check_log(log), *_check_sums(files)]
     contents = contents_of(log, files, image)
-    state, order = _fold(log, contents, verifier)
+    state, order = _fold(log, Rules(contents, verifier=fitting(log, verifier), read=read))
     faults += order
     named = _named(log)
     other = image is not None and hashlib.sha256(image).hexdigest() not in named
@@ -198,11 +203,8 @@ def contents_of(
     return {hashlib.sha256(c).hexdigest(): c for c in candidates if c is not None}
 
 
-def _fold(
-    log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None
-) -> tuple[State, list[_Fault]]:
+def _fold(log: Log, rules: Rules) -> tuple[State, list[_Fault]]:
     """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
-    rules = Rules(contents, verifier=verifier)
     state = begin()
     tree = Tree()
     for line, raw in zip(log.lines, log.raw, strict=True):
@@ -231,7 +233,22 @@ def _check_recovered(line: Line, tree: Tree) -> None:
         raise OutOfOrder("the recovery names other lines or head words than there were")
 
 
+def fitting(log: Log, verifier: Verifier | None) -> Verifier | None:
+    """Return None where the ceremony had nothing that verifies bundles: it is judged alike."""
+    return None if any(_lacks_extra(line.event) for line in log.lines) else verifier
+
+
+def _lacks_extra(event: Event) -> bool:
+    """Say whether a decision says of a Sigstore bundle that nothing here verifies it."""
+    facts = event.facts if isinstance(event, Decided) and event.name.startswith("judge.") else None
+    told = facts.get("dispositions") if isinstance(facts, dict) else None
+    listed: list[Json] = told if isinstance(told, list) else []
+    return any(isinstance(one, dict) and one.get("text") == EXTRA for one in listed)
+
+
 def _decision_fault(line: Line, error: Differs) -> _Fault:
+    if isinstance(error.expected, Decided) and _lacks_extra(error.expected):
+        return _fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"line {line.seq}: {EXTRA}")
     text = f"line {line.seq}, {line.event.name}: recomputed and recorded decision differ"
     expected, found = getattr(error.expected, "outcome", ""), getattr(error.found, "outcome", "")
     if expected != found:

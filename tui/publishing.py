@@ -13,7 +13,9 @@ from ceremony import bundle
 from ceremony.attest.sshsig import read_sshsig
 from ceremony.effects import Buffer
 from ceremony.errors import Refused, refuse
+from ceremony.ingest.judging import read_apart
 from ceremony.ingest.reading import read_folder, read_regular
+from ceremony.ingest.sigstore import late_verifier
 from ceremony.policy import Policy
 from ceremony.states import Close
 from transcripts import countersign
@@ -56,7 +58,8 @@ class Publisher:
 
     def _replayed(self, files: Mapping[str, bytes]) -> None:
         """Refuse to seal a bundle that an auditor would not reproduce from these very bytes."""
-        found = replay(files, next(iter(self._contents.values()), None))
+        image = next(iter(self._contents.values()), None)
+        found = replay(files, image, late_verifier(), read_apart)
         wrong = tuple(f for f in found.findings if f.rule != "TRN-COUNTERSIGNATURE")
         if wrong or found.verdict in (Verdict.FORGED, Verdict.DIFFERS):
             raise Refused(*found.findings)

@@ -15,7 +15,7 @@ from ceremony.effects import Buffer
 from ceremony.engine import Rules, fold
 from ceremony.errors import MediaTrouble, OutOfOrder, refuse
 from ceremony.events import Begun, Event, MediaRead, Outcome, OutputsIntended
-from ceremony.ingest.judging import SievedMedia
+from ceremony.ingest.judging import SievedMedia, read_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.ingest.world import LinuxWorld, boot_id, monotonic_ns
@@ -123,8 +123,9 @@ def hold(places: Places, face: Face) -> Ended:
             face.tell(state)
             _confirm_closed(face, state, journal.head)
         people = ApprovingFace(face, places.approvals, places.signers)
-        ports = Ports(people, SievedMedia(media), bundle, token, live, world)
-        driver = Driver(ports, contents, state, late_verifier())
+        sieved = SievedMedia(media, late_verifier())
+        ports = Ports(people, sieved, bundle, token, live, world)
+        driver = Driver(ports, contents, state, late_verifier(), read_apart)
         if recovered and not isinstance(state, Close):
             driver.take(replace(recovered, tool=world.tool, tool_sha256=world.tool_sha256))
         closed = driver.run()
@@ -155,7 +156,8 @@ def _resumed_state(
     _bring_image(log, media, contents, face)
     try:
         state = fold(
-            tuple(line.event for line in log.lines), Rules(contents, verifier=late_verifier())
+            tuple(line.event for line in log.lines),
+            Rules(contents, verifier=late_verifier(), read=read_apart),
         )
     except OutOfOrder as error:
         raise refuse("TRN-ORDER", f"the logs cannot be resumed: {error}") from None

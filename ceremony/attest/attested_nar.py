@@ -21,6 +21,7 @@ from ceremony.attest.record import (
     Claims,
     Malformed,
     Pins,
+    Proof,
     Reading,
     Unverified,
 )
@@ -53,7 +54,7 @@ def read_nix(
     signers = _signers(info, policy)
     if not signers:
         return (_unsigned(file, info, policy),)
-    builders = sorted({policy.enrolled[key.fpr][0].id for key in signers})
+    builders = sorted({policy.enrolled[key.fpr][0].id for key, _ in signers})
     try:
         nar = _archive(file.path, info, archives)
     except Refused as error:
@@ -67,10 +68,15 @@ def read_nix(
         claims = _claims(info, nar, names or policy.artifact.names)
     except Refused as error:
         return tuple(_malformed(file, builder, error) for builder in builders)
-    return tuple(_attestation(file, key, claims, policy) for key in signers)
+    return tuple(
+        _attestation(file, key, claims, policy, Proof(info.fingerprint, signature))
+        for key, signature in signers
+    )
 
 
-def _attestation(file: MediaFile, key: PublicKey, claims: Claims, policy: Policy) -> Attestation:
+def _attestation(
+    file: MediaFile, key: PublicKey, claims: Claims, policy: Policy, proof: Proof
+) -> Attestation:
     return Attestation(
         file=file.path,
         format=NARINFO,
@@ -80,11 +86,12 @@ def _attestation(file: MediaFile, key: PublicKey, claims: Claims, policy: Policy
         scheme=Scheme.ED25519,
         touched=True,
         claims=claims,
+        proof=proof,
     )
 
 
-def _signers(info: NarInfo, policy: Policy) -> tuple[PublicKey, ...]:
-    found: dict[str, PublicKey] = {}
+def _signers(info: NarInfo, policy: Policy) -> tuple[tuple[PublicKey, bytes], ...]:
+    found: dict[str, tuple[PublicKey, bytes]] = {}
     trials = MOST_TRIALS
     for name, signature in info.signatures:
         for key in _trials(name, policy):
@@ -95,7 +102,7 @@ def _signers(info: NarInfo, policy: Policy) -> tuple[PublicKey, ...]:
                 verify_narinfo(info, signature, key)
             except Refused:
                 continue
-            found.setdefault(key.fpr, key)
+            found.setdefault(key.fpr, (key, signature))
             break
     return tuple(found[fpr] for fpr in sorted(found))
 

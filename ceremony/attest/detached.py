@@ -11,10 +11,17 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 
-from ceremony.attest.minisign import Minisignature, read_comment, read_minisign, verify_minisign
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
-from ceremony.attest.sshsig import read_sshsig, verify_sshsig
-from ceremony.attest.sums import read_sums
+from ceremony.attest import contents
+from ceremony.attest.minisign import (
+    PLAIN,
+    Minisignature,
+    read_comment,
+    read_minisign,
+    verify_minisign,
+)
+from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
+from ceremony.attest.ssh_wire import uint32
+from ceremony.attest.sshsig import SshSignature, read_sshsig, verify_sshsig
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
 from ceremony.policy_model import Policy
@@ -35,16 +42,20 @@ def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Pol
     enrolled = policy.enrolled.get(signature.public_key.fpr)
     builder = enrolled[0].id if enrolled else ""
     namespace = enrolled[1].namespace if enrolled else ATTESTATION_NAMESPACE
-    content, fault = _signed_by(signed, partial(verify_sshsig, signature, namespace=namespace))
+    try:
+        tried = contents.tried(signed, hashed=True)
+    except Refused as error:
+        return _unverified(file, SSHSIG, builder, error.findings[0], ())
+    content, fault = _signed_by(tried, partial(verify_sshsig, signature, namespace=namespace))
     if content is None:
-        return _unverified(file, SSHSIG, builder, fault, signed)
+        return _unverified(file, SSHSIG, builder, fault, tried)
     if enrolled is None:
         return _stranger(file, SSHSIG, signature.public_key.fpr, content)
     if enrolled[1].key != signature.public_key:
         text = f"the key is enrolled as {enrolled[1].key.algorithm}, for another application"
         return Unverified(file.path, SSHSIG, builder, "QRM-ENROLLED", text, _says(content))
     try:
-        claims = read_sums(content.data)
+        claims = contents.claims(content.data)
     except Refused as error:
         return _malformed(file, SSHSIG, builder, error)
     return Attestation(
@@ -56,7 +67,13 @@ def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Pol
         scheme=signature.scheme,
         touched=signature.touched,
         claims=claims,
+        proof=Proof(content.data, signature.signature, _ssh_parts(signature)),
     )
+
+
+def _ssh_parts(signature: SshSignature) -> tuple[bytes, ...]:
+    security_key = bytes([signature.flags]) + uint32(signature.counter)
+    return signature.hash_algorithm.encode(), security_key
 
 
 def read_minisign_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
@@ -69,12 +86,16 @@ def read_minisign_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: P
     holders = policy.by_minisign_id.get(signature.key_id, ())
     if not holders:
         return _stranger(file, MINISIGN, f"id {signature.key_id}", signed[0] if signed else None)
+    try:
+        tried = contents.tried(signed, hashed=signature.algorithm != PLAIN)
+    except Refused as error:
+        return _unverified(file, MINISIGN, holders[0][0].id, error.findings[0], ())
     fault = None
     for builder, key in holders:
-        content, fault = _signed_by(signed, partial(verify_minisign, signature, key=key.key))
+        content, fault = _signed_by(tried, partial(verify_minisign, signature, key=key.key))
         if content is not None:
             return _minisign_claims(file, signature, content, builder, key)
-    return _unverified(file, MINISIGN, holders[0][0].id, fault, signed)
+    return _unverified(file, MINISIGN, holders[0][0].id, fault, tried)
 
 
 def _minisign_claims(
@@ -85,7 +106,7 @@ def _minisign_claims(
     key: BuilderKey,
 ) -> Reading:
     try:
-        sums = read_sums(content.data)
+        sums = contents.claims(content.data)
         pins = read_comment(signature.trusted_comment)
         for name, value in (*sums.pins, *sums.self_claims):
             pins.add(name, value)
@@ -101,6 +122,15 @@ def _minisign_claims(
         scheme=Scheme.ED25519,
         touched=True,
         claims=claims,
+        proof=Proof(
+            content.data,
+            signature.signature,
+            (
+                signature.algorithm,
+                signature.trusted_comment.encode(),
+                signature.global_signature,
+            ),
+        ),
     )
 
 
@@ -125,7 +155,9 @@ def _unverified(
     if fault is None:
         text = "the file that it signs is not here"
         return Unverified(file.path, kind, builder, "ATT-ALONE", text, None)
-    return Unverified(file.path, kind, builder, fault.rule, fault.text, _says(signed[0]))
+    return Unverified(
+        file.path, kind, builder, fault.rule, fault.text, _says(signed[0] if signed else None)
+    )
 
 
 def _stranger(file: MediaFile, kind: str, key: str, content: MediaFile | None) -> Reading:
@@ -138,7 +170,7 @@ def _says(content: MediaFile | None) -> Claims | None:
     if content is None:
         return None
     try:
-        return read_sums(content.data)
+        return contents.claims(content.data)
     except Refused:
         return None
 

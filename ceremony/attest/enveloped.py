@@ -33,9 +33,10 @@ def read_dsse(file: MediaFile, policy: Policy) -> tuple[Reading, ...]:
     try:
         claims = _claims(envelope)
     except Refused as error:
-        builders = sorted({policy.enrolled[key.fpr][0].id for key, _ in found})
+        builders = sorted({policy.enrolled[key.fpr][0].id for key, _, _ in found})
         return tuple(_malformed(file, builder, error) for builder in builders)
-    return attested(file, DSSE, found, claims, policy)
+    parts = (envelope.payload_type.encode(),)
+    return attested(file, DSSE, found, claims, policy, envelope.payload, parts)
 
 
 def _claims(envelope: Envelope) -> Claims:

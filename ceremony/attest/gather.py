@@ -7,9 +7,10 @@ before it reads what was signed. Refuses to know votes; an unknown file is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.attested_nar import read_nix
@@ -67,6 +68,10 @@ class Evidence:
     def identity(self) -> tuple[bytes, ...]:
         """Return what makes two copies of one attestation the same, whatever their names."""
         return (self.file.data, *sorted(file.data for file in self.signed))
+
+
+# Who reads: this process, or a confined child that answers the same (ceremony/ingest).
+Reader: TypeAlias = Callable[[tuple[Evidence, ...], Policy, Aids], Iterable[tuple[Reading, ...]]]
 
 
 def gather(files: tuple[MediaFile, ...]) -> tuple[Evidence, ...]:
@@ -151,6 +156,13 @@ def read(evidence: Evidence, policy: Policy, aids: Aids = NONE) -> tuple[Reading
         case Format.ROOT | Format.CHECKSUMS | Format.UNKNOWN as kind:
             rule, text = _NO_VOTES[kind]
             return (Unverified(file.path, kind, "", rule, text, None),)
+
+
+def read_here(
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+) -> Iterator[tuple[Reading, ...]]:
+    """Read every piece in this process, in order: what replay does, and the confined child."""
+    return (read(evidence, policy, aids) for evidence in found)
 
 
 _NO_VOTES = {

@@ -84,15 +84,16 @@ def read_metablock_file(
     if block.signed.get("_type") == "layout":
         fault = layout_refused().findings[0]
         return (Unverified(file.path, kind, "", fault.rule, fault.text, None),)
-    found = signers(block.signatures, canonical(block.signed), policy)
+    message = canonical(block.signed)
+    found = signers(block.signatures, message, policy)
     if not found:
         return (_unverified(file, kind, block, policy, read),)
     try:
         claims = read(block.signed)
     except Refused as error:
-        builders = sorted({policy.enrolled[key.fpr][0].id for key, _ in found})
+        builders = sorted({policy.enrolled[key.fpr][0].id for key, _, _ in found})
         return tuple(_malformed(file, kind, builder, error) for builder in builders)
-    return attested(file, kind, found, claims, policy)
+    return attested(file, kind, found, claims, policy, message)
 
 
 def read_metablock(data: bytes) -> Metablock:

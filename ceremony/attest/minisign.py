@@ -12,12 +12,12 @@ comment's `github.com/<org>/<repo>/commit/<hex>` and `name:value` words are pins
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ceremony.attest import contents
 from ceremony.attest.record import Pins
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
@@ -117,4 +117,4 @@ def write_minisign(
 
 
 def _signed(algorithm: bytes, message: bytes) -> bytes:
-    return message if algorithm == PLAIN else hashlib.blake2b(message).digest()
+    return message if algorithm == PLAIN else contents.digest(message, "blake2b")

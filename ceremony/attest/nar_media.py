@@ -6,28 +6,25 @@ Other compressions are refused by name. Refuses to know who signed what: narinfo
 
 from __future__ import annotations
 
-import lzma
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 from ceremony.attest.nar import ALIGNMENT, MAGIC, Nar, NarReader
+from ceremony.attest.xz import MAGIC as XZ
+from ceremony.attest.xz import Unpacker, XzUnpacker
 from ceremony.errors import Refused, refuse
 from ceremony.pe.headers import Bytes
 from ceremony.policy_model import ArtifactRule
-from ceremony.show import counted
 from ceremony.types import Finding, MediaFile
 
 RULE = "ATT-NAR"
 PACKED_RULE = "ATT-NAR-PACKED"
 # What an output may hold besides the image: a kernel, an initrd, notes.
 SLACK = 64 << 20
-MOST_XZ_MEMORY = 128 << 20  # xz -9 needs 65 MiB to unpack
 MOST_ARCHIVES = 64  # of a medium; each may be as large as the image
-CHUNK = 1 << 20
 
 _PLAIN = len(MAGIC).to_bytes(ALIGNMENT, "little") + MAGIC
-_XZ = b"\xfd7zXZ\0"
 _OTHERS = (
     (b"BZh", "bzip2"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -79,12 +76,16 @@ def read_nar_file(path: str, chunks: Iterable[Bytes], most_bytes: int) -> NarFac
 
 
 class NarFileReader:
-    """A sink for a .nar or .nar.xz file; Refused (ATT-NAR, ATT-NAR-PACKED)."""
+    """A sink for a .nar or .nar.xz file; Refused (ATT-NAR, ATT-NAR-PACKED, MED-SANDBOX).
 
-    def __init__(self, most_bytes: int) -> None:
+    `unpack` begins to unpack, in this process or in another.
+    """
+
+    def __init__(self, most_bytes: int, unpack: Callable[[], Unpacker] = XzUnpacker) -> None:
+        self._unpack = unpack
+        self._unpacker: Unpacker | None = None
         self._nar = NarReader(most_bytes)
         self._head: bytearray | None = bytearray()
-        self._xz: lzma.LZMADecompressor | None = None
 
     def update(self, chunk: Bytes) -> None:
         """Take the next bytes of the file."""
@@ -99,42 +100,29 @@ class NarFileReader:
         """Return the archive once every byte of the file was fed."""
         if self._head is not None:
             self._begin()
-        if self._xz is not None and not self._xz.eof:
-            raise refuse(RULE, "the xz file ends too early")
+        if self._unpacker is not None:
+            self._unpacker.finish()
         return self._nar.close()
+
+    def release(self) -> None:
+        """Give back what unpacking holds; nothing is fed any more."""
+        if self._unpacker is not None:
+            self._unpacker.release()
 
     def _begin(self) -> None:
         head, self._head = bytes(self._head or b""), None
-        if head.startswith(_XZ):
-            self._xz = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ_MEMORY)
+        if head.startswith(XZ):
+            self._unpacker = self._unpack()
         elif not head.startswith(_PLAIN):
             raise _unknown(head)
         self._pass(head)
 
     def _pass(self, chunk: Bytes) -> None:
-        if self._xz is None:
+        if self._unpacker is None:
             self._nar.update(chunk)
             return
-        if self._xz.eof and len(chunk):
-            raise refuse(RULE, "there are bytes after the xz file's end")
-        data: Bytes = chunk
-        while not self._xz.eof:
-            try:
-                # No more than a chunk comes out at once, whatever the file promises.
-                self._nar.update(self._xz.decompress(data, CHUNK))
-            except lzma.LZMAError as error:
-                raise _xz_fault(error) from None
-            if self._xz.needs_input:
-                return
-            data = b""
-        if self._xz.unused_data:
-            raise refuse(RULE, "there are bytes after the xz file's end")
-
-
-def _xz_fault(error: lzma.LZMAError) -> Refused:
-    if "limit" in str(error).lower():
-        return refuse(RULE, f"unpacking the xz file takes more than {counted(MOST_XZ_MEMORY)}")
-    return refuse(RULE, "the xz file is damaged")
+        for piece in self._unpacker.unpacked(chunk):
+            self._nar.update(piece)
 
 
 def _unknown(head: bytes) -> Refused:

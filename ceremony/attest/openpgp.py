@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
+from ceremony.attest import contents, sums
 from ceremony.attest import openpgp_signature as sig
-from ceremony.attest import sums
 from ceremony.attest.openpgp_file import TEXT, read_detached, read_signature_file
 from ceremony.attest.openpgp_signature import Hash, OpenPgpSignature
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
+from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
 from ceremony.errors import Refused, refuse
 from ceremony.keys import SIGNATURE_RULE, Scheme
 from ceremony.policy_model import Holders, Policy
@@ -43,7 +43,7 @@ def read_openpgp_pair(
 
 
 @lru_cache(maxsize=MOST_HASHED)
-def _hashed(content: bytes, name: str, kind: int) -> Hash:
+def hashed_content(content: bytes, name: str, kind: int) -> Hash:
     """Return the hash of a content, to which each signature adds its own fields.
 
     Kept because one content may stand beside thousands of hostile signature files.
@@ -52,15 +52,6 @@ def _hashed(content: bytes, name: str, kind: int) -> Hash:
         # RFC 9580 5.2.1.2: "line endings converted to <CR><LF>".
         content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return hashlib.new(name, content)
-
-
-@lru_cache(maxsize=4)
-def _claims(content: bytes) -> Claims | Finding:
-    """Return what a content says, or why it says nothing; kept for the same reason."""
-    try:
-        return sums.read_sums(content)
-    except Refused as error:
-        return error.findings[0]
 
 
 class _Reader:
@@ -80,12 +71,13 @@ class _Reader:
         try:
             signature = read_detached(body)
             named = self._named(signature)
-            (builder, key), content, scheme = self._signer(signature, named)
+            (builder, key), content, (scheme, raw) = self._signer(signature, named)
         except Refused as error:
             return self._unread(error.findings[0], named)
-        claims = _claims(content)
-        if isinstance(claims, Finding):
-            return _malformed(self._file, builder.id, claims)
+        try:
+            claims = contents.claims(content)
+        except Refused as error:
+            return _malformed(self._file, builder.id, error.findings[0])
         return Attestation(
             file=self._file.path,
             format=OPENPGP,
@@ -95,6 +87,7 @@ class _Reader:
             scheme=scheme,
             touched=True,
             claims=replace(claims, time=datetime.fromtimestamp(signature.created, UTC)),
+            proof=Proof(content, raw, (signature.signed, signature.hash_name.encode())),
         )
 
     def _named(self, signature: OpenPgpSignature) -> Holders:
@@ -110,7 +103,7 @@ class _Reader:
 
     def _signer(
         self, signature: OpenPgpSignature, named: Holders
-    ) -> tuple[tuple[Builder, BuilderKey], bytes, Scheme]:
+    ) -> tuple[tuple[Builder, BuilderKey], bytes, tuple[Scheme, bytes]]:
         """Return who signed which content and how, or refuse with the reason."""
         name = signature.hash_name
         if not self._contents and self._too_long:
@@ -122,7 +115,7 @@ class _Reader:
         holders = named if signature.fingerprint else (*named, *self._enrolled)[:MOST_TRIALS]
         fault = None
         for content in self._contents if holders else ():
-            hashed = _hashed(content, name, signature.kind)
+            hashed = hashed_content(content, name, signature.kind)
             for holder in holders if signature.may_fit(hashed) else ():
                 try:
                     return holder, content, self._tried(signature, holder[1], hashed)
@@ -133,19 +126,26 @@ class _Reader:
         key = signature.fingerprint or signature.issuer or "that made it"
         raise refuse("QRM-ENROLLED", f"the key {key} belongs to no enrolled builder")
 
-    def _tried(self, signature: OpenPgpSignature, key: BuilderKey, hashed: Hash) -> Scheme:
+    def _tried(
+        self, signature: OpenPgpSignature, key: BuilderKey, hashed: Hash
+    ) -> tuple[Scheme, bytes]:
         if self._trials == 0:
             raise refuse(SIGNATURE_RULE, f"at most {MOST_TRIALS} checks are made for one file")
         self._trials -= 1
-        return signature.verify(key.key, hashed)
+        return signature.fitted(key.key, hashed)
 
     def _unread(self, fault: Finding, named: Holders) -> Reading:
         if fault.rule == sig.RULE:
             return _malformed(self._file, "", fault)
         builder = named[0][0].id if named else ""
-        says = _claims(self._contents[0]) if self._contents else None
-        claims = says if isinstance(says, Claims) else None
-        return Unverified(self._file.path, OPENPGP, builder, fault.rule, fault.text, claims)
+        says = self._says() if self._contents else None
+        return Unverified(self._file.path, OPENPGP, builder, fault.rule, fault.text, says)
+
+    def _says(self) -> Claims | None:
+        try:
+            return contents.claims(self._contents[0])
+        except Refused:
+            return None
 
 
 def _malformed(file: MediaFile, builder: str, fault: Finding) -> Reading:

@@ -83,10 +83,7 @@ class OpenPgpSignature:
 
     def digest(self, content: Hash) -> bytes:
         """Return what was signed, `content` being the hash of the content."""
-        # RFC 9580 5.2.4: "0x04, 0xFF, and a four-octet big-endian number".
-        state = content.copy()
-        state.update(self.signed + b"\x04\xff" + uint32(len(self.signed)))
-        return state.digest()
+        return digest_of(self.signed, content)
 
     def hasher(self, content: bytes) -> Hash:
         """Return the hash of a content that is signed as it is."""
@@ -98,15 +95,19 @@ class OpenPgpSignature:
 
     def verify(self, key: PublicKey, content: Hash) -> Scheme:
         """Refuse unless the signature is `key`'s over the content; return how it was made."""
+        return self.fitted(key, content)[0]
+
+    def fitted(self, key: PublicKey, content: Hash) -> tuple[Scheme, bytes]:
+        """Do the same, and return the signature as the key takes it besides."""
         name = self.hash_name
         raw, scheme = self._raw(key)
-        if name not in _LEAST_HASH.get(key.algorithm, HASHES.values()):
+        if weak_hash(key, name):
             raise refuse(HASH_RULE, f"{name} is too short for a {key.algorithm} key")
         digest = self.digest(content)
         if digest[:2] != self.start:
             raise no_fit()
         key.verify_digest(raw, digest, name)
-        return scheme
+        return scheme, raw
 
     def _raw(self, key: PublicKey) -> tuple[bytes, Scheme]:
         """Return the signature as the key takes it: PKCS #1, DER or R and S of 32 bytes each."""
@@ -133,6 +134,19 @@ class OpenPgpSignature:
         if number.bit_length() > 8 * size:
             raise refuse(SIGNATURE_RULE, "a number of the signature is too great for this key")
         return number.to_bytes(size, "big")
+
+
+def digest_of(signed: bytes, content: Hash) -> bytes:
+    """Return the digest of a hashed content and the packet's own signed fields."""
+    # RFC 9580 5.2.4: "0x04, 0xFF, and a four-octet big-endian number".
+    state = content.copy()
+    state.update(signed + b"\x04\xff" + uint32(len(signed)))
+    return state.digest()
+
+
+def weak_hash(key: PublicKey, name: str) -> bool:
+    """Say whether a hash is shorter than the one that the key's curve goes with."""
+    return name not in _LEAST_HASH.get(key.algorithm, HASHES.values())
 
 
 def no_fit() -> Refused:

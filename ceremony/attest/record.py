@@ -53,8 +53,23 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What somebody checks an attestation by who did not read it (proof.py).
+
+    `content` is what its claims were read from, `parts` what else the format has signed.
+    """
+
+    content: bytes
+    signature: bytes
+    parts: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Attestation:
-    """Claims that an enrolled key signed. `sha256` (hex) is over the signature's own file."""
+    """Claims that an enrolled key signed. `sha256` (hex) is over the signature's own file.
+
+    `proof` is None where only the reader itself can check, as for a Sigstore bundle.
+    """
 
     file: str
     format: str
@@ -64,6 +79,7 @@ class Attestation:
     scheme: Scheme
     touched: bool
     claims: Claims
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)

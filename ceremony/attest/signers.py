@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TypeAlias
 
-from ceremony.attest.record import Attestation, Claims
+from ceremony.attest.record import Attestation, Claims, Proof
 from ceremony.errors import Refused
 from ceremony.keys import PublicKey, Scheme
 from ceremony.policy_model import Policy
@@ -24,16 +24,15 @@ ED25519_SIGNATURE_BYTES = 64
 MOST_TRIALS = 64
 
 Signatures: TypeAlias = tuple[tuple[str, bytes], ...]
+Signers: TypeAlias = tuple[tuple[PublicKey, Scheme, bytes], ...]
 
 
-def signers(
-    signatures: Signatures, message: bytes, policy: Policy
-) -> tuple[tuple[PublicKey, Scheme], ...]:
-    """Return each enrolled key that signed `message` once, sorted by identity.
+def signers(signatures: Signatures, message: bytes, policy: Policy) -> Signers:
+    """Return each enrolled key that signed `message` once with its signature, sorted by identity.
 
     `signatures` are (keyid hint, raw signature; ECDSA in DER).
     """
-    found: dict[str, tuple[PublicKey, Scheme]] = {}
+    found: dict[str, tuple[PublicKey, Scheme, bytes]] = {}
     trials = MOST_TRIALS
     for hint, signature in signatures:
         for key, scheme in _trials(hint, signature, policy):
@@ -44,19 +43,21 @@ def signers(
                 key.verify(signature, message, scheme)
             except Refused:
                 continue
-            found.setdefault(key.fpr, (key, scheme))
+            found.setdefault(key.fpr, (key, scheme, signature))
             break
     return tuple(found[fpr] for fpr in sorted(found))
 
 
-def attested(
+def attested(  # noqa: PLR0913, PLR0917 - an attestation's members
     file: MediaFile,
     kind: str,
-    found: tuple[tuple[PublicKey, Scheme], ...],
+    found: Signers,
     claims: Claims,
     policy: Policy,
+    content: bytes,
+    parts: tuple[bytes, ...] = (),
 ) -> tuple[Attestation, ...]:
-    """Return what each enrolled key that signed `file` attests: the same claims."""
+    """Return what each enrolled key that signed `file` attests: the same claims of `content`."""
     digest = hashlib.sha256(file.data).hexdigest()
     return tuple(
         Attestation(
@@ -68,8 +69,9 @@ def attested(
             scheme=scheme,
             touched=True,
             claims=claims,
+            proof=Proof(content, signature, parts),
         )
-        for key, scheme in found
+        for key, scheme, signature in found
     )
 
 

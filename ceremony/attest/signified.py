@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
+from ceremony.attest import contents
+from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
 from ceremony.attest.signify import SignifySignature, read_signify, verify_signify
-from ceremony.attest.sums import read_sums
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
 from ceremony.policy_model import Holders, Policy
@@ -36,15 +36,22 @@ def read_signify_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Po
     if not signed:
         text = "the file that it signs is not here"
         return _unverified(file, holders[0][0].id, "ATT-ALONE", text, signed)
+    try:
+        # What is embedded is read for this signature alone, whatever its size.
+        tried = signed if signature.message else contents.tried(signed, hashed=False)
+    except Refused as error:
+        why = error.findings[0]
+        return _unverified(file, holders[0][0].id, why.rule, why.text, ())
     fault: Finding | None = None
-    for content in signed:
+    for content in tried:
         for builder, held in holders:
             try:
                 verify_signify(signature, content.data, held.key)
             except Refused as error:
                 fault = fault or error.findings[0]
             else:
-                return _attested(file, content, builder, held)
+                proof = Proof(content.data, signature.signature)
+                return _attested(file, proof, builder, held)
     text = fault.text if fault else ""
     return _unverified(file, holders[0][0].id, "ATT-SIGNATURE", text, signed)
 
@@ -57,9 +64,9 @@ def _holders(signature: SignifySignature, policy: Policy) -> Holders:
     )
 
 
-def _attested(file: MediaFile, content: MediaFile, builder: Builder, held: BuilderKey) -> Reading:
+def _attested(file: MediaFile, proof: Proof, builder: Builder, held: BuilderKey) -> Reading:
     try:
-        claims = read_sums(content.data)
+        claims = contents.claims(proof.content)
     except Refused as error:
         return _malformed(file, builder.id, error)
     return Attestation(
@@ -71,6 +78,7 @@ def _attested(file: MediaFile, content: MediaFile, builder: Builder, held: Build
         scheme=Scheme.ED25519,
         touched=True,
         claims=claims,
+        proof=proof,
     )
 
 
@@ -80,7 +88,7 @@ def _unverified(
     says: Claims | None = None
     if signed:
         try:
-            says = read_sums(signed[0].data)
+            says = contents.claims(signed[0].data)
         except Refused:
             says = None
     return Unverified(file.path, SIGNIFY, builder, rule, text, says)

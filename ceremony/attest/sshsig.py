@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from ceremony.attest import contents
 from ceremony.attest.ssh_wire import WireReader, string, uint32
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
@@ -33,7 +34,7 @@ MOST_COLUMNS = 76
 WRITTEN_COLUMNS = 70  # as ssh-keygen writes
 TOUCHED = 0x01  # PROTOCOL.u2f: bit 0, user presence
 
-_HASHES = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+HASHES = ("sha256", "sha512")
 _ECDSA = {
     "ecdsa-sha2-nistp256": "ecdsa-p256-sha256",
     "ecdsa-sha2-nistp384": "ecdsa-p384-sha384",
@@ -65,7 +66,7 @@ class SshSignature:
 
 def signed_data(namespace: str, message: bytes, hash_algorithm: str = "sha512") -> bytes:
     """Return the bytes that a signer signs for `message`."""
-    digest = _HASHES[hash_algorithm](message).digest()
+    digest = contents.digest(message, hash_algorithm)
     # sshsig.c writes and checks an empty reserved field, whatever the blob carries.
     fields = (namespace.encode(), b"", hash_algorithm.encode(), digest)
     return MAGIC + b"".join(string(field) for field in fields)
@@ -102,7 +103,7 @@ def read_sshsig(data: bytes) -> SshSignature:
     # "Implementations should ignore the reserved field if it is not empty."
     wire.string()
     hash_algorithm = wire.name()
-    if hash_algorithm not in _HASHES:
+    if hash_algorithm not in HASHES:
         raise refuse(RULE, f"the hash {escaped(hash_algorithm)} is neither sha256 nor sha512")
     signature = wire.string()
     wire.end()

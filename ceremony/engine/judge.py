@@ -64,6 +64,7 @@ def _examined(
         session.now,
         aids=Aids(archives=taken.media.archives, verifier=rules.verifier),
         ledger_head=ledger_head,
+        read=rules.read,
     )
 
 

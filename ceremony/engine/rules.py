@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.errors import OutOfOrder
@@ -20,12 +21,15 @@ class Rules:
     """One version of the rules, and the large contents the ceremony has copied in.
 
     `contents` maps the SHA-256 in hex of an image to its bytes. `verifier` verifies Sigstore
-    bundles, from their bytes alone, where that part is installed.
+    bundles, from their bytes alone, where that part is installed. `read` reads attestations:
+    in this process for a replay, in a confined child while a ceremony is held. It may raise
+    Refused (MED-SANDBOX), and what it returns never depends on where it read.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
     version: str = RULESET
     verifier: Verifier | None = None
+    read: Reader = read_here
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""

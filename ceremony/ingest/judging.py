@@ -1,8 +1,8 @@
-"""Reading and judging attestations in the confined child, from the parent's side.
+"""Reading attestations in the confined child, from the parent's side.
 
-Decides what is asked of the child, that its answer is a verdict on exactly what was asked, and
-which files of a medium are left out because their reader ends or hangs (MED-SANDBOX): never
-more than a few, else the whole medium is refused. It refuses to read any attestation itself.
+Decides what is asked of the child, what of its answer is believed (told.py), and which files
+of a medium are left out because their reader ends, hangs or answers garbage (MED-SANDBOX):
+never more than a few, else the whole medium is refused. Refuses to read any attestation itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ceremony.artifact_names import exact
+from ceremony.attest.aids import NONE, Aids
+from ceremony.attest.gather import Evidence, Format, gather, read
 from ceremony.attest.nar_media import NarFacts
+from ceremony.attest.record import Reading
+from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.blobs import from_blob
 from ceremony.codec import Json, Malformed, decode, encode
 from ceremony.effects import Buffer
@@ -19,8 +24,12 @@ from ceremony.errors import Refused, refuse
 from ceremony.events import MediaRead, PolicyRead
 from ceremony.ingest import sandbox
 from ceremony.ingest.reader import Request, written
-from ceremony.ingest.sandbox import RULE, Limits, Lost
+from ceremony.ingest.sandbox import RULE, Limits, Listener, Lost
+from ceremony.ingest.told import Garbage, understood
+from ceremony.policy import load
+from ceremony.policy_model import Policy
 from ceremony.ports import Media, Progress, Report
+from ceremony.quorum import examine
 from ceremony.show import escaped
 from ceremony.types import Finding, ImageFacts, MediaFile, Severity
 from ceremony.verdicts import Verdict
@@ -29,11 +38,21 @@ SECONDS = 30.0  # for the start and for few files
 SECONDS_OF_A_FILE = 0.02
 PATIENCE = 20.0  # seconds one file may take on a busy machine
 MOST_LOST = 16
+BATCH = 64  # pieces of evidence that are told at once
+TRIES = 2  # a child that ends for reasons of the machine's own may do so once
+
+# These say by their names alone that nothing in them is read.
+_PLAIN = (Format.ROOT, Format.CHECKSUMS, Format.UNKNOWN)
+
+Readings = dict[Evidence, tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a verdict is a function of, the policy as bytes."""
+    """All that a verdict is a function of, the policy as bytes.
+
+    `verifier` says whether Sigstore bundles can be verified: the child loads its own.
+    """
 
     policy: bytes
     image_name: str
@@ -42,98 +61,169 @@ class Case:
     now: datetime
     archives: tuple[NarFacts, ...] = ()
     ledger_head: str = ""
+    verifier: Verifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdict, what confined the child, and the files that were left out, as findings."""
+    """The verdict, and the files that were left out, as findings."""
 
     verdict: Verdict
-    confined: tuple[str, ...]
     lost: tuple[Finding, ...]
 
 
 def judge_apart(case: Case, report: Report = lambda _: None) -> Judged:
-    """Return the child's verdict; where its reader dies, once more without what kills it.
+    """Return the verdict on what the child reads; once more without what ends its reader.
 
     Refused: MED-SANDBOX, or what the policy's own reading refuses.
     """
+    policy = load(case.policy)
     try:
-        return _asked(case, ())
+        return Judged(_verdict(policy, case), ())
     except Lost:
-        kept, lost = sieve(case.policy, case.files, report)
+        kept, lost = sieve(policy, case.files, _aids(policy, case), report)
         if not lost:
             raise
-        return _asked(replace(case, files=kept), lost)
+        return Judged(_verdict(policy, replace(case, files=kept)), lost)
+
+
+def _verdict(policy: Policy, case: Case) -> Verdict:
+    return examine(
+        policy,
+        case.image_name,
+        case.image,
+        case.files,
+        case.now,
+        aids=_aids(policy, case),
+        ledger_head=case.ledger_head,
+        read=read_apart,
+    ).verdict
+
+
+def _aids(policy: Policy, case: Case) -> Aids:
+    names = exact(policy.artifact.names, case.image_name)
+    return Aids(archives=case.archives, verifier=case.verifier, names=names)
+
+
+def read_apart(
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+) -> tuple[tuple[Reading, ...], ...]:
+    """Read every piece in a confined child, in order: the Reader of a ceremony that is held.
+
+    Lost (MED-SANDBOX) when the child twice does not answer.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return _read_once(found, policy, aids)
+        except Lost:
+            pass
+    return _read_once(found, policy, aids)
+
+
+def _read_once(
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+) -> tuple[tuple[Reading, ...], ...]:
+    apart = tuple(evidence for evidence in found if evidence.format not in _PLAIN)
+    readings: Readings = {}
+    if apart:
+        _ask(apart, policy, aids, BATCH, Listener(told=_Taker(apart, policy, aids, readings)))
+    return tuple(
+        readings[evidence] if evidence in readings else read(evidence, policy, NONE)
+        for evidence in found
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """Takes what is told of the evidence, one batch after the other."""
+
+    apart: tuple[Evidence, ...]
+    policy: Policy
+    aids: Aids
+    readings: Readings
+
+    def __call__(self, at: int, told: Json) -> None:
+        """Take one batch; Lost names the piece of which nothing sensible was told."""
+        if at != len(self.readings) or not isinstance(told, list):
+            raise Lost("the reader told of something else than it was asked", -1)
+        for number, one in enumerate(told, at):
+            if number >= len(self.apart):
+                raise Lost("the reader told of more than it was asked", -1)
+            evidence = self.apart[number]
+            try:
+                self.readings[evidence] = understood(one, evidence, self.policy, self.aids)
+            except Garbage as error:
+                raise Lost(
+                    f"the reader told what cannot be: {escaped(str(error))}", number
+                ) from None
+
+
+def _ask(
+    apart: tuple[Evidence, ...], policy: Policy, aids: Aids, batch: int, listener: Listener
+) -> None:
+    """Have a child read the evidence; Lost unless it told of every piece of it."""
+    files = dict.fromkeys(file for evidence in apart for file in (evidence.file, *evidence.signed))
+    files |= dict.fromkeys(aids.roots)
+    numbers = {file: number for number, file in enumerate(files)}
+    asked: dict[str, Json] = {
+        "task": "read",
+        "batch": batch,
+        "evidence": [
+            [numbers[one.file], str(one.format), [numbers[file] for file in one.signed]]
+            for one in apart
+        ],
+        "archives": encode(aids.archives),
+        "roots": [numbers[file] for file in aids.roots],
+        "names": [*aids.names],
+    }
+    if hashlib.sha256(policy.source).digest() != policy.sha256.value:
+        raise refuse(RULE, "the policy is not here as the bytes that the reader needs")
+    limits = Limits(
+        SECONDS + SECONDS_OF_A_FILE * len(files), PATIENCE, bundles=aids.verifier is not None
+    )
+    answer = sandbox.run(written(Request(asked, policy.source, tuple(files))), limits, listener)
+    if _member(answer.value, "read") != len(apart):
+        raise Lost("the reader did not read what it was asked to", -1)
 
 
 def sieve(
-    policy: bytes, files: tuple[MediaFile, ...], report: Report = lambda _: None
+    policy: Policy, files: tuple[MediaFile, ...], aids: Aids, report: Report = lambda _: None
 ) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
     """Return the files without those that end or hang their reader, and a finding for each."""
-    kept = sorted(set(files), key=lambda file: (file.path, file.data))
-    read: set[MediaFile] = set()
-    lost: list[Finding] = []
-    while True:
-        begun: list[int] = []
+    gathered = gather(files)
+    roots = tuple(one.file for one in gathered if one.format is Format.ROOT)
+    aids = replace(aids, roots=pinned_roots(roots, policy))
+    kept = [one for one in gathered if one.format not in _PLAIN]
+    done = 0
+    lost: dict[MediaFile, Finding] = {}
+    while rest := tuple(kept[done:]):
+        begun = [0]
 
-        def at(number: int, *, begun: list[int] = begun, total: int = len(kept)) -> None:
-            begun.append(number)
-            report(Progress("reading attestations", number + 1, total, "files"))
+        def at(number: int, *, begun: list[int] = begun, start: int = done) -> None:
+            begun[0] = number
+            report(Progress("reading attestations", start + number + 1, len(kept), "files"))
 
-        skip: list[Json] = [number for number, file in enumerate(kept) if file in read]
-        request = Request({"task": "read", "skip": skip}, policy, tuple(kept))
+        taker = _Taker(rest, policy, aids, {})
         try:
-            answer = sandbox.run(written(request), _limits(len(kept), PATIENCE), at)
+            _ask(rest, policy, aids, 1, Listener(at, taker))
         except Lost as error:
-            if not 0 <= error.at < len(kept):
+            if not 0 <= error.at < len(rest):
                 raise
             if len(lost) == MOST_LOST:
                 text = f"more than {MOST_LOST} files end their reader"
                 raise refuse(RULE, text) from None
-            read.update(kept[number] for number in begun[:-1] if number < len(kept))
-            lost.append(_left_out(kept.pop(error.at), error))
+            guilty = kept.pop(done + error.at).file
+            lost[guilty] = _left_out(guilty, error)
+            done += error.at
         else:
-            if not isinstance(_member(answer.value, "read"), int):
-                raise refuse(RULE, "the reader's answer has not the shape of one")
-            return tuple(file for file in files if file in set(kept)), tuple(lost)
+            break
+    return tuple(file for file in files if file not in lost), tuple(lost.values())
 
 
 def _left_out(file: MediaFile, error: Lost) -> Finding:
     digest = hashlib.sha256(file.data).hexdigest()
     text = f"{escaped(file.path)} ({digest}) is left out: {error.findings[0].text}"
     return Finding(RULE, Severity.WARN, text)
-
-
-def _asked(case: Case, lost: tuple[Finding, ...]) -> Judged:
-    asked: dict[str, Json] = {
-        "task": "judge",
-        "name": case.image_name,
-        "facts": encode(case.image),
-        "now": case.now.isoformat(),
-        "archives": encode(case.archives),
-        "ledger_head": case.ledger_head,
-    }
-    request = Request(asked, case.policy, case.files)
-    patience = SECONDS + SECONDS_OF_A_FILE * len(case.files)
-    limits = replace(_limits(len(case.files), patience), bundles=_may_pin_identities(case.policy))
-    answer = sandbox.run(written(request), limits)
-    try:
-        verdict = decode(Verdict, _member(answer.value, "verdict"))
-    except Malformed as error:
-        raise refuse(RULE, f"the reader answered no verdict: {escaped(str(error))}") from None
-    if not _fits(verdict, case):
-        raise refuse(RULE, "the reader answered for another policy, image or medium")
-    return Judged(verdict, answer.confined, lost)
-
-
-def _may_pin_identities(policy: bytes) -> bool:
-    """Say whether a policy may enrol a Sigstore identity, which the child must be ready for."""
-    return b"sigstore" in policy
-
-
-def _limits(files: int, patience: float) -> Limits:
-    return Limits(SECONDS + SECONDS_OF_A_FILE * files, patience)
 
 
 def _member(value: Json, name: str) -> Json:
@@ -150,17 +240,6 @@ def _member(value: Json, name: str) -> Json:
             raise refuse(RULE, "the reader's answer has not the shape of one")
 
 
-def _fits(verdict: Verdict, case: Case) -> bool:
-    paths = {file.path for file in case.files}
-    return (
-        verdict.policy_sha256.value == hashlib.sha256(case.policy).digest()
-        and verdict.image_sha256 == case.image.sha256
-        and verdict.image_name == case.image_name
-        and not (verdict.operators or verdict.reason)
-        and all(disposition.file in paths for disposition in verdict.dispositions)
-    )
-
-
 @dataclass(slots=True)
 class SievedMedia:
     """A medium whose attestations were all read once in the child before anybody else sees them.
@@ -169,6 +248,7 @@ class SievedMedia:
     """
 
     medium: Media
+    verifier: Verifier | None = None
     _policy: bytes = field(default=b"", init=False)
 
     def read_policy(self) -> PolicyRead:
@@ -184,14 +264,22 @@ class SievedMedia:
         found, image = self.medium.read(names, most_bytes, report)
         if not self._policy:
             self.read_policy()
-        return sieved(found, self._policy, report), image
+        return sieved(found, self._policy, self.verifier, report), image
 
 
-def sieved(found: MediaRead, policy: bytes, report: Report = lambda _: None) -> MediaRead:
+def sieved(
+    found: MediaRead,
+    policy: bytes,
+    verifier: Verifier | None,
+    report: Report = lambda _: None,
+) -> MediaRead:
     """Return what was read without the files that end their reader; a refusal is a problem."""
     blobs = {from_blob(blob): blob for blob in found.files}
     try:
-        kept, lost = sieve(policy, tuple(blobs), report)
+        rules = load(policy)
+        names = exact(rules.artifact.names, found.image.path) if found.image else ()
+        aids = Aids(archives=found.archives, verifier=verifier, names=names)
+        kept, lost = sieve(rules, tuple(blobs), aids, report)
     except Refused as error:
         return replace(found, problems=(*found.problems, *error.findings))
     paths = {file.path for file in blobs} - {file.path for file in kept}

@@ -21,7 +21,6 @@ from ceremony.attest.nar_media import (
     MOST_ARCHIVES,
     SLACK,
     NarFacts,
-    NarFileReader,
     looks_like_nar,
 )
 from ceremony.blobs import to_blob
@@ -29,8 +28,9 @@ from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
+from ceremony.ingest.archives import read_archive
 from ceremony.ingest.reading import is_utf8
-from ceremony.ingest.steady import open_steady
+from ceremony.ingest.unpacking import Purse
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -51,6 +51,7 @@ class _Taking:
     image: tuple[ManifestEntry, bytearray] | None = None
     small: int = 0
     archives: list[NarFacts] = field(default_factory=list)
+    purse: Purse = field(default_factory=Purse)
 
     def warn(self, rule: str, text: str) -> None:
         """Note what a person should know; what is over the cap is counted."""
@@ -179,7 +180,7 @@ class FolderMedia:
             return
         if looks_like_nar(path) and not is_image:
             try:
-                _pass_archive(path, Path(entry.path), size, most_bytes + SLACK, taking, report)
+                self._pass_archive(path, entry, size, most_bytes + SLACK, taking, report)
             except Refused as error:
                 taking.refuse("MED-CHANGED", error.findings[0].text)
             return
@@ -208,37 +209,24 @@ class FolderMedia:
         taking.names += _in_json(path)
         taking.manifest.append(found)
 
-
-def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
-    path: str, file: Path, size: int, most: int, taking: _Taking, report: Report
-) -> None:
-    """Read an archive as large as the image once; it leaves its digest and what it holds."""
-    if size > most or len(taking.archives) == MOST_ARCHIVES:
-        over = f"at most {MOST_ARCHIVES} archives of {most:,} bytes each are"
-        taking.warn("MED-SIZE", f"{escaped(path)} has {counted(size)}; {over} read")
-        return
-    hasher, reader = hashlib.sha256(), NarFileReader(most)
-    fault: Finding | None = None
-    with open_steady(file, most, 0) as steady:
-        done = 0
-        for chunk in steady.chunks():
-            hasher.update(chunk)
-            if fault is None:
-                try:
-                    reader.update(chunk)
-                except Refused as error:
-                    fault = error.findings[0]
-            done += len(chunk)
-            report(Progress(f"reading {escaped(path, 40)}", done, size, "bytes"))
-    nar = None
-    if fault is None:
-        try:
-            nar = reader.close()
-        except Refused as error:
-            fault = error.findings[0]
-    taking.archives.append(NarFacts(path, nar, fault))
-    taking.names += _in_json(path)
-    taking.manifest.append(ManifestEntry(path, size, hasher.hexdigest()))
+    def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
+        self,
+        path: str,
+        entry: os.DirEntry[str],
+        size: int,
+        most: int,
+        taking: _Taking,
+        report: Report,
+    ) -> None:
+        """Read an archive as large as the image once; it leaves its digest and what it holds."""
+        if size > most or len(taking.archives) == MOST_ARCHIVES:
+            over = f"at most {MOST_ARCHIVES} archives of {most:,} bytes each are"
+            taking.warn("MED-SIZE", f"{escaped(path)} has {counted(size)}; {over} read")
+            return
+        facts, sha256 = read_archive(path, Path(entry.path), most, taking.purse, report)
+        taking.archives.append(facts)
+        taking.names += _in_json(path)
+        taking.manifest.append(ManifestEntry(path, size, sha256))
 
 
 def _stop(taking: _Taking, files: int, path: str) -> str:

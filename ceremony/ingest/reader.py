@@ -1,8 +1,8 @@
 """The child that reads attestations: it confines itself, reads one request, answers, ends.
 
-Decides nothing of its own: `judge` and `read` are the rules' own, fed with the bytes of the
-request. A request is one JSON line and then the bytes of the policy and of every file. What
-goes wrong here ends the process; what that means is sandbox.py's.
+Decides nothing of its own: `read` is the rules' own, fed with the bytes of the request. A
+request is one JSON line and then the bytes of the policy and of every file. What goes wrong
+here ends the process; what that means is sandbox.py's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from typing import cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -22,17 +22,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ceremony.attest.aids import Aids
-from ceremony.attest.gather import gather, read
+from ceremony.attest.gather import Evidence, Format, read
 from ceremony.attest.nar_media import NarFacts
 from ceremony.attest.sigstore import Verifier
 from ceremony.codec import Json, decode, encode
 from ceremony.errors import Refused
 from ceremony.ingest.confine import Bounds, confine
 from ceremony.ingest.sigstore import sigstore_verifier
+from ceremony.ingest.told import telling
 from ceremony.keys import Scheme, parse_spki_der
 from ceremony.policy import load
-from ceremony.quorum import judge
-from ceremony.types import ImageFacts, MediaFile
+from ceremony.types import MediaFile
 
 MEMORY = 1 << 30  # bytes of address space; 20,000 attestations need about a quarter
 CHUNK = 1 << 20
@@ -66,10 +66,8 @@ def main() -> None:
     request = _read()
     try:
         match request.asked["task"]:
-            case "judge":
-                answer: Json = {"verdict": _judged(request, verifier)}
             case "read":
-                answer = {"read": _read_each(request)}
+                answer: Json = {"read": _read_each(request, verifier)}
             case _:
                 raise SystemExit(2)
     except Refused as error:
@@ -92,37 +90,39 @@ def _warm_up() -> None:
         point.verify(bytes(64), bytes(32), ec.ECDSA(digest))
 
 
-def _judged(request: Request, verifier: Verifier | None) -> Json:
-    asked = request.asked
-    archives = asked["archives"]
-    listed = archives if isinstance(archives, list) else []
-    found = tuple(decode(NarFacts, one) for one in listed)
-    verdict = judge(
-        load(request.policy),
-        str(asked["name"]),
-        decode(ImageFacts, asked["facts"]),
-        request.files,
-        datetime.fromisoformat(str(asked["now"])),
-        aids=Aids(archives=found, verifier=verifier),
-        ledger_head=str(asked["ledger_head"]),
-    )
-    return encode(verdict)
-
-
-def _read_each(request: Request) -> int:
-    """Read every piece of evidence once, saying each file's number before; return how many."""
+def _read_each(request: Request, verifier: Verifier | None) -> int:
+    """Read the evidence in batches, saying its first number before and what was found after."""
     policy = load(request.policy)
-    numbers = {file: number for number, file in enumerate(request.files)}
-    skipped = request.asked["skip"]
-    done = set(skipped) if isinstance(skipped, list) else set()
-    count = 0
-    for evidence in gather(request.files):
-        number = numbers[evidence.file]
-        if number not in done:
-            _say("at", number)
-            read(evidence, policy)
-            count += 1
-    return count
+    aids = _aids(request, verifier)
+    found = _evidence(request)
+    batch = int(str(request.asked["batch"]))
+    for first in range(0, len(found), batch):
+        _say("at", first)
+        some = found[first : first + batch]
+        _say("told", [telling(read(evidence, policy, aids), evidence) for evidence in some])
+    return len(found)
+
+
+def _evidence(request: Request) -> tuple[Evidence, ...]:
+    """Return what the parent gathered: for each piece its file, format and candidates."""
+    asked = cast("list[tuple[int, str, list[int]]]", request.asked["evidence"])
+    files = request.files
+    return tuple(
+        Evidence(files[at], Format(kind), tuple(files[number] for number in signed))
+        for at, kind, signed in asked
+    )
+
+
+def _aids(request: Request, verifier: Verifier | None) -> Aids:
+    archives = cast("list[Json]", request.asked["archives"])
+    roots = cast("list[int]", request.asked["roots"])
+    names = cast("list[str]", request.asked["names"])
+    return Aids(
+        archives=tuple(decode(NarFacts, one) for one in archives),
+        verifier=verifier,
+        roots=tuple(request.files[at] for at in roots),
+        names=tuple(names),
+    )
 
 
 def _read() -> Request:

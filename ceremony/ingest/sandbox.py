@@ -7,7 +7,8 @@ where that works (no network, no other processes, a read-only view of Python alo
 confines itself once more (confine.py) before it reads the first byte.
 
 The request is a memory file, its standard input; its standard output is a pipe of JSON
-lines: "ready" with what confines it, "at" with the item it begins, and last the "answer".
+lines: "ready" with what confines it, "at" with the item it begins, "told" with what it found
+there, and last the "answer".
 """
 
 from __future__ import annotations
@@ -40,12 +41,15 @@ ENDING = 2.0  # seconds that a child has to end by itself
 SEARCH = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/nix/store")
 
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from ceremony.ingest.reader import main; main()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from ceremony.ingest.CHILD import main; main()"
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 At = Callable[[int], None]
+Told = Callable[[int, Json], None]
 
 
 class Lost(Refused):
@@ -76,22 +80,35 @@ class Limits:
     bundles: bool = False
 
 
-def run(request: bytes, limits: Limits, at: At = lambda _: None) -> Answer:
-    """Return the child's answer to a request; Lost when there is none within the limits.
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom each item is told as the child begins it, and what the child found there."""
 
-    `at` is told each item as the child begins it.
-    """
-    bubblewrap = shutil.which("bwrap", path=SEARCH)
-    if bubblewrap is not None:
+    at: At = lambda _: None
+    told: Told = lambda _at, _value: None
+
+
+def run(request: bytes, limits: Limits, listener: Listener = Listener()) -> Answer:
+    """Return the child's answer to a request; Lost when there is none within the limits."""
+    why = ""
+    bundles = "bundles" if limits.bundles else "none"
+    for command in commands("reader", math.ceil(limits.seconds), bundles):
         try:
-            answer = _Child(_confined(bubblewrap, limits), request, at).answer(limits)
-            return replace(answer, confined=("bubblewrap", *answer.confined))
-        except _NotStarted:  # a kernel or a container that gives no namespaces
-            pass
-    try:
-        return _Child(_plain(limits), request, at).answer(limits)
-    except _NotStarted as error:
-        raise Lost(f"the reader did not start: {error}", -1) from None
+            answer = _Child(command, request, listener).answer(limits)
+        except _NotStarted as error:  # a kernel or a container that gives no namespaces
+            why = str(error)
+        else:
+            by = ("bubblewrap",) if command[0] != sys.executable else ()
+            return replace(answer, confined=(*by, *answer.confined))
+    raise Lost(f"the reader did not start: {why}", -1)
+
+
+def commands(child: str, seconds: int, *words: str) -> tuple[tuple[str, ...], ...]:
+    """Return how to start a child, named as its module, confined as well as may be first."""
+    start = _START.replace("CHILD", child)
+    plain = (sys.executable, "-I", "-c", start, str(_PACKAGE.parent), str(seconds), *words)
+    bubblewrap = shutil.which("bwrap", path=SEARCH)
+    return (plain,) if bubblewrap is None else (_in_room(bubblewrap, plain), plain)
 
 
 class _NotStarted(Exception):
@@ -101,8 +118,8 @@ class _NotStarted(Exception):
 class _Child:
     """One child and one request."""
 
-    def __init__(self, command: tuple[str, ...], request: bytes, at: At) -> None:
-        self._at = at
+    def __init__(self, command: tuple[str, ...], request: bytes, listener: Listener) -> None:
+        self._listener = listener
         self._begun = -1
         self._confined: tuple[str, ...] | None = None
         # One thread starts the child and waits for it: PR_SET_PDEATHSIG is of threads.
@@ -113,7 +130,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=words,
                 cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+                env=ENVIRONMENT,
                 start_new_session=True,
             )
             self._words = os.dup(words.fileno())
@@ -139,7 +156,9 @@ class _Child:
         match said:
             case {"at": int(item)} if self._confined is not None and item >= 0:
                 self._begun = item
-                self._at(item)
+                self._listener.at(item)
+            case {"told": value} if self._begun >= 0:
+                self._listener.told(self._begun, value)
             case {"ready": [*words]} if self._confined is None:
                 self._confined = tuple(escaped(str(word)) for word in words)
             case {"answer": value} if self._confined is not None:
@@ -206,18 +225,12 @@ def _memory_file(data: bytes) -> BinaryIO:
     return file
 
 
-def _plain(limits: Limits) -> tuple[str, ...]:
-    seconds = str(math.ceil(limits.seconds))
-    bundles = "bundles" if limits.bundles else "none"
-    return (sys.executable, "-I", "-c", _START, str(_PACKAGE.parent), seconds, bundles)
-
-
-def _confined(bubblewrap: str, limits: Limits) -> tuple[str, ...]:
+def _in_room(bubblewrap: str, command: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command in bubblewrap: Python and this package are all there is to read."""
     seen = (*SYSTEM, sys.base_prefix, sys.prefix, str(_PACKAGE))
     binds = [word for path in dict.fromkeys(seen) for word in ("--ro-bind-try", path, path)]
     return (
         *(bubblewrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
         *("--cap-drop", "ALL", *binds, "--remount-ro", "/", "--chdir", "/", "--"),
-        *_plain(limits),
+        *command,
     )

@@ -7,6 +7,7 @@ connection. Refuses to know policies. Import it through ceremony.ingest.sigstore
 
 from __future__ import annotations
 
+import codecs
 from functools import lru_cache
 
 from sigstore.models import Bundle, TrustedRoot
@@ -17,6 +18,10 @@ from sigstore_models.trustroot.v1 import TrustedRoot as TrustedRootFile
 from ceremony.attest.sigstore import RULE
 from ceremony.errors import refuse
 from ceremony.show import escaped
+
+# What the package's readers load at first use: a confined process can load nothing any more.
+for _name in ("ascii", "latin-1", "utf-16-be", "utf-32-be", "idna"):
+    codecs.lookup(_name)
 
 MOST_ROOT_BYTES = 1 << 20
 MOST_TEXT = 160

@@ -137,7 +137,7 @@ def test_a_link_inside_dsse_is_found_by_its_type(
     assert envelope.payload_type == IN_TOTO
     message = pae(envelope.payload_type, envelope.payload)
     found = signers(envelope.signatures, message, policy)
-    assert [key for key, _ in found] == [keys[kind].public]
+    assert [key for key, *_ in found] == [keys[kind].public]
     assert holds_link(envelope.payload)
     claims = read_link_payload(envelope.payload)
     assert claims is not None

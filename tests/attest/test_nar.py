@@ -13,7 +13,7 @@ from marks import accepts, refuses
 from quorum.nar_bytes import Tree, archive, entry, node, word, words
 from quorum.nix_cache import NixStore, needs_nix
 
-from ceremony.attest import nar_media
+from ceremony.attest import nar_media, xz
 from ceremony.attest.nar import Nar, NarReader
 from ceremony.attest.nar_media import (
     NarFacts,
@@ -237,7 +237,7 @@ def test_memory_for_unpacking_has_a_cap() -> None:
     greedy = small[:12] + bytes(header) + small[12 + len(header) :]
     facts = read_nar_file("x", [greedy], MOST)
     assert facts.fault is not None
-    assert f"takes more than {nar_media.MOST_XZ_MEMORY:,}" in facts.fault.text
+    assert f"takes more than {xz.MOST_MEMORY:,}" in facts.fault.text
 
 
 def test_names_of_archives() -> None:

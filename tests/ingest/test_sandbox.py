@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shutil
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from quorum.casebook import TRIO
 from quorum.release import NOW, OTHER, Release, facts, judged
 from quorum.toml_text import toml
 
-from ceremony.codec import encode
+from ceremony.attest.aids import NONE
 from ceremony.errors import Refused
 from ceremony.ingest import judging, sandbox
 from ceremony.ingest.judging import Case, SievedMedia, judge_apart, sieve
@@ -28,6 +26,11 @@ from ceremony.types import MediaFile, Severity
 AMPLE = Limits(60, 60)
 HEAD = "import sys; sys.path.insert(0, sys.argv[1]); "
 READY = HEAD + "print('{\"ready\": []}', flush=True); "
+
+
+def told(value: str) -> str:
+    """Return a program that tells `value` of the first piece of evidence and then waits."""
+    return READY + f'print(\'{{"at": 0}}\\n{{"told": {value}}}\', flush=True); input()'
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +64,29 @@ def confined(act: str) -> str:
     )
 
 
-def test_the_childs_verdict_is_the_judges_own(release: Release) -> None:
+@pytest.fixture
+def confined_by(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what confined the last child that answered."""
+    held: list[str] = []
+    really = sandbox.run
+
+    def run_and_tell(request: bytes, limits: Limits, listener: sandbox.Listener) -> sandbox.Answer:
+        answer = really(request, limits, listener)
+        held[:] = answer.confined
+        return answer
+
+    monkeypatch.setattr(sandbox, "run", run_and_tell)
+    return held
+
+
+def test_the_childs_verdict_is_the_judges_own(release: Release, confined_by: list[str]) -> None:
     files = (*release.all(*TRIO), *release.attest("dan", OTHER), MediaFile("x.sig", b"\xff" * 99))
     found = judge_apart(case(release, *files))
     assert found.verdict == judged(release.policy(), files)
     assert found.lost == ()
-    assert "limits" in found.confined
+    assert "limits" in confined_by
     if platform.machine() in ("x86_64", "aarch64"):
-        assert {"seccomp", "no new privileges"} <= set(found.confined)
+        assert {"seccomp", "no new privileges"} <= set(confined_by)
 
 
 def bubblewrap_works() -> None:
@@ -82,20 +100,26 @@ def bubblewrap_works() -> None:
         pytest.skip(f"bwrap makes no sandbox here: {done.stderr.strip()}")
 
 
-def test_bubblewrap_confines_the_child_where_it_works(release: Release) -> None:
+def test_bubblewrap_confines_the_child_where_it_works(
+    release: Release, confined_by: list[str]
+) -> None:
     bubblewrap_works()
-    assert judge_apart(case(release)).confined[0] == "bubblewrap"
+    judge_apart(case(release, *release.all("ann")))
+    assert confined_by[0] == "bubblewrap"
 
 
 def test_without_bubblewrap_the_child_still_confines_itself(
-    release: Release, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    release: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    confined_by: list[str],
 ) -> None:
     for search in (str(tmp_path), str(_broken_bubblewrap(tmp_path / "bin"))):
         monkeypatch.setattr(sandbox, "SEARCH", search)
         found = judge_apart(case(release, *release.all(*TRIO)))
         assert found.verdict.verdict == "ACCEPT"
-        assert "bubblewrap" not in found.confined
-        assert "limits" in found.confined
+        assert "bubblewrap" not in confined_by
+        assert "limits" in confined_by
 
 
 def _broken_bubblewrap(folder: Path) -> Path:
@@ -164,7 +188,10 @@ def test_bubblewrap_alone_hides_files_and_the_network(
         (READY + "print('{\"at\": -7}', flush=True)", "out of order"),
         (READY + "print('{\"ready\": []}', flush=True)", "out of order"),
         (READY + "print('{\"answer\": {}}', flush=True)", "shape"),
-        (READY + 'print(\'{"answer": {"verdict": {}}}\', flush=True)', "no verdict"),
+        (READY + 'print(\'{"answer": {"read": 0}}\', flush=True)', "did not read"),
+        (READY + "print('{\"told\": []}', flush=True)", "out of order"),
+        (told("{}"), "something else"),
+        (told('[[["malformed", "", "ATT-SUMS", ""]], [["malformed"]]]'), "more than"),
         (READY + 'print(\'{"answer": {"refused": [1]}}\', flush=True)', "without a finding"),
         (READY + "print('x' * (1 << 21), flush=True)", "more than"),
         (
@@ -206,16 +233,81 @@ def test_no_child_is_left_behind(release: Release, monkeypatch: pytest.MonkeyPat
     assert children() <= before
 
 
-@pytest.mark.parametrize("change", [{"image_name": "other.efi"}, {"image": facts(OTHER)}])
-def test_a_verdict_on_something_else_is_no_answer(
-    release: Release, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+GARBAGE = {
+    "nothing": ("[[]]", "no readings"),
+    "no-object": ("[{}]", "no readings"),
+    "too-many": (f"[{[['malformed', '', 'ATT-SUMS', '']] * 65}]".replace("'", '"'), "no readings"),
+    "cut": ('[[["malformed"]]]', "no reading"),
+    "kind": ('[[["vote", "", "ATT-SUMS", ""]]]', "no reading"),
+    "rule": ('[[["malformed", "", "all is well", ""]]]', "no rule"),
+    "builder": ('[[["malformed", "eve", "ATT-SUMS", ""]]]', "not enrolled"),
+    "escape": ('[[["malformed", "", "ATT-SUMS", "\\\\u001b[2J"]]]', "not printable"),
+    "claims": ('[[["unverified", "", "ATT-SUMS", "", [1]]]]', "no claims"),
+    "zone": ('[[["unverified", "", "ATT-SUMS", "", [[], [], "2025-01-01", []]]]]', "no zone"),
+    "time": ('[[["unverified", "", "ATT-SUMS", "", [[], [], "now", []]]]]', "isoformat"),
+    "key": ('[[["attestation", "sha256:0", "ed25519", true, [[], [], null, []], null]]]', "key"),
+    "scheme": ('[[["attestation", "sha256:0", "rot13", true, [[], [], null, []], null]]]', "rot13"),
+}
+
+
+@pytest.mark.parametrize(("value", "why"), GARBAGE.values(), ids=GARBAGE)
+def test_garbage_from_the_reader_is_the_guilty_files_own_fault(
+    release: Release, value: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = case(release, *release.all(*TRIO))
-    other = judge_apart(replace(asked, **change)).verdict  # type: ignore[arg-type]
-    line = json.dumps({"answer": {"verdict": encode(other)}})
-    child(monkeypatch, READY + f"print({line!r}, flush=True)")
-    with pytest.raises(Refused, match="another policy, image"):
-        judging._asked(asked, ())
+    child(monkeypatch, told(value))
+    found = judge_apart(case(release, *release.all("ann")))
+    (lost,) = found.lost
+    assert (lost.rule, lost.severity) == ("MED-SANDBOX", Severity.WARN)
+    assert "ann/SHA256SUMS.sig" in lost.text
+    assert re.search(why, lost.text)
+    assert "\x1b" not in lost.text
+
+
+LIES = {
+    "another-digest": ("replace(one, claims=other_image)", "does not stand in what was signed"),
+    "another-commit": ("replace(one, claims=other_inputs)", "does not stand in what was signed"),
+    "another-content": ("replace(one, claims=other_image, proof=made_up)", "does not fit"),
+    "another-signature": (
+        "replace(one, proof=replace(one.proof, signature=bytes(64)))",
+        "does not fit",
+    ),
+    "no-proof": ("replace(one, proof=None)", "without its proof"),
+    "parts": ("replace(one, proof=replace(one.proof, parts=()))", "no such proof"),
+    "no-touch": ("replace(one, touched=False)", "its touch"),
+}
+
+
+@pytest.mark.parametrize(("lie", "why"), LIES.values(), ids=LIES)
+def test_a_reader_that_was_taken_over_makes_no_vote(
+    release: Release, lie: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        HEAD + "from dataclasses import replace\n"
+        "from ceremony.attest import gather\n"
+        "from ceremony.attest.record import Artifact\n"
+        "really = gather.read\n"
+        "def read(evidence, *more):\n"
+        "    (one,) = really(evidence, *more)\n"
+        "    if not evidence.file.path.startswith('ann/'): return (one,)\n"
+        "    image = Artifact('anchor.efi', (('sha256', 'ab' * 32),))\n"
+        "    other_image = replace(one.claims, artifacts=(image,))\n"
+        "    other_inputs = replace(one.claims, pins=(('git_commit', 'ab' * 20),))\n"
+        "    named = one.claims.artifacts[0].digest('sha256').encode()\n"
+        "    content = one.proof.content.replace(named, b'ab' * 32)\n"
+        "    made_up = replace(one.proof, content=content)\n"
+        f"    return ({lie},)\n"
+        "gather.read = read\n"
+        "from ceremony.ingest import reader\n"
+        "reader.main()"
+    )
+    child(monkeypatch, program)
+    found = judge_apart(case(release, *release.all(*TRIO)))
+    (lost,) = found.lost
+    assert "ann/SHA256SUMS.sig" in lost.text
+    assert why in lost.text
+    assert {row.builder for row in found.verdict.matrix if row.answer == "match"} == {
+        name for name in TRIO if name != "ann"
+    }
 
 
 LETHAL = (
@@ -245,7 +337,7 @@ def test_files_that_end_their_reader_are_left_out_and_told(
     begin = b"-----BEGIN SSH SIGNATURE-----\n"
     lethal = [MediaFile(f"x/{name}.sig", begin) for name in ("bug", "crash", "hang", "hog")]
     good = release.all(*TRIO)
-    kept, lost = sieve(policy(release), (*lethal, *good))
+    kept, lost = sieve(release.policy(), (*lethal, *good), NONE)
     assert kept == good
     assert [finding.text.split()[0] for finding in lost] == [file.path for file in lethal]
     assert {finding.severity for finding in lost} == {Severity.WARN}
@@ -270,7 +362,7 @@ def test_a_medium_full_of_lethal_files_is_refused(
     begin = b"-----BEGIN SSH SIGNATURE-----\n"
     lethal = tuple(MediaFile(f"{n}/crash.sig", begin + b"%d" % n) for n in range(4))
     with pytest.raises(Refused, match="more than 2 files"):
-        sieve(policy(release), lethal)
+        sieve(release.policy(), lethal, NONE)
 
 
 def test_a_sieved_medium_does_not_list_what_kills(

@@ -20,6 +20,7 @@ from ceremony.engine.judge import verdict_lines
 from ceremony.errors import Refused
 from ceremony.ingest.judging import Case, judge_apart
 from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.sigstore import late_verifier
 from ceremony.pe.inspect import inspect
 from ceremony.ports import Progress
 from ceremony.show import escaped, printable
@@ -82,6 +83,7 @@ def _run(options: argparse.Namespace) -> Exit:
             files=beside.files,
             now=now,
             archives=beside.archives,
+            verifier=late_verifier(),
             ledger_head=options.ledger_head,
         )
         judged = judge_apart(case, progress.report)

@@ -1,0 +1,206 @@
+"""Readings on their way from the confined child: what it writes, and what of that is believed.
+
+The child is believed in what keeps a file from being a vote, as far as names and texts are of
+the known kind. What makes a vote is taken from elsewhere: path, digest, builder and key from
+the medium and the policy, the signature from its own check (ceremony/attest/proof.py).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from datetime import datetime
+
+from ceremony.attest.aids import Aids
+from ceremony.attest.gather import Evidence, Format
+from ceremony.attest.proof import check_proof
+from ceremony.attest.record import (
+    Artifact,
+    Attestation,
+    Claims,
+    Malformed,
+    Pairs,
+    Proof,
+    Reading,
+    Unverified,
+)
+from ceremony.codec import Json
+from ceremony.errors import Refused
+from ceremony.keys import Scheme
+from ceremony.policy_model import Policy
+
+MOST_READINGS = 64  # of one file: as many signatures as any format takes
+MOST_TEXT = 4096
+_RULE_ID = re.compile(r"[A-Z]{3}(-[A-Z0-9]+)+")
+
+
+def telling(readings: tuple[Reading, ...], evidence: Evidence) -> Json:
+    """Return the readings of one piece of evidence as JSON, for the child."""
+    return [_telling(reading, evidence) for reading in readings]
+
+
+def _telling(reading: Reading, evidence: Evidence) -> Json:
+    match reading:
+        case Attestation(key=key, scheme=scheme, touched=touched, claims=claims, proof=proof):
+            said = _claims_told(claims)
+            return ["attestation", key.fpr, scheme, touched, said, _proof_told(proof, evidence)]
+        case Unverified(builder=builder, rule=rule, text=text, claims=claims):
+            said = _claims_told(claims) if claims else None
+            return ["unverified", builder, rule, text, said]
+        case Malformed(builder=builder, rule=rule, text=text):
+            return ["malformed", builder, rule, text]
+
+
+def _claims_told(claims: Claims) -> Json:
+    artifacts: Json = [[one.name, [[*pair] for pair in one.digests]] for one in claims.artifacts]
+    time = claims.time.isoformat() if claims.time else None
+    pins: Json = [[*pair] for pair in claims.pins]
+    return [artifacts, pins, time, [[*pair] for pair in claims.self_claims]]
+
+
+def _proof_told(proof: Proof | None, evidence: Evidence) -> Json:
+    if proof is None:
+        return None
+    content: Json = _text(proof.content)
+    for number, file in enumerate(evidence.signed):
+        if file.data is proof.content:
+            content = number
+    return [content, _text(proof.signature), [_text(part) for part in proof.parts]]
+
+
+def _text(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+class Garbage(Exception):
+    """What was told is not what a reader can have found in this evidence."""
+
+
+def understood(told: Json, evidence: Evidence, policy: Policy, aids: Aids) -> tuple[Reading, ...]:
+    """Return the readings that were told of one piece of evidence; Garbage says why not."""
+    if not isinstance(told, list) or not 0 < len(told) <= MOST_READINGS:
+        raise Garbage("no readings")
+    try:
+        return tuple(_understood(one, evidence, policy, aids) for one in told)
+    except (ValueError, OverflowError) as error:  # base64, a time, a scheme, UTF-8
+        raise Garbage(str(error)) from None
+    except Refused as error:
+        raise Garbage(error.findings[0].text) from None
+
+
+def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Reading:
+    path, kind = evidence.file.path, str(evidence.format)
+    match one:
+        case ["attestation", str(fpr), str(scheme), bool(touched), claims, proof]:
+            return _attestation(
+                (fpr, Scheme(scheme), touched),
+                _claims(claims),
+                _proof(proof, evidence),
+                evidence,
+                policy,
+                aids,
+            )
+        case ["unverified", str(builder), str(rule), str(text), claims]:
+            said = None if claims is None else _claims(claims)
+            _check_words(builder, rule, text, policy)
+            return Unverified(path, kind, builder, rule, text, said)
+        case ["malformed", str(builder), str(rule), str(text)]:
+            _check_words(builder, rule, text, policy)
+            return Malformed(path, kind, builder, rule, text)
+        case _:
+            raise Garbage("no reading")
+
+
+def _attestation(  # noqa: PLR0913, PLR0917 - the told and what it is held against
+    told: tuple[str, Scheme, bool],
+    claims: Claims,
+    proof: Proof | None,
+    evidence: Evidence,
+    policy: Policy,
+    aids: Aids,
+) -> Attestation:
+    fpr, scheme, touched = told
+    if fpr not in policy.enrolled:
+        raise Garbage("a key that is not enrolled")
+    builder, held = policy.enrolled[fpr]
+    attestation = Attestation(
+        file=evidence.file.path,
+        format=str(evidence.format),
+        sha256=hashlib.sha256(evidence.file.data).hexdigest(),
+        builder=builder.id,
+        key=held.key,
+        scheme=scheme,
+        touched=touched,
+        claims=claims,
+    )
+    if evidence.format is Format.SIGSTORE:
+        if proof is not None:
+            raise Garbage("a proof of what has none")
+        return attestation
+    if proof is None:
+        raise Garbage("an attestation without its proof")
+    check_proof(attestation, proof, held, aids.names, aids.archives)
+    return attestation
+
+
+def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
+    if builder and builder not in policy.builder_named:
+        raise Garbage("a builder that is not enrolled")
+    if not _RULE_ID.fullmatch(rule):
+        raise Garbage("no rule")
+    if len(text) > MOST_TEXT or not text.isprintable():
+        raise Garbage("a text that is too long or not printable")
+
+
+def _proof(told: Json, evidence: Evidence) -> Proof | None:
+    match told:
+        case None:
+            return None
+        case [int(number), str(signature), [*parts]] if 0 <= number < len(evidence.signed):
+            content = evidence.signed[number].data
+        case [str(content_told), str(signature), [*parts]]:
+            content = _bytes(content_told)
+        case _:
+            raise Garbage("no proof")
+    return Proof(content, _bytes(signature), tuple(_bytes(part) for part in parts))
+
+
+def _bytes(told: Json) -> bytes:
+    if not isinstance(told, str):
+        raise Garbage("no bytes")
+    return base64.b64decode(told, validate=True)
+
+
+def _claims(told: Json) -> Claims:
+    match told:
+        case [[*artifacts], pins, str() | None as time, self_claims]:
+            moment = None if time is None else datetime.fromisoformat(time)
+            if moment is not None and moment.tzinfo is None:
+                raise Garbage("a time of no zone")
+            named = tuple(_artifact(one) for one in artifacts)
+            return Claims(named, _pairs(pins), moment, _pairs(self_claims))
+        case _:
+            raise Garbage("no claims")
+
+
+def _artifact(told: Json) -> Artifact:
+    match told:
+        case [str(name), digests]:
+            return Artifact(name, _pairs(digests))
+        case _:
+            raise Garbage("no artifact")
+
+
+def _pairs(told: Json) -> Pairs:
+    if not isinstance(told, list):
+        raise Garbage("no pairs")
+    found: list[tuple[str, str]] = []
+    for pair in told:
+        match pair:
+            case [str(name), str(value)]:
+                found.append((name, value))
+            case _:
+                raise Garbage("no pair")
+    return tuple(found)

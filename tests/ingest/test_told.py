@@ -1,0 +1,43 @@
+"""What the confined child tells of a file is what reading it here would have said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from quorum import cases_enrolment, cases_envelopes, cases_formats, cases_votes
+from quorum.casebook import CASES, Case
+from quorum.release import Release
+
+from ceremony.attest.aids import NONE
+from ceremony.attest.gather import Evidence, gather, read
+from ceremony.attest.record import Attestation, Reading
+from ceremony.ingest.told import telling, understood
+from ceremony.policy import Policy
+
+BOOKS = (cases_votes, cases_enrolment, cases_formats, cases_envelopes)  # each fills CASES
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return Release.make(tmp_path_factory.mktemp("release"))
+
+
+def retold(evidence: Evidence, policy: Policy) -> tuple[Reading, ...]:
+    told = json.loads(json.dumps(telling(read(evidence, policy), evidence)))
+    return understood(told, evidence, policy, replace(NONE, names=policy.artifact.names))
+
+
+def without_proof(reading: Reading) -> Reading:
+    return replace(reading, proof=None) if isinstance(reading, Attestation) else reading
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.number)
+def test_every_numbered_case_comes_through_the_child_unchanged(
+    case: Case, release: Release
+) -> None:
+    policy, files = case.build(release)
+    for evidence in gather(files):
+        here = read(evidence, policy)
+        assert retold(evidence, policy) == tuple(without_proof(one) for one in here)

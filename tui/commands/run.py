@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.types import Mode
-from tui.commands import Exit
-from tui.commands.holding import full_screen, held, plain
+from tui.commands import Exit, holding
+from tui.commands.holding import chosen, held
 from tui.wiring import Places
 
 
@@ -32,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--machine", metavar="FILE", type=Path, help="the machine binding: PKCS#11 module"
     )
     parser.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
+    holding.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -47,4 +48,4 @@ def run(options: argparse.Namespace) -> Exit:
         out=options.out.absolute(),
         machine=options.machine.absolute() if options.machine else None,
     )
-    return held(places, plain if options.plain else full_screen)
+    return held(places, chosen(options))

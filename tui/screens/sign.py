@@ -5,29 +5,17 @@ from __future__ import annotations
 from ceremony.effects import Login
 from ceremony.states import Sign
 from ceremony.steps import Step
+from tui.guides import GUIDES
 from tui.parts.lines import BAD, DONE, GOOD, Line
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 
 class SignScreen(StepScreen):
     """The plan that key holders approve, and the one act that cannot be unmade."""
 
     STEP = Step.SIGN
-    GUIDE = Guide(
-        what="The token was looked at and a plan was made. Key holders approve the plan; then "
-        "one of them types the PIN, the intent is recorded, and the token signs once.",
-        do=(
-            "Compare digest, signer and time with what was shown before.",
-            "Every key holder who approves types APPROVE.",
-            "A key holder types the PIN, unwatched, and F9 makes the signature.",
-        ),
-        cases=(
-            ("the PIN was wrong", "it is never tried again by itself; look it up first."),
-            ("the token vanished while signing", "the outcome is UNKNOWN, and is recorded so."),
-            ("you are not sure", "F10 ends the ceremony before anything is signed."),
-        ),
-    )
+    GUIDE = GUIDES[Step.SIGN]
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw who approved, and the PIN's warning."""

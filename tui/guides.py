@@ -139,7 +139,7 @@ GUIDES: dict[Step, Guide] = {
         what="The token was looked at and a plan was made. Key holders approve the plan; then "
         "one of them types the PIN, the intent is recorded, and the token signs once.",
         do=(
-            "Compare digest, signer and time with what was shown before.",
+            "Compare the digest with step 4's and the time with a clock; know the signer.",
             "Every key holder who approves types APPROVE.",
             "A key holder types the PIN, unwatched, and {go_on} makes the signature.",
         ),

@@ -80,11 +80,15 @@ def held(places: Places, run: Run) -> Exit:
 
 
 def _said(ended: Ended, places: Places) -> Exit:
-    put(f"{places.mode.upper()}: {ended.closed.outcome}")
-    put_findings(ended.closed.why)
     for file in ended.closed.files:
         put(f"  {file.sha256}  {places.out / file.name}")
-    put(f"  {len(ended.witnesses)} of {ended.needed} countersignatures", f"  {places.out}")
+    # What matters most comes last: on a console of 25 rows the files scroll it away.
+    put_findings(ended.closed.why)
+    put(
+        f"{places.mode.upper()}: {ended.closed.outcome}",
+        f"  {len(ended.witnesses)} of {ended.needed} countersignatures",
+        f"  {places.out}",
+    )
     match ended.closed.outcome:
         case Outcome.OK if ended.released:
             return Exit.YES

@@ -11,6 +11,7 @@ from tui.parts.view import View, inner
 EVERYWHERE = (
     " F2 shows verbatim what is recorded and what F9 would record.",
     " F3 notes a deviation; the ceremony goes on. F10 ends it, sealed.",
+    " F8 locks the screen. Left alone, it locks by itself.",
     " Enter never confirms. Tab goes to the next field. F9 goes on.",
 )
 

@@ -10,6 +10,12 @@ from tui.parts.lines import BAD, DONE, GOOD, Line
 from tui.parts.view import View, inner
 from tui.screens.step import StepScreen
 
+PIN_STATES = {
+    "count-low": "PIN: a wrong one was typed before; tries are left",
+    "final-try": "PIN: the last try; a wrong one locks the token",
+    "locked": "PIN: locked, no PIN is accepted",
+}
+
 
 class SignScreen(StepScreen):
     """The plan that key holders approve, and the one act that cannot be unmade."""
@@ -26,5 +32,5 @@ class SignScreen(StepScreen):
             Line(f"{DONE} {ack.person} approved the plan", GOOD) for ack in state.approvals
         )
         if isinstance(view.wanted, Login) and view.wanted.pin_state not in ("ok", "unknown"):
-            return (*approved, Line(f"PIN STATE: {view.wanted.pin_state}", BAD))
+            return (*approved, Line(PIN_STATES[view.wanted.pin_state], BAD))
         return approved

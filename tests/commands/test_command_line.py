@@ -96,6 +96,10 @@ def test_inspect(prepared: Prepared) -> None:
     found = json.loads(done.stdout)
     assert (done.returncode, found["verdict"], found["machine"]) == (0, "ok", "x86_64")
     assert found["sha256"] == prepared.image_sha256
+    sheet = prepared.sheet.read_text("ascii").splitlines()
+    shown = run("inspect", prepared.media / "anchor.efi").stdout.splitlines()
+    words = [line for line in sheet if line[:5].strip().isdecimal()]
+    assert (len(words), [line for line in words if line not in shown]) == (8, [])
     bad = prepared.folder / "bad.efi"
     bad.write_bytes(b"MZ" + bytes(100))
     done = run("inspect", bad)

@@ -14,6 +14,12 @@ fi
 set -- rehearse "$dir"
 [ -z "$image" ] || set -- "$@" --image "$image"
 [ -z "$auto" ] || set -- "$@" --auto
-.venv/bin/uki-ceremony "$@"
+status=0
+.venv/bin/uki-ceremony "$@" || status=$?
+case $status in
+0) ;;
+4) echo "Go on with it, unless it was aborted: make demo DIR=$dir"; exit 4 ;;
+*) exit $status ;;
+esac
 [ -z "$auto" ] || { echo "Outputs in $dir/out:" && ls -l "$dir/out"; }
 echo "Replay it: .venv/bin/uki-ceremony replay $dir/out"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -26,6 +27,7 @@ from tui.console import Blocks
 from tui.faces import Closing
 from tui.parts import messages
 from tui.parts.dialogs import Dialog, Lock
+from tui.parts.idle import Idle
 from tui.parts.replies import Replies, ScreenGone
 from tui.parts.view import View
 from tui.screens import SCREEN_FOR
@@ -61,12 +63,17 @@ class CeremonyApp(App[None], inherit_bindings=False):
         *,
         blocks: Blocks = Blocks.CELLS,
         clock: Callable[[], str] = wall_clock,
+        idle: Idle | None = None,
     ) -> None:
-        """`work` is run in the ceremony's thread; it takes what people say from `replies`."""
+        """`work` is run in the ceremony's thread; it takes what people say from `replies`.
+
+        Once `idle` is over while people are asked something, the screen locks by itself.
+        """
         super().__init__(ansi_color=True)
         self._work = work
         self._clock = clock
         self._replies = replies
+        self._idle = idle or Idle()
         self._held: list[messages.Interrupted] = []
         self._view = View(Open(), clock=clock(), blocks=blocks)
         self.fault: BaseException | None = None
@@ -156,6 +163,7 @@ class CeremonyApp(App[None], inherit_bindings=False):
             self._draw(replace(self._view, held=self._held_in_words()))
             return
         self._held.clear()
+        self._idle.touch()  # there was nothing to do before
         self._draw(
             replace(self._view, wanted=message.wanted, code=message.code, progress=None, held="")
         )
@@ -185,6 +193,10 @@ class CeremonyApp(App[None], inherit_bindings=False):
         self._replies.put(message.text)
         self._asked_no_more()
 
+    def on_left(self, _message: messages.Left) -> None:
+        """End without an answer; the logs stay as they are."""
+        self._replies.close("left before it was confirmed; the same command resumes")
+
     def on_interrupted(self, message: messages.Interrupted) -> None:
         """Hand over what a person did instead, now or when the machine is done."""
         if isinstance(self._view.state, Close):
@@ -212,8 +224,21 @@ class CeremonyApp(App[None], inherit_bindings=False):
 
     # What is in front
 
+    async def on_event(self, event: events.Event) -> None:
+        """Remember when a key was pressed last, wherever it went."""
+        if isinstance(event, events.Key | events.Paste):
+            self._idle.touch()
+        await super().on_event(event)
+
     def _tick(self) -> None:
         self._draw(replace(self._view, clock=self._clock()))
+        if self._left_alone():
+            next(s for s in self.screen_stack if isinstance(s, StepScreen)).action_lock()
+
+    def _left_alone(self) -> bool:
+        """Tell whether people are asked and nobody is there; while the machine works, never."""
+        asked = self._view.wanted is not None and not isinstance(self.screen, Lock)
+        return asked and self._idle.over
 
     def _draw(self, view: View) -> None:
         self._view = view

@@ -17,6 +17,7 @@ from ceremony.attest.sshsig import looks_like_sshsig
 from ceremony.effects import Login
 from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.reading import read_regular
+from ceremony.known import known
 from ceremony.policy import Policy
 from ceremony.ports import Human, Interruption, Progress
 from ceremony.questions import Answer, Form, Question
@@ -25,7 +26,7 @@ from ceremony.states import State
 from ceremony.types import Finding, Severity
 from transcripts.files import write_file
 from tui.parts.picture import MOST_FILE, read_code
-from tui.parts.view import policy_of
+from tui.parts.view import inner
 
 PLAN_FILE = "plan.txt"
 
@@ -65,7 +66,7 @@ class ApprovingFace:
     def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
         """Learn the policy on the way."""
         if not isinstance(news, Progress | tuple):
-            self._policy = policy_of(news)
+            self._policy = known(inner(news))[1]
         self._face.tell(news)
 
     def _lay_out(self, question: Question) -> None:

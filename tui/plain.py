@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from typing import TextIO
 
 from ceremony.effects import Login
@@ -23,11 +24,13 @@ from ceremony.words import rows
 from transcripts.checkpoint import Head
 from tui.console import Blocks
 from tui.faces import Closing
+from tui.guides import GUIDES, PROMPTS
 from tui.secret import read_line, read_secret
 
 MOST_LINE = 4096
 MOST_COMMAND = 11
 MOST_CODE_ROWS = 60  # a code that scrolls can still be photographed from a log
+WIDTH = 76  # of a line of help behind its indent, for a serial line of 80 columns
 COMMANDS = (":exception", ":abort", ":help")
 PIN_COMMANDS = tuple(command.encode("ascii") for command in COMMANDS)
 
@@ -131,8 +134,14 @@ class PlainFace:
         self._say("    ssh-keygen -Y sign -n transcript@uki-ceremony -f KEY checkpoint.txt")
         hint = ", ".join(closing.rehearsal_signers)
         extra = f", or one of {hint} to sign with a practice key" if hint else ""
-        typed = self._line(f"Path of a signature file{extra}; empty when done")
-        return typed or None
+        while True:
+            typed = self._line(f"Path of a signature file{extra}; empty when done")
+            if typed not in COMMANDS:
+                return typed or None
+            if typed == ":help":
+                self._help()
+            else:
+                self._say("  The transcript is closed: nothing is recorded in it any more.")
 
     def _who(
         self, shown: tuple[str, ...], persons: tuple[str, ...], prompt: str
@@ -168,9 +177,20 @@ class PlainFace:
                 self._line("What happened"),
                 self._line("What was decided"),
             )
-        self._say("  Type the answer that is asked for. :exception notes a deviation and")
-        self._say("  the ceremony goes on. :abort ends it; its transcript is sealed.")
+        self._help()
         return None
+
+    def _help(self) -> None:
+        """Print the step's page of the runbook, as F1 shows it on the full screen."""
+        step = self._step or Step.OPEN
+        self._say(f"  HELP: {step.number} of 10, {step.heading}")
+        for text in GUIDES[step].said(PROMPTS).texts():
+            for line in _folded(text):
+                self._say(f"  {line}")
+        self._say(
+            "  At any prompt: type the answer that is asked for. :exception notes a deviation"
+        )
+        self._say("  and the ceremony goes on. :abort ends it; its transcript is sealed.")
 
     def _line(self, prompt: str) -> str:
         self._writer.write(f"{prompt}: ")
@@ -187,3 +207,9 @@ class PlainFace:
     def _say(self, line: str) -> None:
         self._writer.write(printable(line) + "\n")
         self._writer.flush()
+
+
+def _folded(text: str) -> list[str]:
+    """Return a line of help in rows, the later ones below the first one's words."""
+    indent = "    " if text.startswith(" ") else ""
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)

@@ -121,9 +121,9 @@ def _read(path: Path) -> bytes:
     try:
         return read_regular(path, countersign.MOST_BYTES)
     except OSError as error:
-        raise refuse("TRN-COUNTERSIGNATURE", f"{path}: {error.strerror}") from None
+        raise refuse("MED-PATH", f"{path}: {error.strerror}") from None
     except ValueError:
-        raise refuse("TRN-COUNTERSIGNATURE", "that is not a path") from None
+        raise refuse("MED-PATH", "that is not a path") from None
 
 
 def _person(policy: Policy, data: bytes) -> str:

@@ -25,6 +25,7 @@ from tui.app import STOPPING, CeremonyApp
 from tui.console import Blocks, probe, require, scrub_environment
 from tui.faces import Closing, Face
 from tui.parts import messages, qr
+from tui.parts.idle import LOCK_SECONDS, Idle
 from tui.parts.replies import Replies, ScreenGone
 
 REDRAW_SECONDS = 0.1
@@ -108,9 +109,10 @@ class ScreenFace:
         return self._code
 
 
-def run_full_screen(work: Callable[[Face], Result]) -> Result:
+def run_full_screen(work: Callable[[Face], Result], *, lock_after: float = LOCK_SECONDS) -> Result:
     """Run `work` with a full-screen face; return its result or raise what it raised.
 
+    `lock_after` is how many seconds without a key lock the screen.
     UnfitTerminal before anything is drawn; ScreenGone where the screen ended first.
     """
     scrub_environment()
@@ -118,7 +120,12 @@ def run_full_screen(work: Callable[[Face], Result]) -> Result:
     require(terminal)
     results: list[Result] = []
     replies = Replies()
-    app = CeremonyApp(lambda: results.append(work(face)), replies, blocks=terminal.blocks)
+    app = CeremonyApp(
+        lambda: results.append(work(face)),
+        replies,
+        blocks=terminal.blocks,
+        idle=Idle(lock_after),
+    )
     room = (terminal.columns - SIDE_COLUMNS, terminal.rows - FRAME_ROWS)
     face = ScreenFace(app.post_message, replies, room, terminal.blocks)
     handlers = {number: signal.getsignal(number) for number in STOPPING}

@@ -33,8 +33,8 @@ from ceremony.engine.endings import aborted
 from ceremony.engine.order import OutOfStep, expect_ack
 from ceremony.engine.rules import RULESET, Rules
 from ceremony.errors import OutOfOrder
-from ceremony.events import Aborted, Ack, Begun, Event, Excepted, Locked, Recovered
-from ceremony.policy import Policy
+from ceremony.events import Aborted, Ack, Event, Excepted, Locked, Recovered
+from ceremony.known import known
 from ceremony.questions import Form, Question
 from ceremony.states import (
     Close,
@@ -119,7 +119,7 @@ def _resume(state: Resumed, event: Event) -> State:
 
 def resume_question(state: Resumed) -> Question:
     """Ask the internal witness to confirm that the interrupted ceremony goes on."""
-    begun, policy = _known(state.inner)
+    begun, policy = known(state.inner)
     event = state.event
     other = begun is not None and event.tool_sha256 != begun.tool_sha256
     mended = [f"Set aside {item}" for item in event.torn]
@@ -141,21 +141,6 @@ def resume_question(state: Resumed) -> Question:
         form=Form.CONFIRM,
         word="RESUME",
     )
-
-
-def _known(state: StepState) -> tuple[Begun | None, Policy | None]:
-    """Return the first line and the policy, as far as the step knows them."""
-    match state:
-        case Open():
-            return state.begun, state.policy if state.admitted else None
-        case Seal() | Close():
-            return state.begun, state.policy
-        case Inventory() | Ingest() | Inspect() | Judge() | ReadBack():
-            return state.session.begun, state.session.policy
-        case Sign() | Verify():
-            return state.ready.session.begun, state.ready.session.policy
-        case _:
-            assert_never(state)
 
 
 def _absorb_in_step(state: StepState, event: Event, rules: Rules) -> State:

@@ -104,12 +104,24 @@ def meaning_lines(facts: ImageFacts) -> tuple[str, ...]:
         f"System    {escaped(name, LINE)}",
         f"Kernel    {escaped(meaning.kernel, LINE) or '(none)'}, {facts.machine}",
         *_wrapped("Command   ", command_line),
-        *_wrapped("Initrd    ", escaped(meaning.initrd, 4 * LINE) or "(none)"),
+        *_initrd_lines(meaning.initrd),
         f"Stub      {escaped(meaning.stub, LINE) or '(unknown)'}",
         f"Sections  {escaped(' '.join(s.name for s in facts.sections), 4 * LINE)}",
         f"Size      {counted(facts.size)}, {len(facts.signatures)} signatures",
         f"Digest    {grouped(authenticode[:32])}",
         f"          {grouped(authenticode[32:])} (Authenticode)",
+    )
+
+
+def _initrd_lines(initrd: str) -> tuple[str, ...]:
+    """Return what the initrd is, its digest below in groups that can be read aloud."""
+    kind, sha256, digest = initrd.partition(" sha256 ")
+    if not sha256:
+        return _wrapped("Initrd    ", escaped(initrd, 4 * LINE) or "(none)")
+    return (
+        f"Initrd    {escaped(kind, LINE)} sha256",
+        f"          {escaped(grouped(digest[:32]), LINE)}",
+        f"          {escaped(grouped(digest[32:]), LINE)}",
     )
 
 

@@ -48,7 +48,7 @@ RULES = table(
     (
         "MED-PATH",
         "Every file or folder that the command names is there and may be read.",
-        "Check the path and who may read it, then run the command again.",
+        "Check the path and who may read it, then give it again.",
     ),
     (
         "MED-SANDBOX",

@@ -44,7 +44,11 @@ def is_calm(done: subprocess.CompletedProcess[str]) -> bool:
 def test_a_rehearsal_and_its_replay(prepared: Prepared) -> None:
     done = run("rehearse", prepared.folder, "--auto")
     assert done.returncode == 0, done.stderr
-    assert "REHEARSAL: ok" in done.stdout
+    assert done.stdout.splitlines()[-3:] == [
+        "REHEARSAL: ok",
+        "  2 of 2 countersignatures",
+        f"  {prepared.out}",
+    ]
     assert f"{prepared.out}/anchor.signed.efi" in done.stdout
     again = run("replay", prepared.out)
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "REPRODUCED")
@@ -92,6 +96,10 @@ def test_inspect(prepared: Prepared) -> None:
     found = json.loads(done.stdout)
     assert (done.returncode, found["verdict"], found["machine"]) == (0, "ok", "x86_64")
     assert found["sha256"] == prepared.image_sha256
+    sheet = prepared.sheet.read_text("ascii").splitlines()
+    shown = run("inspect", prepared.media / "anchor.efi").stdout.splitlines()
+    words = [line for line in sheet if line[:5].strip().isdecimal()]
+    assert (len(words), [line for line in words if line not in shown]) == (8, [])
     bad = prepared.folder / "bad.efi"
     bad.write_bytes(b"MZ" + bytes(100))
     done = run("inspect", bad)
@@ -132,6 +140,8 @@ def test_attest_makes_what_check_counts(prepared: Prepared, key: str, tmp_path: 
         (("run",), 2),
         (("rehearse",), 2),
         (("rehearse", "/x", "--auto", "--plain"), 2),
+        (("rehearse", "/x", "--auto", "--lock-after", "0"), 2),
+        (("rehearse", "/x", "--auto", "--lock-after", "121"), 2),
         (("run", "--policy", "p", "--in", "i", "--log", "a", "--out", "o", "--auto"), 2),
         (("replay", "/nowhere"), 3),
         (("inspect", "/nowhere"), 3),

@@ -102,4 +102,5 @@ def test_the_demo_fails_with_the_status_of_the_ceremony(tmp_path: Path) -> None:
     shutil.copytree(SCRIPTS, tmp_path / "scripts")
     executable(tmp_path / ".venv/bin/uki-ceremony", "#!/bin/sh\nexit 4\n")
     command = ["sh", str(tmp_path / "scripts" / "demo.sh"), "", "", "1"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 4
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert (done.returncode, "make demo DIR=rehearsal/1" in done.stdout) == (4, True)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ceremony.events import Aborted, Excepted, Locked
-from ceremony.questions import Answer
+from ceremony.questions import Answer, Form, Question
 from ceremony.steps import Step
 from tui.parts import messages
 from tui.parts.dialogs import AbortSheet
+from tui.parts.field import PinField
+from tui.parts.idle import Idle
+from tui.parts.replies import ScreenGone
 from tui.screens import SCREEN_FOR
 
 if TYPE_CHECKING:
@@ -171,6 +174,93 @@ def test_the_lock_covers_everything_but_id_and_clock(
     stage(scene)
 
 
+def test_the_screen_locks_by_itself_when_nobody_is_there(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        now = left_alone(on)
+        await on.play(film.at("judge.seen"))
+        await on.type("COUN")
+        for seconds in (599, 599):  # a key in between counts from there
+            now[0] += seconds
+            on.app._tick()
+            assert "LOCKED" not in await on.text()
+            await on.pilot.press("T")
+        now[0] += 600
+        on.app._tick()
+        on.app._tick()
+        text = await on.text()
+        assert ("LOCKED" in text, "COUN" in text, "JUDGE" in text) == (True, False, False)
+        assert on.said.empty()
+        await on.type("ines")
+        await on.pilot.press("f9")
+        locked = await on.reply()
+        assert isinstance(locked, Locked)
+        assert locked.person == "ines"
+        assert "5 of 10  JUDGE" in await on.text()
+        assert len(on.app.screen_stack) == 2  # Textual's own, and the step's: one lock was there
+
+    stage(scene)
+
+
+def left_alone(on: Stage) -> list[float]:
+    """Give the app an idle clock of ours; return it."""
+    now = [1000.0]
+    on.app._idle = Idle(600.0, lambda: now[0])
+    return now
+
+
+def test_it_does_not_lock_by_itself_while_the_machine_works(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        now = left_alone(on)
+        moment = film.at("ingest.removed")
+        on.app.post_message(messages.Told(moment.state))
+        await on.text()
+        now[0] += 86_400
+        on.app._tick()
+        assert "The machine works." in await on.text()
+        on.app.post_message(messages.Asked(moment.wanted))  # type: ignore[arg-type]
+        await on.text()
+        on.app._tick()
+        assert "REMOVED" in await on.text()  # what is asked now stands as long as any question
+        now[0] += 600
+        on.app._tick()
+        assert "LOCKED" in await on.text()
+
+    stage(scene)
+
+
+def test_a_lock_covers_a_dialog_and_forgets_a_pin(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        now = left_alone(on)
+        login = next(m for m in film.moments if type(m.wanted).__name__ == "Login")
+        await on.play(login)
+        await on.pilot.pause(0.1)
+        await on.type("kim")
+        await on.pilot.press("enter")
+        await on.type("hunter2x")
+        pin = on.front.query_one("#pin", PinField)
+        assert not pin.empty
+        await on.pilot.press("f3")
+        await on.type("ed")
+        now[0] += 601
+        on.app._tick()
+        text = await on.text()
+        assert ("LOCKED" in text, "EXCEPTION" in text, pin.empty) == (True, False, True)
+        await on.type("kay")
+        await on.pilot.press("f9")
+        assert "RECORD AN EXCEPTION" in await on.text()
+        locked = await on.reply()
+        assert isinstance(locked, Locked)
+        assert locked.person == "kay"
+
+    stage(scene)
+
+
 def test_what_is_done_while_the_machine_works_waits_for_it(
     film: Film, stage: Callable[[Scene], None]
 ) -> None:
@@ -203,6 +293,32 @@ def test_a_dialog_stays_when_the_step_goes_on_behind_it(
         await on.pilot.press("escape")
         await on.pilot.pause()
         assert type(on.front) is SCREEN_FOR[Step.JUDGE]
+
+    stage(scene)
+
+
+def test_what_a_closed_ceremony_asks_can_be_left(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    """F10 asked, and then stayed, where a transcript had been closed earlier."""
+    ask = Question(
+        "close.resume", "internal witness", ("ines",), ("closed earlier",), "Type RESUME",
+        Form.CONFIRM, "RESUME",
+    )  # fmt: skip
+
+    async def scene(on: Stage) -> None:
+        on.app.post_message(messages.Told(film.at_step(Step.CLOSE).state))
+        await on.text()
+        await on.pilot.press("f10")
+        assert "F10 leaves once something is asked." in await on.text()
+        on.app.post_message(messages.Asked(ask))
+        await on.text()
+        await on.pilot.press("f10", "escape", "f10")
+        assert "LEAVE THE CLOSED CEREMONY" in await on.text()
+        await on.pilot.press("f9")
+        await on.pilot.pause()
+        with pytest.raises(ScreenGone, match="left before it was confirmed"):
+            on.replies.get()
 
     stage(scene)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from ceremony.errors import MediaTrouble, Refused, TokenTrouble
 from ceremony.events import Outcome
@@ -17,7 +20,34 @@ from tui.wiring import Ended, Places, hold
 
 STOPPED = "INCOMPLETE: nothing that was recorded is lost."
 
+LOCK_MINUTES = 10
+MOST_LOCK_MINUTES = 120
+
 Run = Callable[[Callable[[Face], Ended]], Ended]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every ceremony held by people may be given."""
+    parser.add_argument(
+        "--lock-after",
+        metavar="MINUTES",
+        type=_minutes,
+        default=LOCK_MINUTES,
+        help="lock the full screen after so long without a key (default: 10, at most 120)",
+    )
+
+
+def _minutes(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,2}", text) or int(text) > MOST_LOCK_MINUTES:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_LOCK_MINUTES} is wanted")
+    return int(text)
+
+
+def chosen(options: argparse.Namespace) -> Run:
+    """Return the face that the options ask for."""
+    if options.plain:
+        return plain
+    return partial(full_screen, lock_after=60.0 * options.lock_after)
 
 
 def plain(work: Callable[[Face], Ended]) -> Ended:
@@ -25,11 +55,11 @@ def plain(work: Callable[[Face], Ended]) -> Ended:
     return work(PlainFace())
 
 
-def full_screen(work: Callable[[Face], Ended]) -> Ended:
+def full_screen(work: Callable[[Face], Ended], *, lock_after: float) -> Ended:
     """Run a ceremony in the full screen."""
     from tui.screen_face import run_full_screen  # noqa: PLC0415 - Textual only where it is used
 
-    return run_full_screen(work)
+    return run_full_screen(work, lock_after=lock_after)
 
 
 def held(places: Places, run: Run) -> Exit:
@@ -50,11 +80,15 @@ def held(places: Places, run: Run) -> Exit:
 
 
 def _said(ended: Ended, places: Places) -> Exit:
-    put(f"{places.mode.upper()}: {ended.closed.outcome}")
-    put_findings(ended.closed.why)
     for file in ended.closed.files:
         put(f"  {file.sha256}  {places.out / file.name}")
-    put(f"  {len(ended.witnesses)} of {ended.needed} countersignatures", f"  {places.out}")
+    # What matters most comes last: on a console of 25 rows the files scroll it away.
+    put_findings(ended.closed.why)
+    put(
+        f"{places.mode.upper()}: {ended.closed.outcome}",
+        f"  {len(ended.witnesses)} of {ended.needed} countersignatures",
+        f"  {places.out}",
+    )
     match ended.closed.outcome:
         case Outcome.OK if ended.released:
             return Exit.YES

@@ -1,4 +1,8 @@
-"""inspect IMAGE: what the strict parser sees, as the ceremony will see it."""
+"""inspect IMAGE: what the strict parser sees, as the ceremony will see it.
+
+In text it begins with what goes onto sheet P: the file's SHA-256, in hex and as the 32 words
+that the read-back asks for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from ceremony.codec import Json
 from ceremony.engine.inspect import meaning_lines
 from ceremony.pe.inspect import Gates, inspect
 from ceremony.policy_model import SECTIONS
+from ceremony.show import grouped
 from ceremony.types import ImageFacts, Severity
+from ceremony.words import rows
 from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.findings import findings_json, put, put_findings, put_json
@@ -37,10 +43,20 @@ def run(options: argparse.Namespace) -> Exit:
     if options.json:
         put_json(facts_json(facts))
     else:
-        put(*meaning_lines(facts))
+        put(*sheet_lines(facts), *meaning_lines(facts))
         put_findings(facts.findings)
         put("ok" if facts.accepted else "refused")
     return Exit.YES if facts.accepted else Exit.REFUSED
+
+
+def sheet_lines(facts: ImageFacts) -> tuple[str, ...]:
+    """Return the file's SHA-256 in hex and words."""
+    digits = facts.sha256.hex
+    return (
+        f"SHA-256   {grouped(digits[:32])}",
+        f"          {grouped(digits[32:])}",
+        *(f"   {row}".rstrip() for row in rows(facts.sha256.value)),
+    )
 
 
 def facts_json(facts: ImageFacts) -> Json:

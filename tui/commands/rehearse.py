@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ceremony.types import Mode
 from tui import ssh_keys
-from tui.commands import Exit
+from tui.commands import Exit, holding
 from tui.commands.findings import put
-from tui.commands.holding import full_screen, held, plain
+from tui.commands.holding import chosen, held
 from tui.rehearsal.prepare import Prepared, prepare
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import Places
@@ -29,6 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--auto", action="store_true", help="let a script answer")
     how.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
     how.add_argument("--prepare-only", action="store_true", help="prepare DIR and stop")
+    holding.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> Exit:
     places = places_of(prepared)
     if options.auto:
         return held(places, lambda work: work(ScriptFace(prepared.sheet)))
-    return held(places, plain if options.plain else full_screen)
+    return held(places, chosen(options))
 
 
 def places_of(prepared: Prepared) -> Places:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.types import Mode
-from tui.commands import Exit
-from tui.commands.holding import full_screen, held, plain
+from tui.commands import Exit, holding
+from tui.commands.holding import chosen, held
 from tui.wiring import Places
 
 
@@ -38,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where the plan goes that key holders sign (else: OUT-approvals beside --out)",
     )
     parser.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
+    holding.arguments(parser)
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -56,4 +57,4 @@ def run(options: argparse.Namespace) -> Exit:
         machine=options.machine.absolute() if options.machine else None,
         approvals=approvals.absolute(),
     )
-    return held(places, plain if options.plain else full_screen)
+    return held(places, chosen(options))

@@ -85,6 +85,10 @@ class Asking(Vertical):
         self._hinted = text
         self._draw_notice()
 
+    def forget_pin(self) -> None:
+        """Wipe what was typed of a PIN: whoever comes back types it whole."""
+        self.query_one("#pin", PinField).clear()
+
     def interrupted(self) -> None:
         """Send no answer any more: a person did something else instead."""
         self._sent = self.view.wanted is not None and not self.view.closed

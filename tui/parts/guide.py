@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ceremony.events import Intended, Signed
 from ceremony.states import Seal, Sign, Verify
+from tui.guides import SCREEN, Guide
 from tui.parts.lines import STRONG, Line
 from tui.parts.view import View, inner
 
 EVERYWHERE = (
     " F2 shows verbatim what is recorded and what F9 would record.",
     " F3 notes a deviation; the ceremony goes on. F10 ends it, sealed.",
+    " F8 locks the screen. Left alone, it locks by itself.",
     " Enter never confirms. Tab goes to the next field. F9 goes on.",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Guide:
-    """What happens in a step, what to do, and what to do if something differs."""
-
-    what: str
-    do: tuple[str, ...]
-    cases: tuple[tuple[str, str], ...]
-
-    def lines(self) -> tuple[Line, ...]:
-        """Return the page's lines."""
-        return (
-            Line(self.what, hang=0),
-            Line(""),
-            Line("Do", STRONG),
-            *(Line(f" {n}. {text}", hang=4) for n, text in enumerate(self.do, start=1)),
-            Line(""),
-            Line("If something is not as it should be", STRONG),
-            *(Line(f" If {case}: {then}", hang=4) for case, then in self.cases),
-            Line(""),
-            Line("On every screen", STRONG),
-            *(Line(text) for text in EVERYWHERE),
-        )
+def lines_of(guide: Guide) -> tuple[Line, ...]:
+    """Return a step's page, with this face's keys."""
+    page = guide.said(SCREEN)
+    return (
+        Line(page.what, hang=0),
+        Line(""),
+        Line("Do", STRONG),
+        *(Line(f" {n}. {text}", hang=4) for n, text in enumerate(page.do, start=1)),
+        Line(""),
+        Line("If something is not as it should be", STRONG),
+        *(Line(f" If {case}: {then}", hang=4) for case, then in page.cases),
+        Line(""),
+        Line("On every screen", STRONG),
+        *(Line(text) for text in EVERYWHERE),
+    )
 
 
 def standing(view: View) -> tuple[str, ...]:

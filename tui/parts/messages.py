@@ -90,6 +90,10 @@ class Offered(Message):
     text: str | None
 
 
+class Left(Message):
+    """A person left without answering what a closed ceremony asks."""
+
+
 @dataclass
 class Interrupted(Message):
     """A person did something else than answer."""

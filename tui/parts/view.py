@@ -7,28 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from ceremony.effects import Login
-from ceremony.events import Begun, Event, Outcome
-from ceremony.policy import Policy
+from ceremony.events import Event, Outcome
+from ceremony.known import known
 from ceremony.ports import Progress
 from ceremony.questions import Form, Question
-from ceremony.states import (
-    Close,
-    Ingest,
-    Inspect,
-    Inventory,
-    Judge,
-    Open,
-    ReadBack,
-    Resumed,
-    Seal,
-    Sign,
-    State,
-    StepState,
-    Verify,
-)
+from ceremony.states import Close, Resumed, Seal, State, StepState
 from ceremony.steps import Step
 from ceremony.types import Finding, Mode
 from transcripts.checkpoint import Head
@@ -85,7 +71,7 @@ class View:
     @property
     def ceremony(self) -> str:
         """Return the first eight hex digits of the ceremony's id."""
-        begun = begun_of(self.state)
+        begun, _ = known(inner(self.state))
         return begun.ceremony[:8] if begun else "--------"
 
     @property
@@ -98,7 +84,7 @@ class View:
     @property
     def known(self) -> tuple[str, ...]:
         """Return the ids of the persons that the policy names; empty while there is none."""
-        policy = policy_of(self.state)
+        _, policy = known(inner(self.state))
         return tuple(person.id for person in policy.persons) if policy else ()
 
     @property
@@ -148,37 +134,3 @@ class View:
 def inner(state: State) -> StepState:
     """Return the step's own state, also of a ceremony that is being resumed."""
     return state.inner if isinstance(state, Resumed) else state
-
-
-def begun_of(state: State) -> Begun | None:
-    """Return the ceremony's first line, None before it stands."""
-    match inner(state):
-        case Open() as opening:
-            return opening.begun
-        case Inventory(session=s) | Ingest(session=s) | Inspect(session=s):
-            return s.begun
-        case Judge(session=s) | ReadBack(session=s):
-            return s.begun
-        case Sign(ready=ready) | Verify(ready=ready):
-            return ready.session.begun
-        case Seal(begun=begun) | Close(begun=begun):
-            return begun
-        case other:
-            assert_never(other)
-
-
-def policy_of(state: State) -> Policy | None:
-    """Return the policy, once its owners' signatures were found good."""
-    match inner(state):
-        case Open() as opening:
-            return opening.policy if opening.admitted else None
-        case Inventory(session=s) | Ingest(session=s) | Inspect(session=s):
-            return s.policy
-        case Judge(session=s) | ReadBack(session=s):
-            return s.policy
-        case Sign(ready=ready) | Verify(ready=ready):
-            return ready.session.policy
-        case Seal(policy=policy) | Close(policy=policy):
-            return policy
-        case other:
-            assert_never(other)

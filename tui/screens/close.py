@@ -10,35 +10,20 @@ from ceremony.events import Outcome
 from ceremony.show import counted, grouped
 from ceremony.steps import Step
 from ceremony.words import rows
-from transcripts.checkpoint import NAMESPACE
 from tui.faces import Closing
+from tui.guides import GUIDES
 from tui.parts import dialogs, messages
 from tui.parts.lines import ASKED, BAD, BAD_MARK, DONE, GOOD, STRONG, Line
 from tui.parts.notice import findings_lines
 from tui.parts.view import View
 from tui.screens.coded import CodedScreen
-from tui.screens.step import Guide
 
 
 class CloseScreen(CodedScreen):
     """What people sign, print, read aloud and take a picture of."""
 
     STEP = Step.CLOSE
-    GUIDE = Guide(
-        what="The transcript is closed. Its checkpoint is signed by witnesses with their own "
-        "keys on their own machines; the words and the QR code carry it there.",
-        do=(
-            "Read the words aloud; everybody compares with what they wrote down.",
-            "PageDown to the QR code; take a picture of it.",
-            f"Sign checkpoint.txt elsewhere: ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE",
-            "Type the signature file's path and F9, one witness after the other.",
-            "F9 with an empty line when all have signed.",
-        ),
-        cases=(
-            ("the code was not read back", "use the words; they say the same."),
-            ("a witness cannot sign now", "F10 leaves; the bundle says INCOMPLETE meanwhile."),
-        ),
-    )
+    GUIDE = GUIDES[Step.CLOSE]
     CODE_OF = "checkpoint.txt"
     KEYS = (
         ("F1", "Help"),
@@ -77,7 +62,10 @@ class CloseScreen(CodedScreen):
         )
 
     def action_abort(self) -> None:
-        """Let a person leave before enough have signed."""
+        """Let a person leave before enough have signed, or before they confirmed the record."""
+        if self.view.wanted is None:
+            self.asking.hint("The machine works. F10 leaves once something is asked.")
+            return
         lines = (
             Line("The transcript is closed; it cannot be aborted any more."),
             Line("Without enough countersignatures the bundle is INCOMPLETE."),
@@ -89,3 +77,5 @@ class CloseScreen(CodedScreen):
         if leave and isinstance(self.view.wanted, Closing):
             self.asking.interrupted()
             self.post_message(messages.Offered(None))
+        elif leave:
+            self.post_message(messages.Left())

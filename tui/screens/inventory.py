@@ -5,28 +5,17 @@ from __future__ import annotations
 from ceremony.show import escaped
 from ceremony.states import Inventory
 from ceremony.steps import Step
+from tui.guides import GUIDES
 from tui.parts.lines import Line
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 
 class InventoryScreen(StepScreen):
     """Network interfaces, swap areas, block devices."""
 
     STEP = Step.INVENTORY
-    GUIDE = Guide(
-        what="The machine lists its network interfaces, swap areas and block devices. What the "
-        "policy refuses must go before anything else happens; the rest is recorded.",
-        do=(
-            "Look at the machine: cables, sticks, disks, antennas.",
-            "Compare with the list on the screen.",
-            "Type the word that is asked for.",
-        ),
-        cases=(
-            ("something is refused", "unplug or switch off what is named, then type SCAN."),
-            ("a device is there that nobody knows", "note it with F3, or abort with F10."),
-        ),
-    )
+    GUIDE = GUIDES[Step.INVENTORY]
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw which machine this is."""

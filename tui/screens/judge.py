@@ -7,9 +7,10 @@ from ceremony.show import escaped
 from ceremony.states import Judge
 from ceremony.steps import Step
 from ceremony.verdicts import Judgement, Row
+from tui.guides import GUIDES
 from tui.parts.lines import BAD, BAD_MARK, DONE, GOOD, NOT_DONE, NOTE, STRONG, Line
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 MARKS = {"counted": (DONE, GOOD), "weak": (NOTE, ""), "dissent": (BAD_MARK, BAD)}
 COLUMNS = (10, 12, 12, 8, 11)
@@ -19,19 +20,7 @@ class JudgeScreen(StepScreen):
     """Who built these bytes, who built others, and who says nothing."""
 
     STEP = Step.JUDGE
-    GUIDE = Guide(
-        what="Each builder whom the policy names is asked, through its attestation, whether it "
-        "built these very bytes. The verdict follows from the policy alone.",
-        do=(
-            "Read the matrix: a mark, the builder, what it says, whether it counts.",
-            "Ask about every builder that is missing or does not count.",
-            "Type COUNTED when the matrix is the one you expected.",
-        ),
-        cases=(
-            ("a builder disagrees", "find out why before anybody overrides it."),
-            ("the quorum is not reached", "the ceremony ends here; bring more attestations."),
-        ),
-    )
+    GUIDE = GUIDES[Step.JUDGE]
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw the matrix."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ceremony.engine.read_back import DIGEST_BYTES
 from ceremony.states import ReadBack
 from ceremony.steps import Step
+from tui.guides import GUIDES
 from tui.parts.lines import FAINT, Line
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 ACROSS = 4  # words a row, as the sheet is printed
 
@@ -16,19 +17,7 @@ class ReadBackScreen(StepScreen):
     """Where on the paper the asked words stand."""
 
     STEP = Step.READ_BACK
-    GUIDE = Guide(
-        what="Words of the image's SHA-256 are typed from a sheet that was printed elsewhere. "
-        "The words are not on this machine's screen, and their places are drawn by chance.",
-        do=(
-            "Take the sheet that came with the announcement, not from this machine.",
-            "Read the words at the marked places aloud; another person types them.",
-            "Look at the typed words once more, then F9.",
-        ),
-        cases=(
-            ("a word does not agree", "one more try with other places, then it ends."),
-            ("there is no sheet", "abort with F10; the image is not compared to anything."),
-        ),
-    )
+    GUIDE = GUIDES[Step.READ_BACK]
 
     def after(self, view: View) -> tuple[Line, ...]:
         """Draw the sheet's eight rows of four, the asked places by their number."""

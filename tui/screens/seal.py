@@ -6,29 +6,18 @@ from ceremony.events import Outcome
 from ceremony.questions import agrees
 from ceremony.states import Seal
 from ceremony.steps import Step
+from tui.guides import GUIDES
 from tui.parts.lines import BAD, BAD_MARK, DONE, GOOD, NOTE, Line
 from tui.parts.notice import findings_lines
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 
 class SealScreen(StepScreen):
     """How it came out, and who agrees with the record."""
 
     STEP = Step.SEAL
-    GUIDE = Guide(
-        what="The outputs are written under temporary names, renamed and read back. Then every "
-        "role says whether the ceremony was held as it is recorded. A refused or an aborted "
-        "ceremony is sealed as well.",
-        do=(
-            "Wait while outputs are written and read back.",
-            'Each role types "agree", or "do not agree: " and the reason.',
-        ),
-        cases=(
-            ("the medium is full or vanished", "put a good one in and type WRITE."),
-            ("the record is wrong somewhere", 'type "do not agree: " and what is wrong.'),
-        ),
-    )
+    GUIDE = GUIDES[Step.SEAL]
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw the outcome, why, and the statements so far."""

@@ -20,10 +20,11 @@ from ceremony.events import Aborted, Excepted, Locked
 from ceremony.steps import Step
 from tui.console import COLUMNS, ROWS, too_small
 from tui.faces import Closing
+from tui.guides import Guide
 from tui.parts import dialogs, frame, messages, notice, record
 from tui.parts.asking import Asking
 from tui.parts.frame import Bar
-from tui.parts.guide import Guide, standing
+from tui.parts.guide import lines_of, standing
 from tui.parts.lines import ASKED, Line, styled
 from tui.parts.page import Page
 from tui.parts.view import View
@@ -147,7 +148,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         """Show the step's page of the runbook."""
         title = f"HELP: {self.STEP.heading.upper()}"
-        self.app.push_screen(dialogs.Reading(self.view, title, self.GUIDE.lines()))
+        self.app.push_screen(dialogs.Reading(self.view, title, lines_of(self.GUIDE)))
 
     def action_record(self) -> None:
         """Show what is recorded, and what going on would record."""
@@ -169,6 +170,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     def action_lock(self) -> None:
         """Cover the screen until a person's id is typed."""
+        self.asking.forget_pin()
         self.app.push_screen(dialogs.Lock(self.view, time.monotonic), self._interrupted)
 
     def action_abort(self) -> None:
@@ -179,6 +181,3 @@ class StepScreen(Screen[None], inherit_bindings=False):
         if event is not None:
             self.asking.interrupted()
             self.post_message(messages.Interrupted(event))
-
-
-__all__ = ["Guide", "StepScreen"]

@@ -6,21 +6,17 @@ from ceremony.questions import Question
 from ceremony.show import counted, grouped
 from ceremony.states import Verify
 from ceremony.steps import Step
+from tui.guides import GUIDES
 from tui.parts.lines import DONE, GOOD, Line
 from tui.parts.view import View, inner
-from tui.screens.step import Guide, StepScreen
+from tui.screens.step import StepScreen
 
 
 class VerifyScreen(StepScreen):
     """What our own verifier and another one say."""
 
     STEP = Step.VERIFY
-    GUIDE = Guide(
-        what="The image is assembled with its signature and verified from its bytes, by this "
-        "tool and by another implementation where one is installed.",
-        do=("Read both verifiers' words.", "Type VERIFIED, then F9."),
-        cases=(("a verifier refuses", "the image is not put out; the transcript says why."),),
-    )
+    GUIDE = GUIDES[Step.VERIFY]
 
     def before(self, view: View) -> tuple[Line, ...]:
         """Draw what was assembled and what was said of it."""

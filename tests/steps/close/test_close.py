@@ -83,7 +83,9 @@ def test_the_same_command_comes_back_for_late_witnesses(prepared: Prepared) -> N
 
 
 @refuses("TRN-COUNTERSIGNATURE")
-@pytest.mark.parametrize("fault", ["namespace", "text", "stranger", "administrator", "garbage"])
+@pytest.mark.parametrize(
+    "fault", ["namespace", "text", "stranger", "administrator", "garbage", "mistyped"]
+)
 def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -> None:
     said: list[str] = []
 
@@ -100,7 +102,7 @@ def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -
             data = ssh_keys.sign(prepared.person_key(name), namespace, text)
             path = prepared.folder / "offered.sig"
             path.write_bytes(b"\x00" if fault == "garbage" else data)
-            return str(path)
+            return str(path) + ("x" if fault == "mistyped" else "")
 
         def tell(self, news: object) -> None:
             if isinstance(news, tuple):
@@ -112,7 +114,7 @@ def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -
         assert (prepared.out / "checkpoint.carol.sshsig").exists()
         assert said == []
     else:
-        assert said
+        assert said == ["MED-PATH" if fault == "mistyped" else said[0]]
         assert not list(prepared.out.glob("checkpoint.*.sshsig"))
 
 

@@ -1,0 +1,75 @@
+"""The prompts' :help says of every step what F1 says on the full screen, in their own words."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ceremony.questions import Answer, Form, Question
+from ceremony.steps import Step
+from tui.faces import Closing
+from tui.guides import GUIDES, PROMPTS, SCREEN
+from tui.plain import PlainFace
+
+if TYPE_CHECKING:
+    from tests.screens.conftest import Film
+
+ASK = Question("open.test", "witness", ("ines",), ("A fact.",), "Type YES", Form.CONFIRM, "YES")
+
+
+def typed(text: str) -> int:
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    return reader
+
+
+def words(text: str) -> str:
+    """Return the text without its line breaks and indents."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_help_is_the_steps_page(step: Step, film: Film) -> None:
+    said = io.StringIO()
+    face = PlainFace(typed(":help\nYES\n"), said)
+    face.tell(film.at_step(step).state)
+    assert face.answer(ASK) == Answer("ines", "YES")
+    page = GUIDES[step].said(PROMPTS)
+    text = words(said.getvalue())
+    assert f"HELP: {step.number} of 10, {step.heading}" in text
+    for line in (page.what, *page.do, *(f"If {case}: {then}" for case, then in page.cases)):
+        assert words(line) in text
+    assert not re.search(r"\bF\d|PageDown", text), "keys that prompts do not have"
+    assert max(map(len, said.getvalue().splitlines())) <= 80
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_both_faces_have_a_word_for_every_act(step: Step) -> None:
+    for keys in (SCREEN, PROMPTS):
+        page = GUIDES[step].said(keys)
+        assert "{" not in "".join((*page.do, *(then for _, then in page.cases)))
+
+
+def test_at_the_close_commands_are_no_paths(film: Film) -> None:
+    closing = film.at_step(Step.CLOSE).wanted
+    assert isinstance(closing, Closing)
+    said = io.StringIO()
+    face = PlainFace(typed(":help\n:abort\n:exception\nines\n"), said)
+    face.tell(film.at_step(Step.CLOSE).state)
+    assert face.countersign(closing) == "ines"
+    assert "an empty line leaves" in said.getvalue()
+    assert said.getvalue().count("nothing is recorded in it any more") == 2
+
+
+def test_prompts_need_no_textual() -> None:
+    code = "import sys; import tui.plain; sys.exit('textual' in sys.modules)"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, check=False)
+    assert done.returncode == 0

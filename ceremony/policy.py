@@ -10,7 +10,7 @@ import hashlib
 import tomllib
 from datetime import datetime
 
-from ceremony import policy_checks, policy_keys, policy_parts, policy_release
+from ceremony import policy_checks, policy_components, policy_keys, policy_parts, policy_release
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import (
@@ -126,6 +126,7 @@ def _policy(root: Table, digest: Digest) -> Policy:
         ),
         version=version,
         ledger=policy_release.ledger(root, version),
+        components=policy_components.components(root),
     )
     for table in tables.values():
         table.end()

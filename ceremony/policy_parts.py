@@ -17,6 +17,7 @@ from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
 from ceremony.policy_tables import MOST_NUMBER, Table
+from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
 
 REPORT_OR_REFUSE = ("refuse", "report")
@@ -60,7 +61,7 @@ def inputs(table: Table) -> model.Inputs:
     return model.Inputs(tuple(sorted(pins)), missing, lock)
 
 
-def quorum(table: Table) -> model.QuorumRule:
+def quorum(table: Table) -> QuorumRule:
     """Read [quorum]: threshold, rule, weak votes, diversity minima."""
     rule = table.text("rule", "")
     tree: groups.QuorumTree | None = None
@@ -76,7 +77,7 @@ def quorum(table: Table) -> model.QuorumRule:
         if minima.has(name)
     )
     minima.end()
-    return model.QuorumRule(
+    return QuorumRule(
         threshold=table.integer("threshold", 1, model.MOST_BUILDERS),
         rule=rule,
         tree=tree,
@@ -85,9 +86,9 @@ def quorum(table: Table) -> model.QuorumRule:
     )
 
 
-def group_list(table: Table) -> tuple[model.Group, ...]:
+def group_list(table: Table) -> tuple[Group, ...]:
     """Read [groups]: lists of builder ids by name."""
-    return tuple(model.Group(name, table.texts(name)) for name in table.items(MOST_GROUPS))
+    return tuple(Group(name, table.texts(name)) for name in table.items(MOST_GROUPS))
 
 
 def dissent(table: Table) -> model.DissentRule:

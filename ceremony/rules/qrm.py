@@ -146,6 +146,16 @@ RULES = table(
         "Present the unsigned image; have its builders attest the file before it is signed.",
     ),
     (
+        "QRM-COMPONENT",
+        "Every component of the policy has its own quorum, which never counts for the image.",
+        "Bring attestations of the component by further builders; look at what differs.",
+    ),
+    (
+        "QRM-COMPONENT-DISSENT",
+        "No enrolled builder proves another digest of a component from the same inputs.",
+        "Find out why the builds differ. Only the policy's operators may set this aside.",
+    ),
+    (
         "QRM-DISSENT",
         "No enrolled builder proves another image from the same inputs.",
         "Find out why the builds differ. Only the policy's operators may set this aside.",

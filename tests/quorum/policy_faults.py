@@ -26,6 +26,13 @@ def people(tables: Table) -> list[Table]:
     return found
 
 
+def part(tables: Table, **changes: object) -> None:
+    """Add two components, the second with `changes`."""
+    one: Table = {"id": "kernel", "names": ["vmlinuz"], "threshold": 2}
+    two: Table = {"id": "bay0", "names": ["bay0", "bin/bay0"], "threshold": 1, **changes}
+    tables["component"] = [one, two]
+
+
 # Before the year 1 in UTC.
 EARLIEST = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
 
@@ -168,6 +175,24 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-KEY-TWICE", "dan and ann", rewrapped),
     ("POL-KEY-TWICE", "[owners]", owner_twice),
     ("POL-KEY-TWICE", "ines", lambda _, t: people(t)[0].update(keys=people(t)[1]["keys"])),
+    ("POL-UNKNOWN", "[component 2].x", lambda _, t: part(t, x=1)),
+    ("POL-UNKNOWN", "[component 2.distinct].mood", lambda _, t: part(t, distinct={"mood": 1})),
+    ("POL-MISSING", "[component 1].id", lambda _, t: t.update(component=[{"names": ["a"]}])),
+    ("POL-MISSING", "[component 1].names", lambda _, t: t.update(component=[{"id": "a"}])),
+    ("POL-VALUE", "component", lambda _, t: t.update(component={"id": "a"})),
+    ("POL-VALUE", "component", lambda _, t: t.update(component=[{"id": "a"}] * 33)),
+    ("POL-VALUE", "[component 2].names", lambda _, t: part(t, names=[])),
+    ("POL-VALUE", "[component 2].section", lambda _, t: part(t, section=".ninechar")),
+    ("POL-VALUE", "[component 2].section", lambda _, t: part(t, section=".\u00e4")),
+    ("POL-VALUE", "[component 2].threshold", lambda _, t: part(t, threshold=0)),
+    ("POL-TWICE", "[component 2]", lambda _, t: part(t, id="kernel")),
+    ("POL-RULE", "[component 2].rule", lambda _, t: part(t, rule="1 off core")),
+    ("POL-MEMBERS", "[component 2].rule", lambda _, t: part(t, rule="1 of core")),
+    ("POL-THRESHOLD", "[component 2].threshold", lambda _, t: part(t, threshold=5)),
+    ("POL-THRESHOLD", "[component 2].distinct", lambda _, t: part(t, distinct={"os": 1})),
+    ("POL-COMPONENT", "is a name of the image", lambda _, t: part(t, names=["anchor.efi"])),
+    ("POL-COMPONENT", "of kernel too", lambda _, t: part(t, names=["vmlinuz"])),
+    ("POL-COMPONENT", "no place for a version", lambda _, t: part(t, names=["a-{version}"])),
     ("POL-SCHEMA", "schema", lambda _, t: t.update(schema="uki-ceremony/policy/2")),
     ("POL-SCHEMA", "schema", lambda _, t: t.pop("schema")),
 ]

@@ -129,7 +129,7 @@ class Release:
     folder: Path
     keys: dict[str, Key] = field(default_factory=dict)
     owners: list[SshKey] = field(default_factory=list)
-    made: dict[tuple[object, ...], tuple[MediaFile, ...]] = field(default_factory=dict)
+    made: dict[tuple[object, ...], tuple[MediaFile, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, folder: Path) -> Release:

@@ -166,7 +166,7 @@ def signer(table: Table) -> model.Signer:
 def _one_certificate(text: str) -> bool:
     try:
         return len(x509.load_pem_x509_certificates(text.encode())) == 1
-    except (ValueError, UserWarning):
+    except (ValueError, UserWarning, x509.InvalidVersion):  # the last is no ValueError
         return False
 
 

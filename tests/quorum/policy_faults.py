@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from quorum.casebook import keys_of, rows
 from quorum.release import NOW, Release, base64_text, certificate
 from quorum.toml_text import Table
@@ -55,6 +58,14 @@ def crowded(release: Release, tables: Table) -> None:
 
 def twice() -> Table:
     return {"certificate": certificate() * 2}
+
+
+def of_version_4() -> str:
+    """Return a certificate with an X.509 version that does not exist: the library's own error."""
+    der = x509.load_pem_x509_certificate(certificate().encode()).public_bytes(Encoding.DER)
+    wrong = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
+    text = base64.encodebytes(wrong).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
 
 
 def grouped(tables: Table, rule: str) -> None:
@@ -170,6 +181,11 @@ FAULTS: list[tuple[str, str, Change]] = [
         lambda _, t: section(t, "signer").update(twice()),
     ),
     ("POL-CERTIFICATE", "chain", lambda _, t: section(t, "signer").update(chain=["x"])),
+    (
+        "POL-CERTIFICATE",
+        "certificate",
+        lambda _, t: section(t, "signer").update(certificate=of_version_4()),
+    ),
     ("POL-KEY-TWICE", "ann and bob", lambda r, t: keys_of(t, 1)[0].update(one_key(r))),
     ("POL-KEY-TWICE", "ann", lambda r, t: keys_of(t, 0).append(keys_of(t, 0)[0] | one_key(r))),
     ("POL-KEY-TWICE", "dan and ann", rewrapped),

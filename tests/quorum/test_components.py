@@ -146,7 +146,7 @@ def files_of(release: Release, said: list[Said]) -> tuple[MediaFile, ...]:
     return tuple(found.values())
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(says, st.integers(0, 99), st.integers(0, 1))
 def test_what_holds_of_images_holds_of_parts(
     release: Release, policies: tuple[Policy, ...], said: list[Said], order: int, weak: int

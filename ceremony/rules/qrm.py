@@ -132,7 +132,7 @@ RULES = table(
     ),
     (
         "QRM-SPLIT",
-        "No second set of inputs has as many builders behind it.",
+        "No other inputs have as many builders behind them, nor keep those apart who agree.",
         ASK,
     ),
     (

@@ -1,4 +1,4 @@
-"""A release with six builders whose keys and signatures are made by the real tools."""
+"""A release with nine builders whose keys and signatures are made by the real tools."""
 
 from __future__ import annotations
 
@@ -122,9 +122,16 @@ BUILDERS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+MORE: tuple[tuple[str, str, str, str], ...] = (
+    ("gus", "Gull", "guix-container", "spki"),
+    ("hal", "Halyard", "lima-vm", "spki"),
+    ("ivy", "Ivory", "tee-vm", "spki"),
+)
+
+
 @dataclass
 class Release:
-    """The six builders, their keys, and everything that they ever signed, made once."""
+    """The builders, their keys, and everything that they ever signed, made once."""
 
     folder: Path
     keys: dict[str, Key] = field(default_factory=dict)
@@ -140,6 +147,8 @@ class Release:
         release.keys["bob"] = MinisignKey.make(folder / "bob")
         release.keys["cat"] = BareKey(ec.generate_private_key(ec.SECP256R1()))
         release.keys["eve"] = BareKey(Ed25519PrivateKey.generate())
+        for name, *_ in MORE:
+            release.keys[name] = BareKey(Ed25519PrivateKey.generate())
         release.owners = [SshKey.make(folder / f"owner-{n}") for n in (1, 2, 3)]
         return release
 
@@ -169,7 +178,7 @@ class Release:
                 for name, owner in zip(("carol", "ines", "ed"), self.owners, strict=True)
             ]
             + [{"id": "kim", "name": "Kim"}],
-            "builder": [self.builder(*row) for row in BUILDERS if row[0] in names],
+            "builder": [self.builder(*row) for row in (*BUILDERS, *MORE) if row[0] in names],
         }
         for table, change in changes.items():
             there = policy.get(table)

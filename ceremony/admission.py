@@ -36,6 +36,9 @@ from ceremony.version import PIN as VERSION
 BASE_IMAGE = "base_image"
 _IMAGE_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
+# Sound, and no statement about a build: a list of parts, a test's result.
+_OTHER_KINDS = ("ATT-PAYLOAD", "ATT-PREDICATE")
+
 Fault: TypeAlias = tuple[Standing, str, str]
 
 
@@ -98,7 +101,8 @@ def admit(reading: Reading, policy: Policy, subject: Subject, now: datetime) -> 
     """Return the vote that a reading is, or the first rule that bars it."""
     if isinstance(reading, Malformed):
         said = (reading.rule, reading.text)
-        return Barred(reading.file, reading.builder, Standing.MALFORMED, *said, "")
+        standing = Standing.NOT_COUNTED if reading.rule in _OTHER_KINDS else Standing.MALFORMED
+        return Barred(reading.file, reading.builder, standing, *said, "")
     if not isinstance(reading, Attestation):
         says = _says(reading.claims, subject)
         said = (reading.rule, reading.text)

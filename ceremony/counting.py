@@ -92,7 +92,7 @@ def _beside(vote: Vote, locks: frozenset[str] | None) -> Stand:
     if not lock_fits(vote, locks):
         text = "its flake_lock is not the hash of the flake.lock on the media"
         return Stand(vote, Standing.NOT_COUNTED, "QRM-LOCK", text)
-    text = f"it agrees on the image, but from other inputs: {shown(vote.inputs)}"
+    text = f"it agrees on the digest, but from other inputs: {shown(vote.inputs)}"
     return Stand(vote, Standing.NOT_COUNTED, "QRM-INPUTS", text)
 
 
@@ -139,7 +139,7 @@ def _lacking(policy: Policy, vote: Vote) -> tuple[str, str]:
 
 
 def _dissenting(vote: Vote, key: Pairs, locks: frozenset[str] | None) -> Stand:
-    says = f"it says the image is {vote.sha256[:16]}"
+    says = f"it says the digest is {vote.sha256[:16]}"
     if contradicts(vote.inputs, key) or not lock_fits(vote, locks):
         text = f"{says}, from other inputs: {shown(vote.inputs)}"
         return Stand(vote, Standing.NOT_COUNTED, "QRM-OTHER-INPUTS", text)

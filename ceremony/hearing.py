@@ -18,6 +18,7 @@ from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.gather import Evidence, Format, Reader, gather, read_here
 from ceremony.attest.record import Attestation, Reading
 from ceremony.attest.sigstore import pinned_roots
+from ceremony.components import RULE as COMPONENT
 from ceremony.policy_model import Policy
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -26,9 +27,13 @@ from ceremony.verdicts import Standing
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the files are: votes, what is none, the report on retractions, verified hashes."""
+    """What the files are: votes, what is none, the report on retractions, verified hashes.
+
+    `parts` are the votes about each component, in the policy's order.
+    """
 
     votes: tuple[Vote, ...]
+    parts: tuple[tuple[Vote, ...], ...]
     barred: tuple[Barred, ...]
     findings: tuple[Finding, ...]
     attestations: tuple[str, ...]
@@ -52,10 +57,17 @@ def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
     gone = retraction.retractions(signed, speaks, principal)
     taken_back = {id(signed[place]): file for place, file in gone.by.items()}
     votes: list[Vote] = []
+    parts: list[list[Vote]] = [[] for _ in policy.components]
     findings = list(gone.findings)
     for reading in readings:
         outcome = admit(reading, policy, subject, now)
-        if isinstance(outcome, Vote) and id(reading) in taken_back:
+        if isinstance(reading, Attestation) and policy.components:
+            about = _about_parts(reading, policy, subject, now)
+            outcome = _of_a_part(outcome, policy, about)
+            if id(reading) not in taken_back:
+                for place, said in about.items():
+                    parts[place] += [said] if isinstance(said, Vote) else []
+        if _is_vote(outcome) and id(reading) in taken_back:
             outcome = _retracted(outcome, taken_back[id(reading)])
             text = f"{escaped(outcome.file)} of {escaped(outcome.builder)}: {outcome.text}"
             findings.append(Finding("QRM-RETRACTED", Severity.WARN, text))
@@ -64,7 +76,44 @@ def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
         else:
             barred.append(outcome)
     hashes = tuple(sorted({one.sha256 for one in signed}))
-    return Heard(tuple(votes), tuple(barred), tuple(findings), hashes)
+    told = tuple(findings)
+    return Heard(tuple(votes), tuple(map(tuple, parts)), tuple(barred), told, hashes)
+
+
+def _about_parts(
+    attestation: Attestation, policy: Policy, subject: Subject, now: datetime
+) -> dict[int, Vote | Barred]:
+    """Return what an attestation is about each component that it names, by its place."""
+    named = {artifact.name for artifact in attestation.claims.artifacts}
+    return {
+        place: admit(attestation, policy, Subject(_ANY, part.names, subject.files), now)
+        for place, part in enumerate(policy.components)
+        if not named.isdisjoint(part.names)
+    }
+
+
+# A part's digest is not known before its votes are counted.
+_ANY = {"sha256": ""}
+
+
+def _of_a_part(
+    outcome: Vote | Barred, policy: Policy, about: Mapping[int, Vote | Barred]
+) -> Vote | Barred:
+    """QRM-COMPONENT: what is no vote about the image because it names parts only."""
+    if isinstance(outcome, Vote) or outcome.rule not in _OTHER_NAMES or not about:
+        return outcome
+    for said in about.values():
+        if isinstance(said, Barred):
+            return replace(said, says="")
+    parts = ", ".join(escaped(policy.components[place].id) for place in about)
+    return replace(outcome, rule=COMPONENT, text=f"a vote for {parts}, never for the image")
+
+
+_OTHER_NAMES = ("QRM-NAME", "QRM-NEAR-NAME")
+
+
+def _is_vote(outcome: Vote | Barred) -> bool:
+    return isinstance(outcome, Vote) or outcome.rule == COMPONENT
 
 
 def _readings(
@@ -92,11 +141,13 @@ def _readings(
     return [reading for readings in found for reading in readings], copies
 
 
-def _retracted(vote: Vote, by: str) -> Barred:
-    says = f"it says the image is {vote.sha256[:16]}"
+def _retracted(vote: Vote | Barred, by: str) -> Barred:
+    """Return what a vote is that was taken back; one about parts says nothing of the image."""
+    sha256 = vote.sha256 if isinstance(vote, Vote) else ""
+    says = f"it says the image is {sha256[:16]}" if isinstance(vote, Vote) else vote.text
     text = f"{says}, and is taken back by {escaped(by)}"
     told = (Standing.NOT_COUNTED, "QRM-RETRACTED", text)
-    return Barred(vote.file, vote.builder, *told, vote.sha256)
+    return Barred(vote.file, vote.builder, *told, sha256)
 
 
 def _copy(evidence: Evidence, first: str) -> Barred:

@@ -6,7 +6,8 @@ a vote does not have contradict nothing. Refuses to know thresholds of groups an
 With full votes (all pins there) the key with most principals is the reference. Another key
 competes if it reaches the threshold itself, or, where the reference needs weak votes, if
 it could with as many. Without full votes the weak ones must not contradict each other.
-All of this looks at full votes only, so that one more weak vote cannot create a split.
+All of this looks at full votes only, so that one more weak vote cannot create a split. Where
+no key can reach the threshold and all of them together would, that is a split too.
 """
 
 from __future__ import annotations
@@ -69,7 +70,21 @@ def reference(
         for inputs, names in sorted(full.items())
         if inputs != key and len(names) >= reach
     ]
-    return Inputs(key, (*split, *_elsewhere(threshold, key, others, principal)))
+    return Inputs(
+        key, (*split, *_torn(policy, full, key), *_elsewhere(threshold, key, others, principal))
+    )
+
+
+def _torn(policy: Policy, full: Mapping[Pairs, set[str]], key: Pairs) -> tuple[str, ...]:
+    """Return which inputs keep a quorum apart that agrees on the image: no key can reach it."""
+    threshold = policy.quorum.threshold
+    together = set().union(*full.values())
+    if len(full[key]) + policy.quorum.weak_votes_max >= threshold or len(together) < threshold:
+        return ()
+    return tuple(
+        f"{len(names)} of {len(together)} principals built it from {shown(inputs)}"
+        for inputs, names in sorted(full.items())
+    )
 
 
 def _weak_reference(policy: Policy, weak: list[Vote]) -> Inputs:

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import replace
 from datetime import datetime
 
-from ceremony import policy_checks, policy_keys, policy_parts, policy_release
+from ceremony import policy_checks, policy_components, policy_keys, policy_parts, policy_release
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import (
@@ -127,6 +127,7 @@ def _policy(root: Table, digest: Digest) -> Policy:
         ),
         version=version,
         ledger=policy_release.ledger(root, version),
+        components=policy_components.components(root),
     )
     for table in tables.values():
         table.end()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from ceremony import groups
+from ceremony import groups, policy_components
 from ceremony.policy_model import Missing, Policy
 from ceremony.policy_people import CONTAINERS, BuilderKey, KeyWrapping
 from ceremony.policy_tables import Faults
@@ -95,19 +95,18 @@ def _builders(policy: Policy) -> Iterator[Advice]:
 
 
 def _groups(policy: Policy) -> Iterator[Advice]:
-    if policy.quorum.tree is None:
-        for group in policy.groups:
-            yield "groups", group.name, f"no rule uses the group {escaped(group.name)}"
-        return
     names = principal_names(policy)
     there = {g.name: len({names[member] for member in g.members}) for g in policy.groups}
-    needs = {need.group: need.count for need in groups.needs(policy.quorum.tree)}
-    for name, count in there.items():
-        if name not in needs:
-            yield "groups", name, f"the rule does not use the group {escaped(name)}"
-        elif needs[name] > count:
-            why = f"{needs[name]} of {escaped(name)} cannot be reached: it is {count} principals"
-            yield "quorum", "rule", why
+    used: set[str] = set()
+    for table, quorum in policy_components.quorums(policy):
+        for need in groups.needs(quorum.tree) if quorum.tree else ():
+            used.add(need.group)
+            if need.count > there.get(need.group, need.count):
+                why = f"{need} cannot be reached: it is {there[need.group]} principals"
+                yield table, "rule", why
+    for name in there:
+        if name not in used:
+            yield "groups", name, f"no rule uses the group {escaped(name)}"
 
 
 def _spares(policy: Policy) -> Iterator[Advice]:

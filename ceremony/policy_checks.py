@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ceremony import approval, groups, policy_release
+from ceremony import approval, groups, policy_components, policy_release
 from ceremony.policy_model import Approving, Policy
 from ceremony.policy_people import Builder
 from ceremony.policy_tables import Faults
 from ceremony.principals import principal_names
+from ceremony.quorum_rules import QuorumRule
 from ceremony.show import escaped
 from ceremony.tally import distinct_values
 
@@ -26,19 +27,22 @@ def check(policy: Policy, faults: Faults) -> None:
     if policy.valid_from >= policy.expires:
         faults.add("POL-PERIOD", "", "expires", "the policy expires before it is valid")
     policy_release.check_names(policy, faults)
+    policy_components.check_names(policy, faults)
     _check_ids(policy, faults)
     _check_keys(policy, faults)
     _check_members(policy, faults)
     _check_thresholds(policy, faults)
-    _check_quorum(policy, faults)
+    for table, quorum in policy_components.quorums(policy):
+        _check_quorum(policy, table, quorum, faults)
     _check_roles(policy, faults)
 
 
 def _check_ids(policy: Policy, faults: Faults) -> None:
-    """POL-TWICE: an id names one person, one builder, one revocation."""
+    """POL-TWICE: an id names one person, one builder, one part, one revocation."""
     for table, ids in (
         ("person", [person.id for person in policy.persons]),
         ("builder", [builder.id for builder in policy.builders]),
+        ("component", [part.id for part in policy.components]),
         ("revoked", [entry.fpr for entry in policy.revoked]),
     ):
         for number, name in enumerate(ids, 1):
@@ -84,10 +88,10 @@ def _check_members(policy: Policy, faults: Faults) -> None:
             if member not in known:
                 faults.add("POL-MEMBERS", "groups", group.name, f"{escaped(member)} is no builder")
     named = {group.name for group in policy.groups}
-    if policy.quorum.tree is not None:
-        for need in groups.needs(policy.quorum.tree):
+    for table, quorum in policy_components.quorums(policy):
+        for need in groups.needs(quorum.tree) if quorum.tree else ():
             if need.group not in named:
-                faults.add("POL-MEMBERS", "quorum", "rule", f"{escaped(need.group)} is no group")
+                faults.add("POL-MEMBERS", table, "rule", f"{escaped(need.group)} is no group")
 
 
 def _check_thresholds(policy: Policy, faults: Faults) -> None:
@@ -118,32 +122,32 @@ def _check_thresholds(policy: Policy, faults: Faults) -> None:
             faults.add("POL-THRESHOLD", table, key, f"{wanted} wanted, there are {there} {what}")
 
 
-def _check_quorum(policy: Policy, faults: Faults) -> None:
+def _check_quorum(policy: Policy, table: str, quorum: QuorumRule, faults: Faults) -> None:
     """POL-THRESHOLD: if every builder agreed, threshold, rule and minima would hold."""
     names = principal_names(policy)
     votes = sorted(set(names.values()))
-    if policy.quorum.threshold > len(votes):
-        why = f"{policy.quorum.threshold} votes wanted, the builders are {len(votes)} principals"
-        faults.add("POL-THRESHOLD", "quorum", "threshold", why)
+    if quorum.threshold > len(votes):
+        why = f"{quorum.threshold} votes wanted, the builders are {len(votes)} principals"
+        faults.add("POL-THRESHOLD", table, "threshold", why)
     present = {
         group.name: len({names[member] for member in group.members if member in names})
         for group in policy.groups
     }
-    tree = policy.quorum.tree
+    tree = quorum.tree
     if tree is not None and not groups.holds(tree, lambda group: present.get(group, 0)):
         why = "if every builder agreed the rule would still not hold"
-        faults.add("POL-THRESHOLD", "quorum", "rule", why)
-    for attribute, least in policy.quorum.distinct:
+        faults.add("POL-THRESHOLD", table, "rule", why)
+    for attribute, least in quorum.distinct:
         there = distinct_values(
             ((names[builder.id], _attribute(builder, attribute)) for builder in policy.builders),
             least,
         )
         if there < least:
             why = f"{least} different {attribute} values wanted, {there} can be had"
-            faults.add("POL-THRESHOLD", "quorum", "distinct", why)
-    if math.comb(len(votes), policy.quorum.weak_votes_max) > MOST_WEAK_CHOICES:
+            faults.add("POL-THRESHOLD", table, "distinct", why)
+    if math.comb(len(votes), quorum.weak_votes_max) > MOST_WEAK_CHOICES:
         why = f"more than {MOST_WEAK_CHOICES} ways to choose the weak votes"
-        faults.add("POL-VALUE", "quorum", "weak_votes_max", why)
+        faults.add("POL-VALUE", table, "weak_votes_max", why)
 
 
 def _attribute(builder: Builder, name: str) -> str:

@@ -34,6 +34,9 @@ class Lines:
                 name = ".".join(_parts(header[1]))
                 counts[name] = counts.get(name, 0) + 1
                 table = f"{name} {counts[name]}"
+                above, _, inner = name.rpartition(".")
+                if above in counts:
+                    self._keys.setdefault((f"{above} {counts[above]}", inner), number)
                 self._tables.setdefault(table, number)
                 self._tables.setdefault(name, number)
             elif key:
@@ -48,6 +51,9 @@ class Lines:
 
     def find(self, table: str, key: str) -> int:
         """Return the line of `key` in `table` ("" is the root), or the nearest that there is."""
+        outer, dot, within = table.partition(" ")[2].partition(".")
+        if dot:  # a table in an entry of an array, as "component 2.distinct"
+            return self.find(f"{table.partition(' ')[0]} {outer}", within)
         ordered = table if not table or " " in table else f"{table} 1"
         inner = ".".join(part for part in (table.partition(" ")[0], key) if part)
         places = (

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TypeAlias
 
 from ceremony.attest.key_ids import in_toto_key_id
-from ceremony.groups import QuorumTree
 from ceremony.keys import PublicKey
 from ceremony.policy_people import (
     Builder,
@@ -24,6 +23,7 @@ from ceremony.policy_people import (
     Person,
     Revoked,
 )
+from ceremony.quorum_rules import Component, Group, QuorumRule
 from ceremony.release_rules import LedgerRule, VersionRule
 from ceremony.types import Digest, Severity
 
@@ -91,28 +91,6 @@ class Inputs:
     must_agree: tuple[str, ...]
     missing: Missing
     flake_lock_file: str
-
-
-@dataclass(frozen=True, slots=True)
-class QuorumRule:
-    """How many principals must agree, which groups they come from, how diverse they are.
-
-    `tree` is the parsed `rule`, None where the policy gives none.
-    """
-
-    threshold: int
-    rule: str
-    tree: QuorumTree | None
-    weak_votes_max: int
-    distinct: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A named set of builder ids."""
-
-    name: str
-    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +225,7 @@ class Policy:
     version: VersionRule | None = None
     ledger: LedgerRule | None = None
     sunset: tuple[tuple[str, datetime], ...] = ()
+    components: tuple[Component, ...] = ()
     source: bytes = field(default=b"", repr=False, compare=False)
 
     @cached_property

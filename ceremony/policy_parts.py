@@ -19,6 +19,7 @@ from ceremony import policy_people as people
 from ceremony.errors import Refused
 from ceremony.pe.revocation import read_revocations
 from ceremony.policy_tables import MOST_NUMBER, Table
+from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
 
 REPORT_OR_REFUSE = ("refuse", "report")
@@ -63,7 +64,7 @@ def inputs(table: Table) -> model.Inputs:
     return model.Inputs(tuple(sorted(pins)), missing, lock)
 
 
-def quorum(table: Table) -> model.QuorumRule:
+def quorum(table: Table) -> QuorumRule:
     """Read [quorum]: threshold, rule, weak votes, diversity minima."""
     rule = table.text("rule", "")
     tree: groups.QuorumTree | None = None
@@ -79,7 +80,7 @@ def quorum(table: Table) -> model.QuorumRule:
         if minima.has(name)
     )
     minima.end()
-    return model.QuorumRule(
+    return QuorumRule(
         threshold=table.integer("threshold", 1, model.MOST_BUILDERS),
         rule=rule,
         tree=tree,
@@ -88,9 +89,9 @@ def quorum(table: Table) -> model.QuorumRule:
     )
 
 
-def group_list(table: Table) -> tuple[model.Group, ...]:
+def group_list(table: Table) -> tuple[Group, ...]:
     """Read [groups]: lists of builder ids by name."""
-    return tuple(model.Group(name, table.texts(name)) for name in table.items(MOST_GROUPS))
+    return tuple(Group(name, table.texts(name)) for name in table.items(MOST_GROUPS))
 
 
 def dissent(table: Table) -> model.DissentRule:
@@ -184,7 +185,7 @@ def _dbx(table: Table) -> bytes:
 def _one_certificate(text: str) -> bool:
     try:
         return len(x509.load_pem_x509_certificates(text.encode())) == 1
-    except (ValueError, UserWarning):
+    except (ValueError, UserWarning, x509.InvalidVersion):  # the last is no ValueError
         return False
 
 

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ceremony import ledger, version
+from ceremony import components, ledger, version
 from ceremony.admission import Barred, Subject
 from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 # What the policy's operators may set aside.
-VETOES = ("QRM-DISSENT", "QRM-TWO-ANSWERS", "QRM-ROLLBACK")
+VETOES = ("QRM-DISSENT", "QRM-TWO-ANSWERS", "QRM-ROLLBACK", components.DISSENT)
 MOST_FINDINGS_OF_A_RULE = 20
 MOST_REASON = 2000
 
@@ -123,7 +123,10 @@ def examine(  # noqa: PLR0913 - as judge
     subject = _subject(image, wanted, files, digests)
     names = principal_names(policy)
     taken = hear(policy, subject, now, names, aids, read)
-    counted = count(policy, taken.votes, subject.sha256, locks(policy, files), names)
+    on_media = locks(policy, files)
+    counted = count(policy, taken.votes, subject.sha256, on_media, names)
+    build = components.Build(image, counted.inputs, on_media)
+    parts, of_parts = components.counted(policy, build, taken.parts, names)
     stands = tuple(sorted(counted.stands, key=lambda s: (s.vote.file, s.vote.builder)))
     said = version.read(policy, image_name, _versions(stands), counted.inputs)
     rule = policy.ledger
@@ -133,6 +136,7 @@ def examine(  # noqa: PLR0913 - as judge
             *_name_findings(wanted, image_name),
             *_signed_findings(policy, image),
             *counted.findings,
+            *of_parts,
             *taken.findings,
             *said.findings,
             *_ledger_findings(policy, book, said.version, subject),
@@ -151,6 +155,7 @@ def examine(  # noqa: PLR0913 - as judge
         dispositions=_dispositions(stands, taken.barred),
         matrix=rows(policy, stands, taken.barred, subject.sha256, names),
         principals=principal_votes(policy, stands),
+        components=parts,
     )
     text = said.version.text if said.version else ""
     return Judged(verdict, text, taken.attestations, book)

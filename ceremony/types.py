@@ -102,7 +102,10 @@ class MediaFile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One PE section: raw file range and mapped range in bytes, digest of the raw bytes."""
+    """One PE section: raw file range and mapped range in bytes, digest of the raw bytes.
+
+    `content` is the digest of what was put into it, without the padding behind.
+    """
 
     name: str
     offset: int
@@ -111,6 +114,7 @@ class Section:
     virtual_size: int
     characteristics: int
     sha256: Digest
+    content: Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,26 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One component of the policy: the digest that its votes are compared with ("" none).
+
+    `votes`, `weak` and `matrix` are as a verdict's, of the component's own votes.
+    """
+
+    component: str
+    sha256: str
+    votes: int
+    weak: int
+    matrix: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The judge's whole answer about one image.
 
     `inputs` is the input key that the counted votes share, `votes` the number of principals
-    counted (`weak` of them weak), `operators` and `reason` who set a veto aside and why.
+    counted (`weak` of them weak), `operators` and `reason` who set a veto aside and why,
+    `components` the parts that have votes of their own.
     """
 
     verdict: Judgement
@@ -106,3 +121,4 @@ class Verdict:
     principals: tuple[PrincipalVote, ...]
     operators: tuple[str, ...] = ()
     reason: str = ""
+    components: tuple[Part, ...] = ()

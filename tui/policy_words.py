@@ -33,6 +33,7 @@ def words(policy: Policy) -> tuple[str, ...]:
         "",
         "What counts",
         *(f"  {line}" for line in (*_quorum(policy), *_inputs(policy), *_dissent(policy))),
+        *(f"  {line}" for line in _parts(policy)),
         "",
         "Whose votes",
         *(f"  {line}" for line in _builders(policy)),
@@ -106,6 +107,17 @@ def _dissent(policy: Policy) -> Iterator[str]:
         yield "Nobody may set that aside."
     if policy.dissent.other_inputs is Severity.REFUSE:
         yield "Another result from other inputs stops it too."
+
+
+def _parts(policy: Policy) -> Iterator[str]:
+    for part in policy.components:
+        quorum, names = part.quorum, " or ".join(map(escaped, part.names))
+        yield f"The part {escaped(part.id)}, attested as {names}, has votes of its own:"
+        rule = f", {quorum.tree}" if quorum.tree else ""
+        minima = "".join(f", {least} different {name}" for name, least in quorum.distinct)
+        yield f"  {quorum.threshold} principals{rule}{minima}; none of them counts for the image."
+        if part.section:
+            yield f"  It is what stands in the section {escaped(part.section)}."
 
 
 def _builders(policy: Policy) -> Iterator[str]:

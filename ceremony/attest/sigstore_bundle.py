@@ -117,7 +117,7 @@ def _certificate(material: dict[str, Json]) -> x509.Certificate:
         raise refuse(RULE, f"{len(entries)} log entries; 1 to {MOST_ENTRIES} are read")
     try:
         return x509.load_der_x509_certificate(decoded(text, RULE))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):  # the latter is no ValueError
         raise refuse(RULE, "the certificate cannot be read") from None
 
 
@@ -125,7 +125,10 @@ def _certified(certificate: x509.Certificate, kind: str, payload: bytes | None) 
     try:
         extensions = certificate.extensions
         names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (
+        *(ValueError, x509.ExtensionNotFound, x509.DuplicateExtension),
+        x509.UnsupportedGeneralNameType,
+    ):
         raise refuse(RULE, "the certificate's extensions cannot be read or name nobody") from None
     match names:
         case [x509.UniformResourceIdentifier() | x509.RFC822Name() as name]:

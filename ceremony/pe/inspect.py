@@ -80,7 +80,7 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
         sha256=file_digest,
         authenticode=digest,
         machine=reading.machine,
-        sections=tuple(_section(s, hashed[s.at][0]) for s in layout.sections),
+        sections=tuple(_section(s, *hashed[s.at]) for s in layout.sections),
         signatures=signatures,
         meaning=meaning,
         findings=found,
@@ -114,7 +114,7 @@ def _section_digests(view: memoryview, section: SectionHeader) -> tuple[Digest, 
     return Digest(DigestKind.FILE_SHA256, hasher.digest()), content
 
 
-def _section(header: SectionHeader, sha256: Digest) -> Section:
+def _section(header: SectionHeader, sha256: Digest, content: str) -> Section:
     return Section(
         name=header.name,
         offset=header.offset,
@@ -123,6 +123,7 @@ def _section(header: SectionHeader, sha256: Digest) -> Section:
         virtual_size=header.virtual_size,
         characteristics=header.characteristics,
         sha256=sha256,
+        content=Digest.from_hex(DigestKind.FILE_SHA256, content),
     )
 
 

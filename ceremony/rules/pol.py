@@ -68,6 +68,11 @@ RULES = table(
         FIX,
     ),
     (
+        "POL-COMPONENT",
+        "A name is the image's or one component's, never two things'.",
+        "Give the component a name of its own; what is attested of it is not the image.",
+    ),
+    (
         "POL-RULE",
         "The quorum rule is written as: all(2 of core, any(1 of a, 1 of b)).",
         FIX,

@@ -132,7 +132,7 @@ RULES = table(
     ),
     (
         "QRM-SPLIT",
-        "No second set of inputs has as many builders behind it.",
+        "No other inputs have as many builders behind them, nor keep those apart who agree.",
         ASK,
     ),
     (
@@ -144,6 +144,16 @@ RULES = table(
         "QRM-SIGNED",
         "The image and what is attested of it carry no signatures, unless the policy admits them.",
         "Present the unsigned image; have its builders attest the file before it is signed.",
+    ),
+    (
+        "QRM-COMPONENT",
+        "Every component of the policy has its own quorum, which never counts for the image.",
+        "Bring attestations of the component by further builders; look at what differs.",
+    ),
+    (
+        "QRM-COMPONENT-DISSENT",
+        "No enrolled builder proves another digest of a component from the same inputs.",
+        "Find out why the builds differ. Only the policy's operators may set this aside.",
     ),
     (
         "QRM-DISSENT",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hashlib
 import json
@@ -55,6 +56,13 @@ LATE = {"start": "2026-11-20T12:05:00Z"}
 
 Change = Callable[[dict[str, Any]], object]
 
+
+def of_version_4(certificate: str) -> dict[str, str]:
+    """Return a certificate that fuzzing found: the library raises no ValueError for it."""
+    der = base64.b64decode(certificate)
+    return {"rawBytes": b64(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1))}
+
+
 SPOILED: dict[str, Change] = {
     "payload": lambda b: b["dsseEnvelope"].update(
         payload=b64(STATEMENT.replace(b"anchor", b"ANCHOR"))
@@ -72,6 +80,9 @@ SPOILED: dict[str, Change] = {
     "two entries": lambda b: b["verificationMaterial"]["tlogEntries"].append({}),
 }
 NO_BUNDLE: dict[str, Change] = {
+    "certificate of a version that does not exist": lambda b: b["verificationMaterial"].update(
+        certificate=of_version_4(b["verificationMaterial"]["certificate"]["rawBytes"])
+    ),
     "other type": lambda b: b.update(mediaType="application/json"),
     "no type": lambda b: b.update(mediaType=None),
     "no envelope": lambda b: b.pop("dsseEnvelope"),

@@ -5,10 +5,22 @@ from __future__ import annotations
 import re
 
 from cases import cases_release
-from quorum import cases_enrolment, cases_envelopes, cases_formats, cases_votes
+from quorum import (
+    cases_components,
+    cases_enrolment,
+    cases_envelopes,
+    cases_formats,
+    cases_votes,
+)
 from quorum.casebook import CASES, Case
 
-BOOKS = (cases_votes, cases_enrolment, cases_formats, cases_envelopes)  # each fills CASES
+BOOKS = (
+    cases_components,
+    cases_votes,
+    cases_enrolment,
+    cases_formats,
+    cases_envelopes,
+)  # each fills CASES
 ALL: tuple[Case, ...] = (*CASES, *cases_release.CASES)
 
 

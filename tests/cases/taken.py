@@ -59,12 +59,14 @@ def row(says: str, verdict: Verdict) -> Row:
     dispositions = verdict.dispositions
     if len(dispositions) > MANY:
         dispositions = tuple(d for d in dispositions if d.builder)
+    parts = [f"{p.component}: {p.votes} for {p.sha256[:8] or '-'}" for p in verdict.components]
     return {
         "says": says.replace("_", " "),
         "verdict": str(verdict.verdict),
         "votes": verdict.votes,
         "refuses": sorted({f.rule for f in told if f.severity is Severity.REFUSE}),
         "reports": sorted({f.rule for f in told if f.severity is Severity.WARN}),
+        **({"components": parts} if parts else {}),
         "files": {
             file: ", ".join(
                 f"{d.disposition} {d.rule}".strip() for d in dispositions if d.file == file

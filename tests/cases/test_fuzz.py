@@ -1,7 +1,8 @@
 """Mutated attestations of every format: each is read or refused by name, none raises anything else.
 
-The seeds are the numbered cases' own files. An ordinary run stops after 100,000 inputs or 20
-seconds; UKI_CEREMONY_FUZZ_MINUTES=60 goes on for an hour with fresh mutations.
+The seeds are the numbered cases' own files and media of every other format. An ordinary run stops
+after 100,000 inputs or 20 seconds; UKI_CEREMONY_FUZZ_MINUTES=60 goes on for an hour with fresh
+mutations. What still counts after a mutation says only what somebody enrolled signed.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 from cases.books import ALL
+from cases.fuzz_seeds import Medium, media
 from quorum.release import Release, judged
 
 from ceremony.attest.gather import gather, read
-from ceremony.attest.record import Malformed
-from ceremony.policy import Policy
+from ceremony.attest.nar_media import looks_like_nar
+from ceremony.attest.record import Attestation, Claims, Malformed, Reading
+from ceremony.ingest.sigstore import sigstore_verifier
 from ceremony.rules.register import ALL as RULES
 from ceremony.types import MediaFile
 
@@ -41,9 +45,12 @@ Mutation = Callable[[random.Random, bytearray], None]
 class Seed:
     """One piece of evidence that may be mutated, with all that is on its medium."""
 
-    policy: Policy
-    files: tuple[MediaFile, ...]
+    medium: Medium
     place: int
+
+    @property
+    def file(self) -> MediaFile:
+        return self.medium.files[self.place]
 
 
 def flip(chance: random.Random, data: bytearray) -> None:
@@ -91,17 +98,19 @@ def mutant(chance: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def seeds(release: Release) -> Iterator[Seed]:
+def of_cases(release: Release) -> Iterator[Medium]:
+    cases = (Medium(*case.build(release)) for case in ALL)
+    return (medium for medium in cases if len(medium.files) <= 60)
+
+
+def seeds(found: Iterable[Medium]) -> Iterator[Seed]:
     seen: set[tuple[str, bytes]] = set()
-    for case in ALL:
-        policy, files = case.build(release)
-        if len(files) > 60:
-            continue
-        for place, file in enumerate(files):
+    for medium in found:
+        for place, file in enumerate(medium.files):
             known = (file.path, file.data)
             if known not in seen and 0 < len(file.data) <= MOST_BYTES:
                 seen.add(known)
-                yield Seed(policy, files, place)
+                yield Seed(medium, place)
 
 
 @pytest.fixture(scope="module")
@@ -110,34 +119,69 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 def one(seed: Seed, chance: random.Random) -> tuple[tuple[MediaFile, ...], MediaFile]:
-    file = seed.files[seed.place]
-    changed = MediaFile(file.path, mutant(chance, file.data))
-    return (*seed.files[: seed.place], changed, *seed.files[seed.place + 1 :]), changed
+    files = seed.medium.files
+    changed = MediaFile(seed.file.path, mutant(chance, seed.file.data))
+    return (*files[: seed.place], changed, *files[seed.place + 1 :]), changed
+
+
+def read_all(
+    files: tuple[MediaFile, ...], medium: Medium, about: MediaFile | None = None
+) -> Iterator[Reading]:
+    """Yield what is told of files; with `about` only of evidence that this one is part of."""
+    aids = medium.aids(files)
+    aside = about is not None and (looks_like_nar(about.path) or about in aids.roots)
+    for evidence in gather(files):
+        if about is None or aside or about == evidence.file or about in evidence.signed:
+            told = read(evidence, medium.policy, aids)
+            assert told, "a file of which nothing is told"
+            yield from told
+
+
+def said(medium: Medium) -> set[Claims]:
+    return {r.claims for r in read_all(medium.files, medium) if isinstance(r, Attestation)}
+
+
+def test_every_seed_of_a_format_of_its_own_is_read_as_it_stands(release: Release) -> None:
+    verifier = sigstore_verifier()
+    formats = set()
+    for medium in media(release, verifier):
+        readings = read_all(medium.files, medium)
+        formats |= {r.format for r in readings if isinstance(r, Attestation)}
+    assert formats >= {"signify", "narinfo", "in-toto-link", "rebuilderd"}
+    assert ("sigstore" in formats) == (verifier is not None)
 
 
 def test_no_mutated_file_raises_anything(release: Release) -> None:
     start = int(time.time()) if FUZZ_SECONDS else 20261122
     chance = random.Random(start)
-    known = list(seeds(release))
-    assert len(known) > 60
+    known = [list(seeds(of_cases(release))), list(seeds(media(release, sigstore_verifier())))]
+    assert len(known[0]) > 60
+    assert len(known[1]) > 10
+    # A mutation may undo what a case had spoiled, so it is all that was ever signed.
+    whole = {id(seed.medium): seed.medium for seed in chain(*known)}
+    genuine = set(chain(*(said(medium) for medium in whole.values())))
     rules: Counter[str] = Counter()
+    formats: Counter[str] = Counter()
     count = 0
     end = time.monotonic() + max(SECONDS, FUZZ_SECONDS)
     while time.monotonic() < end and (FUZZ_SECONDS or count < INPUTS):
-        seed = chance.choice(known)
+        seed = chance.choice(chance.choice(known))
         files, changed = one(seed, chance)
         count += 1
         try:
             if count % JUDGED_EVERY == 0:
-                judged(seed.policy, files)
-            for evidence in gather(files):
-                if changed == evidence.file or changed in evidence.signed:
-                    told = read(evidence, seed.policy)
-                    assert told, "a file of which nothing is told"
-                    rules.update(t.rule for t in told if isinstance(t, Malformed))
+                judged(seed.medium.policy, files)
+            for reading in read_all(files, seed.medium, changed):
+                if isinstance(reading, Attestation):
+                    assert reading.claims in genuine, "a forgery"
+                    formats[reading.format] += 1
+                elif isinstance(reading, Malformed):
+                    rules[reading.rule] += 1
+                formats[f"{reading.format} read"] += 1
         except Exception as error:
             error.add_note(f"input {count} of {start}: {changed.path!r}: {changed.data[:2000]!r}")
             raise
     assert count >= LEAST
     assert set(rules) <= set(RULES)
-    print(f"{count:,} inputs; malformed by rule: {dict(rules.most_common())}")  # noqa: T201
+    told = f"{count:,} inputs; {dict(formats.most_common())}; {dict(rules.most_common())}"
+    print(told)  # noqa: T201 - the figures of a long run

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from quorum.casebook import keys_of, loaded
-from quorum.release import NOW, Release
+from quorum.release import NOW, Release, judged
 from quorum.toml_text import Table, toml
 from quorum.tool_keys import SshKey
 
@@ -32,6 +33,14 @@ def test_5_one_public_key_of_two_builders_is_a_policy_error(release: Release) ->
     tables = release.tables("ann", "bob", "cat", "dan")
     keys_of(tables, 3)[0]["public"] = release.keys["ann"].line
     assert refused(toml(tables)) == {"POL-KEY-TWICE"}
+
+
+def test_5_at_count_time_one_public_key_of_two_builders_is_one_vote(release: Release) -> None:
+    policy = release.policy()
+    twin = replace(policy.builders[1], keys=policy.builders[0].keys)
+    doubled = replace(policy, builders=(policy.builders[0], twin, *policy.builders[2:]))
+    assert judged(doubled, release.attest("ann")).votes == 1
+    assert judged(doubled, release.all("ann", "cat", "dan")).votes == 3
 
 
 def test_6_one_rsa_key_as_ssh_and_as_pem_is_one_key(release: Release) -> None:

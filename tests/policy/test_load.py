@@ -37,6 +37,7 @@ from ceremony.types import Severity
     "POL-THRESHOLD",
     "POL-ROLES",
     "POL-CERTIFICATE",
+    "POL-COMPONENT",
 )
 def test_every_table_is_read(release: Release) -> None:
     tables = release.tables(
@@ -59,7 +60,17 @@ def test_every_table_is_read(release: Release) -> None:
     )
     tables["revoked"] = [{"fpr": "sha256:" + "a" * 64, "since": NOW, "mode": "after"}]
     rows(tables)[0] |= {"os": "nixos", "cpu_vendor": "amd", "host": "h", "network": "n"}
+    tables["component"] = [
+        {"id": "kernel", "names": ["vmlinuz"], "section": ".linux", "threshold": 2},
+        {"id": "bay0", "names": ["bay0"], "threshold": 1, "rule": "1 of core"},
+    ]
     policy = load(toml(tables))
+    assert [(c.id, c.names, c.section) for c in policy.components] == [
+        ("kernel", ("vmlinuz",), ".linux"),
+        ("bay0", ("bay0",), ""),
+    ]
+    assert [c.quorum.threshold for c in policy.components] == [2, 1]
+    assert str(policy.components[1].quorum.tree) == "1 of core"
     assert policy.quorum.distinct == (("isolation", 2), ("os", 1))
     assert str(policy.quorum.tree) == policy.quorum.rule == "2 of core"
     assert policy.inputs == model.Inputs(
@@ -124,6 +135,7 @@ def test_a_date_is_midnight_utc_and_offsets_are_utc_times(release: Release) -> N
     "POL-THRESHOLD",
     "POL-ROLES",
     "POL-CERTIFICATE",
+    "POL-COMPONENT",
 )
 @pytest.mark.parametrize(
     ("rule", "place", "change"), FAULTS, ids=[f"{n}-{row[0]}" for n, row in enumerate(FAULTS)]

@@ -16,6 +16,7 @@ from quorum.casebook import (
     keys_of,
     loaded,
     provenance,
+    rows,
     with_third,
 )
 from quorum.release import COMMIT, Release, statement
@@ -116,6 +117,18 @@ def two_signatures_of_one_builder_in_an_envelope(release: Release) -> Built:
     one, two = bare(release, "cat"), bare(release, "eve")
     document = json.loads(one.envelope(payload))
     document["signatures"] += json.loads(two.envelope(payload))["signatures"]
+    return loaded(tables), (MediaFile("both.json", json.dumps(document).encode()),)
+
+
+@case("43b", "REFUSE", 1, "QRM-PRINCIPAL")
+def two_signatures_of_one_organisation_in_an_envelope(release: Release) -> Built:
+    tables = release.tables(*TRIO, "dan", "eve")
+    for number in (2, 4):
+        rows(tables)[number] |= {"persons": [], "organisation": "Runners Ltd"}
+    payload = statement(DIGEST, "anchor.efi", {"git_commit": COMMIT})
+    document = json.loads(bare(release, "cat").envelope(payload))
+    second = json.loads(bare(release, "eve").envelope(payload))
+    document["signatures"] += second["signatures"]
     return loaded(tables), (MediaFile("both.json", json.dumps(document).encode()),)
 
 

@@ -10,7 +10,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 from quorum.casebook import ELSEWHERE, TRIO, Built, case, loaded, revoking, rows
-from quorum.release import COMMIT, IMAGE, LOCK, OTHER, Release, base64_text, sha256
+from quorum.release import (
+    BUILDERS,
+    COMMIT,
+    IMAGE,
+    LOCK,
+    MORE,
+    OTHER,
+    Release,
+    base64_text,
+    sha256,
+)
 from quorum.toml_text import Table
 
 from ceremony.types import MediaFile
@@ -181,7 +191,7 @@ def a_dissent_by_a_revoked_key(release: Release) -> Built:
 
 @case("19", "REFUSE", 0, "QRM-SUBJECT")
 def every_builder_has_a_hash_of_its_own(release: Release) -> Built:
-    names = ("ann", "bob", "cat", "dan", "eve", "fay")
+    names = (*(name for name, *_ in BUILDERS), *(name for name, *_ in MORE))
     files = (release.attest(name, name.encode()) for name in names)
     return release.policy(*names), tuple(file for some in files for file in some)
 
@@ -192,11 +202,11 @@ def two_against_two(release: Release) -> Built:
     return release.policy(), (*release.all("ann", "bob"), *other)
 
 
-@case("21", "OVERRIDE_NEEDED", 3, "QRM-DISSENT")
+@case("21", "OVERRIDE_NEEDED", 5, "QRM-DISSENT")
 def more_against_fewer_is_a_veto_all_the_same(release: Release) -> Built:
-    names = ("ann", "bob", "cat", "dan", "eve")
-    other = (*release.attest("dan", OTHER), *release.attest("eve", OTHER))
-    return release.policy(*names), (*release.all(*TRIO), *other)
+    agreeing, differing = (*TRIO, "dan", "eve"), ("fay", "gus", "hal", "ivy")
+    other = (file for name in differing for file in release.attest(name, OTHER))
+    return release.policy(*agreeing, *differing), (*release.all(*agreeing), *other)
 
 
 @case("22", "REFUSE", 0, "QRM-SUBJECT")
@@ -209,13 +219,19 @@ def one_principal_attests_two_images(release: Release) -> Built:
     return release.policy(), (*release.all(*TRIO), *release.attest("cat", OTHER, folder="b"))
 
 
-@case("52", "REFUSE", 2, "QRM-INPUTS")
+@case("52", "ACCEPT", 3, "QRM-INPUTS")
 def a_trusted_comment_with_another_commit(release: Release) -> Built:
+    files = (*release.all("ann", "cat", "dan"), *release.attest("bob", IMAGE, ELSEWHERE))
+    return release.policy(), files
+
+
+@case("52b", "REFUSE", 2, "QRM-SPLIT")
+def a_trusted_comment_with_another_commit_that_was_needed(release: Release) -> Built:
     files = (*release.all("ann", "cat"), *release.attest("bob", IMAGE, ELSEWHERE))
     return release.policy(), files
 
 
-@case("65", "REFUSE", 2, "QRM-INPUTS")
+@case("65", "REFUSE", 2, "QRM-SPLIT")
 def agreed_on_the_lock_and_not_on_the_commit(release: Release) -> Built:
     files = (
         *(file for name in ("ann", "bob") for file in release.attest(name, IMAGE, both(COMMIT))),

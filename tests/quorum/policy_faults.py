@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from quorum.casebook import keys_of, rows
 from quorum.release import KIM, NOW, Release, base64_text, certificate
 from quorum.toml_text import Table
@@ -26,6 +29,13 @@ def people(tables: Table) -> list[Table]:
     found = tables["person"]
     assert isinstance(found, list)
     return found
+
+
+def part(tables: Table, **changes: object) -> None:
+    """Add two components, the second with `changes`."""
+    one: Table = {"id": "kernel", "names": ["vmlinuz"], "threshold": 2}
+    two: Table = {"id": "bay0", "names": ["bay0", "bin/bay0"], "threshold": 1, **changes}
+    tables["component"] = [one, two]
 
 
 # Before the year 1 in UTC.
@@ -50,6 +60,14 @@ def crowded(release: Release, tables: Table) -> None:
 
 def twice() -> Table:
     return {"certificate": certificate() * 2}
+
+
+def of_version_4() -> str:
+    """Return a certificate with an X.509 version that does not exist: the library's own error."""
+    der = x509.load_pem_x509_certificate(certificate().encode()).public_bytes(Encoding.DER)
+    wrong = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
+    text = base64.encodebytes(wrong).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
 
 
 def grouped(tables: Table, rule: str) -> None:
@@ -183,11 +201,34 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-VALUE", "dbx", lambda _, t: section(t, "signer").update(dbx="not base64")),
     ("POL-VALUE", "dbx", lambda _, t: section(t, "signer").update(dbx="AAAA")),
     ("POL-CERTIFICATE", "chain", lambda _, t: section(t, "signer").update(chain=["x"])),
+    (
+        "POL-CERTIFICATE",
+        "certificate",
+        lambda _, t: section(t, "signer").update(certificate=of_version_4()),
+    ),
     ("POL-KEY-TWICE", "ann and bob", lambda r, t: keys_of(t, 1)[0].update(one_key(r))),
     ("POL-KEY-TWICE", "ann", lambda r, t: keys_of(t, 0).append(keys_of(t, 0)[0] | one_key(r))),
     ("POL-KEY-TWICE", "dan and ann", rewrapped),
     ("POL-KEY-TWICE", "[owners]", owner_twice),
     ("POL-KEY-TWICE", "ines", lambda _, t: people(t)[0].update(keys=people(t)[1]["keys"])),
+    ("POL-UNKNOWN", "[component 2].x", lambda _, t: part(t, x=1)),
+    ("POL-UNKNOWN", "[component 2.distinct].mood", lambda _, t: part(t, distinct={"mood": 1})),
+    ("POL-MISSING", "[component 1].id", lambda _, t: t.update(component=[{"names": ["a"]}])),
+    ("POL-MISSING", "[component 1].names", lambda _, t: t.update(component=[{"id": "a"}])),
+    ("POL-VALUE", "component", lambda _, t: t.update(component={"id": "a"})),
+    ("POL-VALUE", "component", lambda _, t: t.update(component=[{"id": "a"}] * 33)),
+    ("POL-VALUE", "[component 2].names", lambda _, t: part(t, names=[])),
+    ("POL-VALUE", "[component 2].section", lambda _, t: part(t, section=".ninechar")),
+    ("POL-VALUE", "[component 2].section", lambda _, t: part(t, section=".\u00e4")),
+    ("POL-VALUE", "[component 2].threshold", lambda _, t: part(t, threshold=0)),
+    ("POL-TWICE", "[component 2]", lambda _, t: part(t, id="kernel")),
+    ("POL-RULE", "[component 2].rule", lambda _, t: part(t, rule="1 off core")),
+    ("POL-MEMBERS", "[component 2].rule", lambda _, t: part(t, rule="1 of core")),
+    ("POL-THRESHOLD", "[component 2].threshold", lambda _, t: part(t, threshold=5)),
+    ("POL-THRESHOLD", "[component 2].distinct", lambda _, t: part(t, distinct={"os": 1})),
+    ("POL-COMPONENT", "is a name of the image", lambda _, t: part(t, names=["anchor.efi"])),
+    ("POL-COMPONENT", "of kernel too", lambda _, t: part(t, names=["vmlinuz"])),
+    ("POL-COMPONENT", "no place for a version", lambda _, t: part(t, names=["a-{version}"])),
     ("POL-SCHEMA", "schema", lambda _, t: t.update(schema="uki-ceremony/policy/2")),
     ("POL-SCHEMA", "schema", lambda _, t: t.pop("schema")),
 ]

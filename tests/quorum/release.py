@@ -1,4 +1,4 @@
-"""A release with six builders whose keys and signatures are made by the real tools."""
+"""A release with nine builders whose keys and signatures are made by the real tools."""
 
 from __future__ import annotations
 
@@ -124,16 +124,21 @@ BUILDERS: tuple[tuple[str, str, str, str], ...] = (
 
 # A key holder approves plans; no attestation is signed with this.
 KIM = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILJl4c6bNXP9GMR9NCIngCrGggW5caT8XiVlAqLVs5Oi kim"
+MORE: tuple[tuple[str, str, str, str], ...] = (
+    ("gus", "Gull", "guix-container", "spki"),
+    ("hal", "Halyard", "lima-vm", "spki"),
+    ("ivy", "Ivory", "tee-vm", "spki"),
+)
 
 
 @dataclass
 class Release:
-    """The six builders, their keys, and everything that they ever signed, made once."""
+    """The builders, their keys, and everything that they ever signed, made once."""
 
     folder: Path
     keys: dict[str, Key] = field(default_factory=dict)
     owners: list[SshKey] = field(default_factory=list)
-    made: dict[tuple[object, ...], tuple[MediaFile, ...]] = field(default_factory=dict)
+    made: dict[tuple[object, ...], tuple[MediaFile, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(cls, folder: Path) -> Release:
@@ -144,6 +149,8 @@ class Release:
         release.keys["bob"] = MinisignKey.make(folder / "bob")
         release.keys["cat"] = BareKey(ec.generate_private_key(ec.SECP256R1()))
         release.keys["eve"] = BareKey(Ed25519PrivateKey.generate())
+        for name, *_ in MORE:
+            release.keys[name] = BareKey(Ed25519PrivateKey.generate())
         release.owners = [SshKey.make(folder / f"owner-{n}") for n in (1, 2, 3)]
         return release
 
@@ -173,7 +180,7 @@ class Release:
                 for name, owner in zip(("carol", "ines", "ed"), self.owners, strict=True)
             ]
             + [{"id": "kim", "name": "Kim", "keys": [KIM]}],
-            "builder": [self.builder(*row) for row in BUILDERS if row[0] in names],
+            "builder": [self.builder(*row) for row in (*BUILDERS, *MORE) if row[0] in names],
         }
         for table, change in changes.items():
             there = policy.get(table)

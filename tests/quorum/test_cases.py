@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import pytest
 from marks import accepts, refuses
-from quorum import cases_enrolment, cases_envelopes, cases_formats, cases_votes
+from quorum import (
+    cases_components,
+    cases_enrolment,
+    cases_envelopes,
+    cases_formats,
+    cases_votes,
+)
 from quorum.casebook import CASES, Case
 from quorum.release import Release, judged
 
 from ceremony.rules import att, qrm
 
-BOOKS = (cases_votes, cases_enrolment, cases_formats, cases_envelopes)  # each fills CASES
+BOOKS = (
+    cases_components,
+    cases_votes,
+    cases_enrolment,
+    cases_formats,
+    cases_envelopes,
+)  # each fills CASES
 
 
 @accepts(

@@ -25,7 +25,7 @@ from ceremony.pe.inspect import inspect
 from ceremony.ports import Progress
 from ceremony.show import escaped, printable
 from ceremony.types import Finding, Severity, refusals
-from ceremony.verdicts import Verdict
+from ceremony.verdicts import Row, Verdict
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
 from tui.commands.findings import findings_json, put, put_findings, put_json
@@ -156,17 +156,16 @@ def _json(
     return {
         "verdict": word,
         "rules": [*dict.fromkeys(finding.rule for finding in stops)],
-        "matrix": [
+        "matrix": [_row_json(row) for row in (verdict.matrix if verdict else ())],
+        "components": [
             {
-                "builder": row.builder,
-                "principal": row.principal,
-                "answer": str(row.answer),
-                "variant": row.variant,
-                "sha256": row.sha256,
-                "disposition": row.disposition,
-                "rule": row.rule,
+                "component": part.component,
+                "sha256": part.sha256,
+                "votes": part.votes,
+                "weak": part.weak,
+                "matrix": [_row_json(row) for row in part.matrix],
             }
-            for row in (verdict.matrix if verdict else ())
+            for part in (verdict.components if verdict else ())
         ],
         "attestations": [
             {
@@ -180,4 +179,16 @@ def _json(
         ],
         "advice": [{"builder": one.builder, "says": one.says, "run": one.run} for one in advice],
         "findings": findings_json(findings),
+    }
+
+
+def _row_json(row: Row) -> Json:
+    return {
+        "builder": row.builder,
+        "principal": row.principal,
+        "answer": str(row.answer),
+        "variant": row.variant,
+        "sha256": row.sha256,
+        "disposition": row.disposition,
+        "rule": row.rule,
     }

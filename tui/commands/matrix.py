@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ceremony.policy_model import Policy
 from ceremony.rules.register import lookup
 from ceremony.show import escaped
-from ceremony.verdicts import Answer, Row, Standing, Verdict
+from ceremony.verdicts import Answer, Part, Row, Standing, Verdict
 
 NAME, DIGEST, COLUMN = 20, 16, 12
 MATCH = "match"
@@ -36,7 +36,22 @@ def matrix_lines(verdict: Verdict) -> tuple[str, ...]:
         head,
         *(_row(row) for row in verdict.matrix),
         "",
-        *_variants(verdict),
+        *_variants(verdict.matrix, verdict.image_sha256.hex),
+        *(line for part in verdict.components for line in _part(part)),
+    )
+
+
+def _part(part: Part) -> tuple[str, ...]:
+    """Return a component's matrix: only those who answered, for few builders know a part."""
+    name = escaped(part.component, NAME)
+    said = tuple(row for row in part.matrix if row.answer is not Answer.MISSING)
+    return (
+        "",
+        f"{'Component':<{NAME}} {name:<{NAME}} {'Vote':<{COLUMN}} Principal",
+        *(_row(row) for row in said),
+        *(("nobody attests it",) if not said else ()),
+        "",
+        *_variants(said, part.sha256 or "-"),
     )
 
 
@@ -51,10 +66,10 @@ def _row(row: Row) -> str:
     return f"{escaped(row.builder, NAME):<{NAME}} {answer:<{NAME}} {vote:<{COLUMN}} {principal}"
 
 
-def _variants(verdict: Verdict) -> tuple[str, ...]:
-    found = {row.variant: row.sha256 for row in verdict.matrix if row.answer is Answer.VARIANT}
+def _variants(matrix: tuple[Row, ...], sha256: str) -> tuple[str, ...]:
+    found = {row.variant: row.sha256 for row in matrix if row.answer is Answer.VARIANT}
     return (
-        f"match      {verdict.image_sha256.hex}",
+        f"match      {sha256}",
         *(f"variant {letter:<2} {digest}" for letter, digest in sorted(found.items())),
     )
 

@@ -6,7 +6,7 @@ from ceremony.engine.judge import awaits_ledger
 from ceremony.show import escaped
 from ceremony.states import Judge
 from ceremony.steps import Step
-from ceremony.verdicts import Judgement, Row
+from ceremony.verdicts import Judgement, Part, Row
 from tui.guides import GUIDES
 from tui.parts.lines import BAD, BAD_MARK, DONE, GOOD, NOT_DONE, NOTE, STRONG, Line
 from tui.parts.view import View, inner
@@ -36,7 +36,13 @@ class JudgeScreen(StepScreen):
             Line(f"{verdict.votes} independent votes{weak}: {verdict.verdict}", style),
             Line("  " + _columns("Builder", "Organisation", "Isolation", "Says", "Vote"), STRONG),
             *(_row(row) for row in verdict.matrix),
+            *(_part(part) for part in verdict.components),
         )
+
+
+def _part(part: Part) -> Line:
+    text = f"Component {escaped(part.component, 40)}: {part.votes} independent votes of its own"
+    return Line(text, STRONG)
 
 
 def _row(row: Row) -> Line:

@@ -10,6 +10,7 @@ import argparse
 import errno
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from qrcode.constants import ERROR_CORRECT_M
@@ -34,6 +35,7 @@ from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
 
 CONTROLS = Path(controls.__file__).with_name("controls.toml")
+QR_LEVEL = ERROR_CORRECT_M
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 
 
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> Exit:
     if target:
         _require_new(target, options.bundle)
     files, found = _replayed(options)
-    report = made(files, found)
+    report = made(files, found, identity.tool_version())
     if target:
         _write(target, (html(report) if options.html else text(report)).encode("utf-8"))
         put(f"{report.banner.line}", f"report    {escaped(str(target), 4096)}")
@@ -62,11 +64,11 @@ def run(options: argparse.Namespace) -> Exit:
     return EXITS[found.verdict]
 
 
-def made(files: dict[str, Buffer], found: Replayed) -> Report:
-    """Return the report of a bundle's files that were replayed to `found`."""
+def made(files: Mapping[str, Buffer], found: Replayed, by: str) -> Report:
+    """Return the report of a bundle's files that were replayed to `found`, written by `by`."""
     record = record_of(files, found)
     known = controls.parse(CONTROLS.read_text("utf-8"))
-    return compose(record, known, _modules(checkpoint_of(record)), identity.tool_version())
+    return compose(record, known, _modules(checkpoint_of(record)), by)
 
 
 def _modules(checkpoint: bytes) -> Matrix:
@@ -74,7 +76,7 @@ def _modules(checkpoint: bytes) -> Matrix:
         return ()
     from tui.parts.qr import matrix  # noqa: PLC0415 - only a sound record has a code
 
-    return matrix(checkpoint, ERROR_CORRECT_M)[0]
+    return matrix(checkpoint, QR_LEVEL)[0]
 
 
 def _replayed(options: argparse.Namespace) -> tuple[dict[str, Buffer], Replayed]:

@@ -74,6 +74,14 @@ def test_what_need_not_be_there_is_taken_where_it_is() -> None:
     assert evidence(control, record(bundle("resumed"))).events == (30, 31, 47)
 
 
+def test_who_does_not_agree_has_not_signed_off() -> None:
+    named = {control.id: control for control in controls()}
+    disputed = record(bundle("disputed"))
+    assert not evidence(named["sign-off"], disputed).holds
+    assert not evidence(named["deviations"], disputed).holds
+    assert evidence(named["log-content"], disputed).holds
+
+
 def test_two_holders_are_two_persons() -> None:
     (control,) = (c for c in controls() if c.id == "two-holders")
     lines = list(happy().log.lines)

@@ -53,7 +53,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid #999; overflow-wrap: break-word; }
 thead th { border-bottom: 2px solid #111; }
 tbody th { font-weight: 600; }
-.facts th { width: 13rem; font-weight: 400; color: #333; }
+.facts th { width: 14rem; font-weight: 400; color: #333; }
 .short, .rule, .digest { white-space: nowrap; }
 .lines { width: 64%; }
 tr:target { background: #ffe9a8; outline: 2px solid #111; }
@@ -66,7 +66,7 @@ footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9em; }
   table, caption, tbody, tr, th, td { display: block; width: auto; }
   thead { position: absolute; left: -9999px; }
   tr { border-bottom: 1px solid #111; padding: .4rem 0; }
-  th, td, .facts th { border: 0; padding: .15rem 0; width: auto; }
+  th, td, .facts th, .lines { border: 0; padding: .15rem 0; width: auto; }
   .digest { white-space: normal; overflow-wrap: anywhere; }
   [data-head]::before { content: attr(data-head) ": "; color: #333; font-weight: 400; }
 }
@@ -96,7 +96,7 @@ footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9em; }
   tbody tr:first-child { break-before: avoid; }
   p { orphans: 3; widows: 3; }
   p:has(+ table) { break-after: avoid; }
-  .facts th { width: 36mm; }
+  .facts th { width: 38mm; }
   th, td { padding: 1.6pt 6pt 1.6pt 0; }
   code { font-size: 7.5pt; }
   pre { font-size: 7.2pt; }

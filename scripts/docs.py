@@ -4,7 +4,8 @@
 
 docs/spec/events.md and line.schema.json come from ceremony.events and the engine's questions
 and decisions, docs/spec/rules.md from the register of rules, the screens in README.md and
-CEREMONY.md from the tests' snapshots. Standard library and this project's packages only.
+CEREMONY.md from the tests' snapshots, the table in docs/spec/controls.md from the report's
+data file. Standard library and this project's packages only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ceremony.rules.register import ALL
 from ceremony.steps import Step
 from ceremony.types import Digest
 from transcripts.log import Stamp
+from transcripts.report.controls import Control, parse
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
@@ -34,6 +36,7 @@ from line_schema import line_schema
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOTS = Path("tests/screens/snapshots")
 PAGES = ("README.md", "CEREMONY.md")
+CONTROLS_PAGE = "docs/spec/controls.md"
 MADE = "<!-- Made by scripts/docs.py from the code. Do not edit; run it with --write. -->"
 REGION = re.compile(
     r"(?P<open><!-- screen: (?P<name>[a-z_-]+) -->\n).*?(?P<close><!-- /screen -->)", re.DOTALL
@@ -94,6 +97,9 @@ def stale(root: Path) -> dict[str, str]:
     }
     for page in PAGES:
         wanted[page] = with_screens((root / page).read_text("utf-8"), root / SNAPSHOTS)
+    page = (root / CONTROLS_PAGE).read_text("utf-8")
+    known = parse((ROOT / "transcripts/report/controls.toml").read_text("utf-8"))
+    wanted[CONTROLS_PAGE] = with_controls(page, known)
     return {
         name: text
         for name, text in wanted.items()
@@ -109,6 +115,27 @@ def with_screens(page: str, snapshots: Path) -> str:
         return f"{region['open']}```text\n{text}```\n{region['close']}"
 
     return REGION.sub(filled, page)
+
+
+# Controls
+
+
+def with_controls(page: str, known: tuple[Control, ...]) -> str:
+    """Return `page` with the table of controls in its marked region."""
+    begin, end = "<!-- controls -->\n", "<!-- /controls -->"
+    before, _, rest = page.partition(begin)
+    rows = ["| id | control | found in | evidence |", "|---|---|---|---|"]
+    rows += [f"| {c.id} | {c.title} | {', '.join(c.sources)} | {_query(c)} |" for c in known]
+    return f"{before}{begin}\n" + "\n".join(rows) + f"\n\n{end}{rest.partition(end)[2]}"
+
+
+def _query(control: Control) -> str:
+    if control.note:
+        return f"none: {control.note}"
+    parts = [*(clause.words for clause in control.all)]
+    parts += [" or ".join(clause.words for clause in control.any)] if control.any else []
+    also = ", ".join(clause.words for clause in control.also)
+    return "; ".join(parts) + (f" (also {also})" if also else "")
 
 
 # Rules

@@ -2,7 +2,9 @@
 
 Run as a file: `.venv/bin/python scripts/golden.py`. From the first release on a golden bundle
 is never made anew: an old transcript replays with its own rule set, for ever. Before it, run
-this when a rule, a decision or an event changed, and say so in the change.
+this when a rule, a decision or an event changed, and say so in the change. With `--reports`
+only the reports are written anew, from the bundles that are there: do that when the words or
+the drawing of reports changed.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from ceremony.ingest.reading import read_folder  # noqa: E402
 from ceremony.ports import Interruption  # noqa: E402
 from ceremony.questions import Answer, Question  # noqa: E402
 from transcripts.replay import replay  # noqa: E402
+from transcripts.report.html import html  # noqa: E402
+from transcripts.report.text import text  # noqa: E402
+from tui.commands.report import made  # noqa: E402
 from tui.rehearsal.prepare import Prepared  # noqa: E402
 from tui.rehearsal.script import ScriptFace  # noqa: E402
 from tui.wiring import hold  # noqa: E402
@@ -97,8 +102,24 @@ KINDS: tuple[Callable[[Prepared], None], ...] = (
 )
 
 
+REPORTED = ("happy", "resumed")
+REPORTER = "the tests"  # a version here would change every report at each release
+
+
+def reports() -> None:
+    """Write the reports of some bundles beside them."""
+    for name in REPORTED:
+        files = read_folder(GOLDEN / name / "bundle")
+        report = made(files, replay(files), REPORTER)
+        (GOLDEN / name / "report.html").write_text(html(report), "utf-8")
+        (GOLDEN / name / "report.txt").write_text(text(report), "utf-8")
+
+
 def main() -> None:
     """Make every bundle, and write beside it what replay says."""
+    if sys.argv[1:] == ["--reports"]:
+        reports()
+        return
     shutil.rmtree(GOLDEN, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         fresh = rehearsing.make(Path(folder) / "fresh")
@@ -117,6 +138,7 @@ def main() -> None:
                 f"witnesses: {' '.join(found.witnesses)}",
             ]
             (target / "expect.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    reports()
 
 
 if __name__ == "__main__":

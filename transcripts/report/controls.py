@@ -145,7 +145,7 @@ def _met(clause: Clause, record: Record, events: set[int], proofs: list[str]) ->
         said = PROOFS[clause.proof](record)
         proofs += [said] if said else []
         return bool(said)
-    found = [n for n in record.numbered if matches(clause, n.event)]
+    found = [n for n in record.by_name.get(clause.event, ()) if matches(clause, n.event)]
     persons = {getattr(n.event, "person", "") for n in found}
     if not found or len(persons) < clause.persons:
         return False

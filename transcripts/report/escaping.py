@@ -17,10 +17,15 @@ _TURNING = ("R", "AL", "AN")
 
 def seen(text: str) -> str:
     """Return `text` in one line, with every character that is not printable as its escape."""
-    whole = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    whole = bounded(text)
     if whole.isprintable():
         return whole
     return "".join(c if c.isprintable() else escaped(c) for c in whole)
+
+
+def bounded(text: str) -> str:
+    """Return at most MOST_CHARACTERS of `text`; a cut text ends with "..."."""
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
 
 
 def turns(text: str) -> bool:

@@ -31,6 +31,8 @@ from transcripts.report.document import (
 from transcripts.report.record import Record
 
 MOST_SIGNATURES = 256
+MOST_GATES = 100  # a ceremony has ten; a forged record may go back and forth
+STEPS = {str(step): step for step in Step}
 WEAK = (Verdict.FORGED, Verdict.DIFFERS)
 
 
@@ -40,12 +42,15 @@ def section(record: Record, modules: Matrix) -> Section:
         "At the end of each step the internal witness wrote event number and head words on "
         "paper. They must be these; each pins everything before it."
     )
+    found = gates(record)
     rows = tuple(
-        (cell(step.heading), bare(number), code(words)) for step, number, words in gates(record)
+        (cell(step.heading), bare(number), code(words))
+        for step, number, words in found[:MOST_GATES]
     )
+    more = max(0, len(found) - MOST_GATES)
     blocks: list[Block] = [
         Paragraph((said,)),
-        Table("Head words at the gates", ("Step", "After event", "Head words"), rows),
+        Table("Head words at the gates", ("Step", "After event", "Head words"), rows, more),
         *_checkpoint(record, modules),
         *_countersignatures(record),
     ]
@@ -58,7 +63,7 @@ def gates(record: Record) -> tuple[tuple[Step, int, str], ...]:
     tree, step = Tree(), Step.OPEN
     for numbered, raw in zip(record.numbered, record.log.raw, strict=True):
         word = numbered.event.name.partition(".")[0]
-        new = Step(word) if word in set(Step) else step
+        new = STEPS.get(word, step)
         if new is not step and tree.size:
             found.append((step, tree.size, Head("", tree.size, tree.root()).spoken))
         step = new

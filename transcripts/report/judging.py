@@ -48,7 +48,7 @@ def _verdict(number: int, decided: Decided) -> list[Block]:
         ("Independent votes", (f"{verdict.votes}{weak}",)),
         ("Image", (Code(verdict.image_name),)),
         ("Image SHA-256", code(verdict.image_sha256.hex)),
-        *((f"Input {name}", code(value)) for name, value in verdict.inputs),
+        *((f"Input {name}", code(value)) for name, value in verdict.inputs[:MOST_ROWS]),
     ]
     if verdict.operators:
         facts += [

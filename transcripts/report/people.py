@@ -10,6 +10,7 @@ from transcripts.report.document import (
     Events,
     Heading,
     Lines,
+    Mark,
     Paragraph,
     Section,
     Table,
@@ -19,6 +20,7 @@ from transcripts.report.document import (
 from transcripts.report.record import Record
 
 MOST_ANSWERS = 500  # of one person
+MOST_PERSONS = 256
 MOST_LINES = 200  # shown with one answer
 
 
@@ -32,11 +34,11 @@ def section(record: Record) -> Section:
         blocks.append(_roles(record))
     said = "An answer stands under the id that was typed; who typed it is the witnesses' word."
     blocks.append(Paragraph((said,)))
-    by_person: dict[str, list[tuple[int, Ack]]] = {}
-    for number, ack in record.acks():
-        by_person.setdefault(ack.person, []).append((number, ack))
-    for person in _in_order(record, tuple(by_person)):
-        blocks += [Heading(record.who(person)), _answers(record, person, by_person[person])]
+    spoke = _in_order(record, tuple(record.answers))
+    for person in spoke[:MOST_PERSONS]:
+        blocks += [Heading(record.who(person)), _answers(record, person, record.answers[person])]
+    if len(spoke) > MOST_PERSONS:
+        blocks.append(Paragraph((f"and {len(spoke) - MOST_PERSONS:,} more ids.",)))
     return Section("people", "People and what they said", tuple(blocks))
 
 
@@ -64,30 +66,29 @@ def _roles(record: Record) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for role, person in (*named, *(("no role", other) for other in others)):
         known = record.persons.get(person)
-        answered = tuple(n for n, ack in record.acks() if ack.person == person)
+        answered = tuple(number for number, _ in record.answers.get(person, ()))
         rows.append(
             (
                 cell(role),
                 cell(record.who(person)),
                 cell(known.organisation if known else "-"),
-                (Events(answered),) if answered else ("nothing",),
+                (Events(answered[:MOST_LINES]),) if answered else ("nothing",),
             )
         )
     head = ("Role", "Person", "Organisation", "Answered in")
     return Table("People of the policy", head, tuple(rows))
 
 
-def _answers(record: Record, person: str, said: list[tuple[int, Ack]]) -> Table:
+def _answers(record: Record, person: str, said: tuple[tuple[int, Ack], ...]) -> Table:
     rows = tuple(
         (
             bare(number),
-            (Code(ack.name), f" as {ack.role}"),
+            (Code(ack.name), f" as {ack.role}: ", Mark(ack.answer, good=True)),
             (_shown(ack.shown),),
-            (Code(ack.answer),),
         )
         for number, ack in said[:MOST_ANSWERS]
     )
-    head = ("Event", "Question", "Shown", "Answer")
+    head = ("Event", "Question and answer", "Shown before it")
     caption = f"What {record.who(person)} said"
     return Table(caption, head, rows, max(0, len(said) - MOST_ANSWERS))
 

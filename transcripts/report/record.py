@@ -75,6 +75,22 @@ class Record:
         except (Refused, ValueError):
             return None
 
+    @cached_property
+    def by_name(self) -> Mapping[str, tuple[Numbered, ...]]:
+        """Return the events by name."""
+        found: dict[str, list[Numbered]] = {}
+        for numbered in self.numbered:
+            found.setdefault(numbered.event.name, []).append(numbered)
+        return {name: tuple(events) for name, events in found.items()}
+
+    @cached_property
+    def answers(self) -> Mapping[str, tuple[tuple[int, Ack], ...]]:
+        """Return what people said, by the id that was typed."""
+        found: dict[str, list[tuple[int, Ack]]] = {}
+        for number, ack in self.all(Ack):
+            found.setdefault(ack.person, []).append((number, ack))
+        return {person: tuple(said) for person, said in found.items()}
+
     def all(self, kind: type[E]) -> Iterator[tuple[int, E]]:
         """Yield the events of one kind with their numbers."""
         for numbered in self.numbered:
@@ -90,14 +106,17 @@ class Record:
         """Return every reading of a medium."""
         return tuple(self.all(MediaRead))
 
-    def acks(self, name: str = "") -> tuple[tuple[int, Ack], ...]:
-        """Return what people said, to one question or to all."""
-        return tuple((n, ack) for n, ack in self.all(Ack) if not name or ack.name == name)
+    def acks(self, name: str) -> tuple[tuple[int, Ack], ...]:
+        """Return what people said to one question."""
+        named = self.by_name.get(name, ())
+        return tuple((n.number, n.event) for n in named if isinstance(n.event, Ack))
 
     def decided(self, name: str) -> tuple[int, Decided] | None:
         """Return the last decision of a name."""
-        found = [(n, event) for n, event in self.all(Decided) if event.name == name]
-        return found[-1] if found else None
+        for numbered in reversed(self.by_name.get(name, ())):
+            if isinstance(numbered.event, Decided):
+                return numbered.number, numbered.event
+        return None
 
     @cached_property
     def persons(self) -> Mapping[str, Person]:

@@ -35,6 +35,7 @@ from transcripts.report.findings import outcome
 from transcripts.report.record import Record, items, member
 
 MOST_ROWS = 1000
+UNGRADED = "This program has no words for this grade."
 GRADES = {
     "asserted by module": (
         "The attributes below are what the PKCS#11 module claims. Nothing here proves that the "
@@ -74,7 +75,7 @@ def token(record: Record) -> Section:
 def _evidence(number: int, token: TokenEvidence) -> list[Block]:
     stage = "after login" if token.stage == "after-login" else "before login, without a PIN"
     rows: tuple[tuple[str, Cell], ...] = (
-        ("Grade", (Mark(token.grade, good=False), f": {GRADES[token.grade]}")),
+        ("Grade", (Mark(token.grade, good=False), f": {GRADES.get(token.grade, UNGRADED)}")),
         ("Seen in", (Events((number,)), f", {stage}")),
         ("Possession", (_possession(token),)),
         ("Token", (f"{token.token_label}, {token.token_model}, {token.token_manufacturer}",)),

@@ -17,7 +17,7 @@ def sheet(banner: Banner) -> str:
     """Return the style sheet of one report."""
     left = _PLAIN.sub("", f"{banner.verdict} - {banner.mode}")
     right = _PLAIN.sub("", f"Ceremony {banner.ceremony}")
-    return SHEET.replace("@LEFT@", left).replace("@RIGHT@", right)
+    return SHEET.strip().replace("@LEFT@", left).replace("@RIGHT@", right)
 
 
 SHEET = """
@@ -53,19 +53,21 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
   border-bottom: 1px solid #999; overflow-wrap: break-word; }
 thead th { border-bottom: 2px solid #111; }
 tbody th { font-weight: 600; }
-.facts th { width: 12rem; font-weight: 400; color: #333; }
-.short { white-space: nowrap; }
+.facts th { width: 14rem; font-weight: 400; color: #333; }
+.short, .rule, .digest { white-space: nowrap; }
+.lines { width: 64%; }
 tr:target { background: #ffe9a8; outline: 2px solid #111; }
 figure.qr { margin: 1rem 0; width: 15rem; max-width: 100%; }
-figure.qr svg { display: block; width: 100%; height: auto; }
-figcaption { font-size: .9rem; }
-footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9rem; }
+figure.qr svg { shape-rendering: crispEdges; display: block; width: 100%; height: auto; }
+figcaption { font-size: .9em; }
+footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9em; }
 @media screen and (max-width: 48em) {
   nav ol { columns: 1; }
   table, caption, tbody, tr, th, td { display: block; width: auto; }
   thead { position: absolute; left: -9999px; }
   tr { border-bottom: 1px solid #111; padding: .4rem 0; }
-  th, td, .facts th { border: 0; padding: .15rem 0; width: auto; }
+  th, td, .facts th, .lines { border: 0; padding: .15rem 0; width: auto; }
+  .digest { white-space: normal; overflow-wrap: anywhere; }
   [data-head]::before { content: attr(data-head) ": "; color: #333; font-weight: 400; }
 }
 @page { size: A4; margin: 20mm 16mm 18mm 20mm;
@@ -81,16 +83,26 @@ footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9rem; }
     font-weight: 700; font-size: 15pt; letter-spacing: .25em; border-left: 1.5pt solid #111; }
   .skip { display: none; }
   a { color: inherit; text-decoration: none; }
-  h1 { font-size: 18pt; margin-top: 6mm; }
-  h2 { font-size: 13pt; margin-top: 8mm; }
+  h1 { font-size: 18pt; margin: 4mm 0 1mm; }
+  .banner { margin-top: 0; }
+  .unsound .banner { background: #fff; color: #111; border: 4pt double #111; }
+  .unsound .banner strong:first-child { border-color: #111; }
+  h2 { font-size: 13pt; margin: 7mm 0 2mm; }
   h3 { font-size: 11pt; margin-top: 5mm; }
   h2, h3, caption, .claims { break-after: avoid; }
   thead { display: table-header-group; }
-  tr, figure, li, .banner { break-inside: avoid; }
+  tr, figure, li, .banner, .small { break-inside: avoid; }
+  thead, thead tr { break-after: avoid; }
+  tbody tr:first-child { break-before: avoid; }
   p { orphans: 3; widows: 3; }
-  .facts th { width: 40mm; }
-  code, pre { font-size: 8pt; }
-  table { margin-bottom: 6mm; font-size: 8.5pt; }
+  p:has(+ table) { break-after: avoid; }
+  .facts th { width: 38mm; }
+  th, td { padding: 1.6pt 6pt 1.6pt 0; }
+  code { font-size: 7.5pt; }
+  pre { font-size: 7.2pt; }
+  table { margin: 2mm 0 5mm; font-size: 8.5pt; }
+  p, ul, ol { margin: 1mm 0 3mm; }
+  nav ol { font-size: 9pt; }
   figure.qr { width: 50mm; }
 }
 """

@@ -7,6 +7,7 @@ printed page is without them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from textwrap import TextWrapper
 
@@ -33,8 +34,9 @@ WIDTH = 80
 LABEL = 24
 GAP = 2
 LEAST = 24  # columns that the last column needs
+HEX = re.compile(r"[0-9a-f]+")
 DIGITS = 32  # of a digest in one line where all of them do not fit
-EVERY = 40  # lines between two warnings
+EVERY, PAGE = 40, 52  # lines between two warnings: from the next gap on, and at most
 QUIET = 4
 
 
@@ -47,8 +49,8 @@ def text(report: Report) -> str:
     for line in _lines(report):
         lines.append(line.rstrip())
         since = 0 if line == banner.line else since + 1
-        if warn and since >= EVERY and not line:
-            lines += [banner.line, ""]
+        if warn and ((since >= EVERY and not line) or since >= PAGE):
+            lines += [banner.line, ""] if not line else ["", banner.line, ""]
             since = 0
     return "\n".join((*lines, ""))
 
@@ -80,13 +82,13 @@ def _block(block: Block) -> Iterator[str]:
         case Paragraph():
             yield from _wrapped(_cell(block.runs))
         case Heading():
-            title = narrow(block.text)
-            yield from (title, "-" * min(WIDTH, len(title)))
+            title = _wrapped(narrow(block.text))
+            yield from (*title, "-" * max(map(len, title)))
         case Bullets():
             for item in block.items:
                 yield from _wrapped(_cell(item), "- ", "  ")
         case Facts():
-            yield narrow(block.caption)
+            yield from _wrapped(narrow(block.caption))
             for name, value in block.rows:
                 yield from _labelled(narrow(name), value, LABEL, "  ")
         case Table():
@@ -99,11 +101,11 @@ def _block(block: Block) -> Iterator[str]:
 def _wrapped(words: str, first: str = "", rest: str = "", width: int = WIDTH) -> list[str]:
     """Return words in lines; one that is longer than a line is cut, digests in halves."""
     room = width - max(len(first), len(rest))
-    cut = room // DIGITS * DIGITS or room
     pieces = []
     for word in words.split():
-        whole = len(word) <= room
-        pieces += [word] if whole else [word[at : at + cut] for at in range(0, len(word), cut)]
+        cut = room // DIGITS * DIGITS if HEX.fullmatch(word) else room
+        cut = len(word) if len(word) <= room else cut or room
+        pieces += [word[at : at + cut] for at in range(0, len(word), cut)]
     wrapper = TextWrapper(
         width,
         initial_indent=first,
@@ -116,6 +118,9 @@ def _wrapped(words: str, first: str = "", rest: str = "", width: int = WIDTH) ->
 
 def _labelled(name: str, value: Cell, width: int, margin: str) -> Iterator[str]:
     """Yield a name and its value behind it, lines of a listing one under the other."""
+    if len(name) >= width:
+        yield from _wrapped(name, margin, margin)
+        name = ""
     label = f"{margin}{name:<{width}}"
     indent = " " * len(label)
     inline = tuple(run for run in value if not isinstance(run, Lines))
@@ -123,6 +128,10 @@ def _labelled(name: str, value: Cell, width: int, margin: str) -> Iterator[str]:
         yield from _wrapped(_cell(inline), label, indent)
         label = indent
     for listing in (run for run in value if isinstance(run, Lines)):
+        longest = max(map(len, listing.lines), default=0)
+        if len(indent) + longest > WIDTH:  # below its label there is more room
+            yield label if label.strip() else ""
+            label = indent = margin + "  "
         for line in listing.lines:
             # A line that fits stands as it stood on the screen, its columns kept.
             shown = narrow(line)
@@ -134,7 +143,7 @@ def _labelled(name: str, value: Cell, width: int, margin: str) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     if not table.rows:
         return
-    yield narrow(table.caption)
+    yield from _wrapped(narrow(table.caption))
     widths = _widths(table)
     if widths:
         yield from _columns(table, widths)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from qrcode.constants import ERROR_CORRECT_M
@@ -33,6 +34,7 @@ from tui.commands.replay import EXITS, not_a_bundle
 from tui.sbsigntools.draft import drafting
 
 CONTROLS = Path(controls.__file__).with_name("controls.toml")
+QR_LEVEL = ERROR_CORRECT_M
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +52,7 @@ def run(options: argparse.Namespace) -> Exit:
     if target:
         _require_new(target, options.bundle)
     files, found = _replayed(options)
-    report = made(files, found)
+    report = made(files, found, identity.tool_version())
     if target:
         _write(target, (html(report) if options.html else text(report)).encode("utf-8"))
         put(f"{report.banner.line}", f"report    {escaped(str(target), 4096)}")
@@ -60,11 +62,11 @@ def run(options: argparse.Namespace) -> Exit:
     return EXITS[found.verdict]
 
 
-def made(files: dict[str, Buffer], found: Replayed) -> Report:
-    """Return the report of a bundle's files that were replayed to `found`."""
+def made(files: Mapping[str, Buffer], found: Replayed, by: str) -> Report:
+    """Return the report of a bundle's files that were replayed to `found`, written by `by`."""
     record = record_of(files, found)
     known = controls.parse(CONTROLS.read_text("utf-8"))
-    return compose(record, known, _modules(checkpoint_of(record)), identity.tool_version())
+    return compose(record, known, _modules(checkpoint_of(record)), by)
 
 
 def _modules(checkpoint: bytes) -> Matrix:
@@ -72,7 +74,7 @@ def _modules(checkpoint: bytes) -> Matrix:
         return ()
     from tui.parts.qr import matrix  # noqa: PLC0415 - only a sound record has a code
 
-    return matrix(checkpoint, ERROR_CORRECT_M)[0]
+    return matrix(checkpoint, QR_LEVEL)[0]
 
 
 def _replayed(options: argparse.Namespace) -> tuple[dict[str, Buffer], Replayed]:

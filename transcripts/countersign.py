@@ -53,7 +53,19 @@ def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> No
     if key.is_security_key and not signature.touched:
         raise refuse("TRN-COUNTERSIGNATURE", "the security key was not touched")
     if key.fpr not in keys:
-        raise refuse("TRN-COUNTERSIGNATURE", f"the key is not one of {escaped(person)}'s")
+        text = f"the key is {_owner(policy, key.fpr)}, not one of {escaped(person)}'s"
+        raise refuse("TRN-COUNTERSIGNATURE", text)
+
+
+def person_of(policy: Policy, fpr: str) -> str:
+    """Return the id of the person that a key belongs to, "" where it is nobody's."""
+    found = (p.id for p in policy.persons if any(named.key.fpr == fpr for named in p.keys))
+    return next(found, "")
+
+
+def _owner(policy: Policy, fpr: str) -> str:
+    owner = person_of(policy, fpr)
+    return f"{escaped(owner)}'s" if owner else f"nobody's in the policy ({fpr})"
 
 
 def count(policy: Policy, files: Mapping[str, bytes], checkpoint: bytes) -> Countersigned:

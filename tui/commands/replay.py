@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ceremony import bundle
-from ceremony.codec import Json
+from ceremony.codec import Json, encode
 from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
@@ -131,4 +131,5 @@ def _json(found: Replayed) -> Json:
         "outcome": found.outcome,
         "witnesses": [*found.witnesses],
         "findings": findings_json(found.findings),
+        "first": encode(found.first),
     }

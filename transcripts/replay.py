@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ceremony import bundle
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
-from ceremony.engine import RULESET, Rules
+from ceremony.engine import RULESET, Rules, policy_of
 from ceremony.engine.order import Differs
 from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Begun, MediaRead, Recovered
@@ -83,6 +83,10 @@ def replay(
         faults += sealed.check_outputs(files, digests, state)
         witnesses, needed, signed = sealed.check_countersignatures(files, state.policy)
         faults += signed
+    elif order:
+        # Whose signature is under another checkpoint is said, whoever else may have signed.
+        _, _, signed = sealed.check_countersignatures(files, policy_of(state))
+        faults += [each for each in signed if each.verdict is Verdict.FORGED]
     elif not faults:
         text = f"the transcript stops in the step {state.step}, before its close line"
         faults.append(fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))

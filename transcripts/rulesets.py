@@ -17,7 +17,7 @@ from ceremony.errors import Refused
 from ceremony.events import FORMAT, Event
 from ceremony.show import escaped
 from ceremony.states import State
-from transcripts.canon import parse
+from transcripts.canon import MOST_LINE, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def unknown(transcript: bytes) -> str:
     first line that is no line at all is the reader's to refuse.
     """
     try:
-        first = parse(transcript.partition(b"\n")[0])
+        first = parse(transcript[: max(transcript.find(b"\n", 0, MOST_LINE), 0)])
     except Refused:
         return ""
     body = _member(first, "body")

@@ -52,7 +52,17 @@ from ceremony.states import (
     Verify,
 )
 
-__all__ = ["RULESET", "OutOfStep", "Rules", "advance", "begin", "fold", "step", "wants"]
+__all__ = [
+    "RULESET",
+    "OutOfStep",
+    "Rules",
+    "advance",
+    "begin",
+    "fold",
+    "policy_of",
+    "step",
+    "wants",
+]
 
 
 def begin() -> State:
@@ -141,6 +151,12 @@ def resume_question(state: Resumed) -> Question:
         form=Form.CONFIRM,
         word="RESUME",
     )
+
+
+def policy_of(state: State) -> Policy | None:
+    """Return the policy that a state was reached under, also one that was not admitted yet."""
+    inner = state.inner if isinstance(state, Resumed) else state
+    return inner.policy if isinstance(inner, Open) else _known(inner)[1]
 
 
 def _known(state: StepState) -> tuple[Begun | None, Policy | None]:

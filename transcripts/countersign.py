@@ -41,6 +41,11 @@ def is_countersignature(name: str) -> bool:
     return name.startswith(PREFIX) and name.endswith(SUFFIX)
 
 
+def person_in(name: str) -> str:
+    """Return the person that a countersignature's file name names."""
+    return name.removeprefix(PREFIX).removesuffix(SUFFIX)
+
+
 def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> None:
     """Return if `data` is this person's signature over `checkpoint`; Refused otherwise."""
     keys = {named.key.fpr for p in policy.persons if p.id == person for named in p.keys}
@@ -72,7 +77,7 @@ def count(policy: Policy, files: Mapping[str, bytes], checkpoint: bytes) -> Coun
     """TRN-COUNTERSIGNATURE: distinct persons other than the administrator signed."""
     witnesses, findings, administrator = [], [], False
     for name in sorted(files):
-        person = name.removeprefix(PREFIX).removesuffix(SUFFIX)
+        person = person_in(name)
         try:
             check_one(policy, person, files[name], checkpoint)
         except Refused as error:

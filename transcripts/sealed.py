@@ -59,9 +59,9 @@ def check_sums(files: Mapping[str, Buffer], digests: Mapping[str, str]) -> list[
     if sums == wanted:
         return []
     listed, found = set(sums.splitlines()), set(wanted.splitlines())
-    if late := _late(sums, digests):
+    if unlisted := late(sums, digests):
         text = "is not listed in SHA256SUMS yet; countersign once more"
-        named = (f"{escaped(name)} {text}" for name in late)
+        named = (f"{escaped(name)} {text}" for name in unlisted)
         return [fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text) for text in named]
     faults = [
         fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(line)}: missing, or not the bytes listed")
@@ -77,12 +77,12 @@ def check_sums(files: Mapping[str, Buffer], digests: Mapping[str, str]) -> list[
     return faults
 
 
-def _late(sums: bytes, digests: Mapping[str, str]) -> list[str]:
+def late(sums: bytes, digests: Mapping[str, str]) -> list[str]:
     """Return the countersignatures that alone are not listed, as between two renames."""
     listed = {line[66:].decode("utf-8", "replace") for line in sums.splitlines()}
-    late = {n for n in digests if countersign.is_countersignature(n) and n not in listed}
-    rest = {n: d for n, d in digests.items() if n != bundle.SUMS and n not in late}
-    return sorted(late) if sums == sums_of(rest) else []
+    found = {n for n in digests if countersign.is_countersignature(n) and n not in listed}
+    rest = {n: d for n, d in digests.items() if n != bundle.SUMS and n not in found}
+    return sorted(found) if sums == sums_of(rest) else []
 
 
 def _named(line: bytes) -> str:

@@ -25,6 +25,7 @@ from ceremony.policy_people import (
     Revoked,
 )
 from ceremony.release_rules import LedgerRule, VersionRule
+from ceremony.token import Mechanism
 from ceremony.types import Digest, Severity
 
 Holders: TypeAlias = tuple[tuple[Builder, BuilderKey], ...]
@@ -146,11 +147,20 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM."""
+    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM.
+
+    `ecdsa` says that the firmware at hand boots ECDSA signatures, which most refuses.
+    """
 
     uri: str
     certificate: str
     chain: tuple[str, ...]
+    ecdsa: bool = False
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """Return the mechanisms that may sign."""
+        return ("CKM_RSA_PKCS", "CKM_ECDSA") if self.ecdsa else ("CKM_RSA_PKCS",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ def signer(table: Table) -> model.Signer:
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
         if text and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
-    return model.Signer(uri, certificate, chain)
+    ecdsa = table.flag("ecdsa", default=False)
+    return model.Signer(uri, certificate, chain, ecdsa)
 
 
 def _one_certificate(text: str) -> bool:

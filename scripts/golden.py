@@ -22,7 +22,11 @@ from ceremony.events import Aborted  # noqa: E402
 from ceremony.ingest.reading import read_folder  # noqa: E402
 from ceremony.ports import Interruption  # noqa: E402
 from ceremony.questions import Answer, Question  # noqa: E402
+from ceremony.types import Mode  # noqa: E402
+from transcripts.checkpoint import NAMESPACE  # noqa: E402
 from transcripts.replay import replay  # noqa: E402
+from tui import ssh_keys  # noqa: E402
+from tui.faces import Closing  # noqa: E402
 from tui.rehearsal.prepare import Prepared  # noqa: E402
 from tui.rehearsal.script import ScriptFace  # noqa: E402
 from tui.wiring import hold  # noqa: E402
@@ -86,8 +90,54 @@ def resumed(prepared: Prepared) -> None:
     rehearsing.held(prepared)
 
 
+def dissent(prepared: Prepared) -> None:
+    """A builder attested other bytes for the same inputs; two named operators set it aside."""
+    from steps.judge.test_judge import dissent as other_bytes  # noqa: PLC0415 - a test's own
+
+    other_bytes(prepared)
+    rehearsing.edit_policy(
+        prepared, ("[gates]", "[dissent]\noverride = { operators = 2 }\n\n[gates]")
+    )
+    rehearsing.held(prepared, {"judge.override": ("alice's disk was full",) * 2})
+
+
+def ecdsa(prepared: Prepared) -> None:
+    """A P-256 key; killed between intent and result, so that two signatures may exist."""
+    rehearsing.take_ecdsa(prepared)
+    resumed(prepared)
+
+
+def aarch64(prepared: Prepared) -> None:
+    """An image for AArch64, and nothing out of the ordinary."""
+    rehearsing.held(prepared)
+
+
+def production(prepared: Prepared) -> None:
+    """The same as happy in production mode: people sign with their own keys."""
+
+    class People(ScriptFace):
+        def begin(self, _mode: Mode) -> None:
+            """Let people answer by the sheet; in a real ceremony nobody may."""
+
+        def countersign(self, closing: Closing) -> str | None:
+            person = next((p for p in ("ines", "ed") if p not in closing.signed), None)
+            if person is None:
+                return None
+            key, text = prepared.person_key(person), closing.checkpoint.read_bytes()
+            signature = prepared.folder / f"{person}.sshsig"
+            signature.write_bytes(ssh_keys.sign(key, NAMESPACE, text))
+            return str(signature)
+
+    with tempfile.TemporaryFile("w") as nowhere:
+        hold(rehearsing.production(prepared), People(prepared.sheet, nowhere))
+
+
 KINDS: tuple[Callable[[Prepared], None], ...] = (
     happy,
+    aarch64,
+    production,
+    dissent,
+    ecdsa,
     misheard,
     refused_quorum,
     refused_policy,
@@ -102,8 +152,10 @@ def main() -> None:
     shutil.rmtree(GOLDEN, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         fresh = rehearsing.make(Path(folder) / "fresh")
+        other = rehearsing.make(Path(folder) / "other", architecture="aarch64")
         for kind in KINDS:
-            prepared = rehearsing.copy(fresh, Path(folder) / kind.__name__)
+            source = other if kind is aarch64 else fresh
+            prepared = rehearsing.copy(source, Path(folder) / kind.__name__)
             kind(prepared)
             target = GOLDEN / kind.__name__
             shutil.copytree(prepared.out, target / "bundle")

@@ -21,7 +21,7 @@ from ceremony.effects import Buffer
 from ceremony.engine import RULESET, Rules, policy_of
 from ceremony.engine.order import Differs
 from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Begun, MediaRead, Recovered
+from ceremony.events import Begun, Intended, MediaRead, Recovered
 from ceremony.states import Close, Seal, State
 from ceremony.types import Finding
 from transcripts import differing, rulesets, sealed
@@ -101,7 +101,7 @@ def replay(
         witnesses=witnesses,
         needed=needed,
         findings=tuple(fault.finding for fault in faults),
-        anchors=_anchors(state) if isinstance(state, Close) else (),
+        anchors=_anchors(log, state) if isinstance(state, Close) else (),
         first=next((fault.difference for fault in faults if fault.difference), None),
     )
 
@@ -111,10 +111,15 @@ def _not_judged(faults: list[Fault]) -> Replayed:
     return Replayed(worst(faults), "open", "", "", 0, None, (), 0, findings)
 
 
-def _anchors(state: Close) -> tuple[tuple[str, str], ...]:
+def _anchors(log: Log, state: Close) -> tuple[tuple[str, str], ...]:
+    intents = [line.event for line in log.lines if isinstance(line.event, Intended)]
+    attempts = f"{len(intents)}, of one plan" if len(intents) > 1 else ""
+    if attempts and intents[-1].mechanism == "CKM_ECDSA":
+        attempts += f"; up to {len(intents)} different signatures may exist"
     signed = [f.sha256 for f in state.files if f.name.endswith(".signed.efi")]
     policy = state.policy.sha256.hex if state.policy else ""
-    named = (("policy", policy), ("signed", signed[0] if signed else ""))
+    last = signed[0] if signed else ""
+    named = (("policy", policy), ("signed", last), ("attempts", attempts))
     return tuple((name, value) for name, value in named if value)
 
 

@@ -91,7 +91,7 @@ def resumed(prepared: Prepared) -> None:
 
 
 def dissent(prepared: Prepared) -> None:
-    """A builder attested other bytes for the same inputs; two named operators set it aside."""
+    """Let two named operators set aside what a builder attested of other bytes."""
     from steps.judge.test_judge import dissent as other_bytes  # noqa: PLC0415 - a test's own
 
     other_bytes(prepared)
@@ -102,18 +102,18 @@ def dissent(prepared: Prepared) -> None:
 
 
 def ecdsa(prepared: Prepared) -> None:
-    """A P-256 key; killed between intent and result, so that two signatures may exist."""
+    """Sign with a P-256 key; killed before the result, so two signatures may exist."""
     rehearsing.take_ecdsa(prepared)
     resumed(prepared)
 
 
 def aarch64(prepared: Prepared) -> None:
-    """An image for AArch64, and nothing out of the ordinary."""
+    """Sign an image for AArch64, and nothing out of the ordinary."""
     rehearsing.held(prepared)
 
 
 def production(prepared: Prepared) -> None:
-    """The same as happy in production mode: people sign with their own keys."""
+    """Hold what happy is in production mode: people sign with their own keys."""
 
     class People(ScriptFace):
         def begin(self, _mode: Mode) -> None:

@@ -40,6 +40,7 @@ class Replayed:
 
     `anchors` are what to compare with what is known from elsewhere: a bundle made with
     somebody's own policy and keys is reproduced too. `first` is the first event that differs.
+    `previous` is the head of the ceremony before, "" where the first line names none.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class Replayed:
     findings: tuple[Finding, ...]
     anchors: tuple[tuple[str, str], ...] = ()
     first: Difference | None = None
+    previous: str = ""
 
 
 def replay(
@@ -102,6 +104,7 @@ def replay(
         needed=needed,
         findings=tuple(fault.finding for fault in faults),
         anchors=_anchors(log, state) if isinstance(state, Close) else (),
+        previous=(first.previous_head or "") if isinstance(first, Begun) else "",
         first=next((fault.difference for fault in faults if fault.difference), None),
     )
 

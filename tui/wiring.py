@@ -26,6 +26,7 @@ from ceremony.types import Mode
 from transcripts.checkpoint import Head
 from transcripts.log import Log, Stamp
 from transcripts.store import BundleFolder, FileJournal
+from tui.before import head_before
 from tui.faces import Face
 from tui.identity import tool_sha256, tool_version
 from tui.publishing import Publisher, Signers
@@ -34,7 +35,10 @@ from tui.tokens import open_token
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys."""
+    """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys.
+
+    `previous` is the head of the ceremony before, where people gave it.
+    """
 
     mode: Mode
     policy: Path
@@ -43,6 +47,7 @@ class Places:
     out: Path
     machine: Path | None
     signers: Signers = field(default_factory=dict)
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,9 @@ def hold(places: Places, face: Face) -> Ended:
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
-            media.read_policy()  # a mistyped path is said before anything is begun
+            read = media.read_policy()  # a mistyped path is said before anything is begun
+            named = places.previous or head_before(places.incoming, read)
+            world = replace(world, previous_head=named)
         else:
             bundle.require_own(_intended(log))
         if isinstance(state, Close):

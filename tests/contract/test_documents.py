@@ -209,6 +209,8 @@ def test_the_checker_of_schemas_refuses() -> None:
         "witnesses": ["ed"],
         "findings": [],
         "first": None,
+        "head": "0" * 64,
+        "previous": "",
     }
     assert faults(schema, good) == []
     for change in (

@@ -118,6 +118,7 @@ def _put(found: Replayed) -> None:
         f"outcome   {found.outcome}",
         f"events    {found.events}",
         f"head      {found.head.spoken if found.head else '-'}",
+        f"previous  {found.previous or 'none named'}",
         *(f"{name:<9} {value}" for name, value in found.anchors),
         f"witnesses {len(found.witnesses)} of {found.needed}: {', '.join(found.witnesses) or '-'}",
         str(found.verdict),
@@ -135,4 +136,6 @@ def _json(found: Replayed) -> Json:
         "witnesses": [*found.witnesses],
         "findings": findings_json(found.findings),
         "first": encode(found.first),
+        "head": found.head.root.hex() if found.head else "",
+        "previous": found.previous,
     }

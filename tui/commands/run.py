@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.types import Mode
+from tui.before import given_head
 from tui.commands import Exit
 from tui.commands.holding import full_screen, held, plain
 from tui.wiring import Places
@@ -31,6 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--machine", metavar="FILE", type=Path, help="the machine binding: PKCS#11 module"
     )
+    parser.add_argument(
+        "--previous",
+        metavar="HEAD",
+        help="the ceremony before: checkpoint.txt, or its root in hex; a ledger names it itself",
+    )
     parser.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
 
 
@@ -46,5 +52,6 @@ def run(options: argparse.Namespace) -> Exit:
         logs=logs,
         out=options.out.absolute(),
         machine=options.machine.absolute() if options.machine else None,
+        previous=given_head(options.previous) if options.previous else None,
     )
     return held(places, plain if options.plain else full_screen)

@@ -26,6 +26,7 @@ from ceremony.types import Mode  # noqa: E402
 from transcripts.checkpoint import NAMESPACE  # noqa: E402
 from transcripts.replay import replay  # noqa: E402
 from tui import ssh_keys  # noqa: E402
+from tui.commands.dispatch import dispatch  # noqa: E402
 from tui.faces import Closing  # noqa: E402
 from tui.rehearsal.prepare import Prepared  # noqa: E402
 from tui.rehearsal.script import ScriptFace  # noqa: E402
@@ -132,10 +133,22 @@ def production(prepared: Prepared) -> None:
         hold(rehearsing.production(prepared), People(prepared.sheet, nowhere))
 
 
+def chained(prepared: Prepared) -> None:
+    """Hold a second ceremony under a ledger: it names the head of the one before."""
+    rehearsing.edit_policy(prepared, ("[quorum]\n", "[ledger]\n\n[quorum]\n"))
+    first = rehearsing.copy(prepared, prepared.folder.with_name("first"))
+    rehearsing.held(first)
+    book = prepared.media / "ledger.jsonl"
+    if dispatch(["ledger", str(first.out), "--output", str(book)]):
+        sys.exit("the first ceremony has no line")
+    rehearsing.held(prepared)
+
+
 KINDS: tuple[Callable[[Prepared], None], ...] = (
     happy,
     aarch64,
     production,
+    chained,
     dissent,
     ecdsa,
     misheard,

@@ -28,7 +28,7 @@ def test_an_old_transcript_replays(kind: str) -> None:
 
 
 def test_the_kinds_that_must_be_there() -> None:
-    wanted = {"happy", "aarch64", "production", "dissent", "ecdsa", "misheard"}
+    wanted = {"happy", "aarch64", "production", "dissent", "ecdsa", "misheard", "chained"}
     wanted |= {"refused_quorum", "refused_policy", "aborted", "disputed", "resumed"}
     assert wanted <= set(KINDS)
 

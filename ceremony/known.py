@@ -18,8 +18,10 @@ from ceremony.states import (
     Judge,
     Open,
     ReadBack,
+    Resumed,
     Seal,
     Sign,
+    State,
     StepState,
     Verify,
 )
@@ -38,3 +40,9 @@ def known(state: StepState) -> tuple[Begun | None, Policy | None]:
             return state.ready.session.begun, state.ready.session.policy
         case _:
             assert_never(state)
+
+
+def policy_of(state: State) -> Policy | None:
+    """Return the policy that a state was reached under, also one that was not admitted yet."""
+    inner = state.inner if isinstance(state, Resumed) else state
+    return inner.policy if isinstance(inner, Open) else known(inner)[1]

@@ -163,7 +163,8 @@ def signer(table: Table) -> model.Signer:
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
         if text and not table.is_open(key, text) and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
-    return model.Signer(uri, certificate, chain, _dbx(table))
+    ecdsa = table.flag("ecdsa", default=False)
+    return model.Signer(uri, certificate, chain, _dbx(table), ecdsa)
 
 
 def _dbx(table: Table) -> bytes:

@@ -28,6 +28,9 @@ from ceremony.types import Finding, Mode, Severity
 CERTIFICATE_MOST_BYTES = 64 * 1024
 RSA_LEAST_BITS = 2048
 
+RSA_ALONE: tuple[Mechanism, ...] = ("CKM_RSA_PKCS",)
+CURVES = ("secp256r1", "secp384r1")
+
 SigningKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
@@ -87,9 +90,16 @@ def mechanism_for(key: SigningKey) -> Mechanism:
 
 
 def preflight(
-    evidence: TokenEvidence, certificate: bytes, now: datetime, mode: Mode
+    evidence: TokenEvidence,
+    certificate: bytes,
+    now: datetime,
+    mode: Mode,
+    mechanisms: tuple[Mechanism, ...] = RSA_ALONE,
 ) -> tuple[Finding, ...]:
-    """Return every finding on token, key and certificate at `now` (aware, UTC) in `mode`."""
+    """Return every finding on token, key and certificate at `now` (aware, UTC) in `mode`.
+
+    `mechanisms` are those that the policy lets sign.
+    """
     try:
         read = read_certificate(certificate)
     except Refused as refused:
@@ -97,7 +107,7 @@ def preflight(
     key = signing_key(read)
     return (
         *_certificate(read, now),
-        *_size(key),
+        *_size(key, mechanisms),
         *_origin(evidence, key, mode),
         *_pin(evidence),
         *_mechanism(evidence, key),
@@ -153,11 +163,16 @@ def _usage(read: x509.Certificate) -> Iterator[Finding]:
         yield _no("KEY-CERT-USAGE", "the key usage lacks digitalSignature")
 
 
-def _size(key: SigningKey) -> Iterator[Finding]:
+def _size(key: SigningKey, mechanisms: tuple[Mechanism, ...]) -> Iterator[Finding]:
+    """KEY-SIZE: firmware boots RSA; EC is for those whose policy says that theirs takes it."""
     if isinstance(key, ec.EllipticCurvePublicKey):
-        yield _no(
-            "KEY-SIZE", f"the key is EC ({key.curve.name}); the default policy takes RSA only"
-        )
+        named = f"the key is EC ({key.curve.name})"
+        if "CKM_ECDSA" not in mechanisms:
+            yield _no("KEY-SIZE", f"{named}; the policy takes RSA only")
+        elif key.curve.name not in CURVES:
+            yield _no("KEY-SIZE", f"{named}; only P-256 and P-384 are taken")
+        else:
+            yield _warn("KEY-SIZE", f"{named}: most firmware refuses to boot its signatures")
     elif key.key_size < RSA_LEAST_BITS:
         yield _no("KEY-SIZE", f"RSA of {key.key_size} bits, at least {RSA_LEAST_BITS} are needed")
 

@@ -24,10 +24,15 @@ from ceremony.events import Aborted  # noqa: E402
 from ceremony.ingest.reading import read_folder  # noqa: E402
 from ceremony.ports import Interruption  # noqa: E402
 from ceremony.questions import Answer, Question  # noqa: E402
+from ceremony.types import Mode  # noqa: E402
+from transcripts.checkpoint import NAMESPACE  # noqa: E402
 from transcripts.replay import replay  # noqa: E402
 from transcripts.report.html import html  # noqa: E402
 from transcripts.report.text import text  # noqa: E402
+from tui import ssh_keys  # noqa: E402
+from tui.commands.dispatch import dispatch  # noqa: E402
 from tui.commands.report import made  # noqa: E402
+from tui.faces import Closing  # noqa: E402
 from tui.rehearsal.prepare import Prepared  # noqa: E402
 from tui.rehearsal.script import ScriptFace  # noqa: E402
 from tui.wiring import hold  # noqa: E402
@@ -91,8 +96,66 @@ def resumed(prepared: Prepared) -> None:
     rehearsing.held(prepared)
 
 
+def dissent(prepared: Prepared) -> None:
+    """Let two named operators set aside what a builder attested of other bytes."""
+    from steps.judge.test_judge import dissent as other_bytes  # noqa: PLC0415 - a test's own
+
+    other_bytes(prepared)
+    rehearsing.edit_policy(
+        prepared, ("[gates]", "[dissent]\noverride = { operators = 2 }\n\n[gates]")
+    )
+    rehearsing.held(prepared, {"judge.override": ("alice's disk was full",) * 2})
+
+
+def ecdsa(prepared: Prepared) -> None:
+    """Sign with a P-256 key; killed before the result, so two signatures may exist."""
+    rehearsing.take_ecdsa(prepared)
+    resumed(prepared)
+
+
+def aarch64(prepared: Prepared) -> None:
+    """Sign an image for AArch64, and nothing out of the ordinary."""
+    rehearsing.held(prepared)
+
+
+def production(prepared: Prepared) -> None:
+    """Hold what happy is in production mode: people sign with their own keys."""
+
+    class People(ScriptFace):
+        def begin(self, _mode: Mode) -> None:
+            """Let people answer by the sheet; in a real ceremony nobody may."""
+
+        def countersign(self, closing: Closing) -> str | None:
+            person = next((p for p in ("ines", "ed") if p not in closing.signed), None)
+            if person is None:
+                return None
+            key, text = prepared.person_key(person), closing.checkpoint.read_bytes()
+            signature = prepared.folder / f"{person}.sshsig"
+            signature.write_bytes(ssh_keys.sign(key, NAMESPACE, text))
+            return str(signature)
+
+    with tempfile.TemporaryFile("w") as nowhere:
+        hold(rehearsing.production(prepared), People(prepared.sheet, nowhere))
+
+
+def chained(prepared: Prepared) -> None:
+    """Hold a second ceremony under a ledger: it names the head of the one before."""
+    rehearsing.edit_policy(prepared, ("[quorum]\n", "[ledger]\n\n[quorum]\n"))
+    first = rehearsing.copy(prepared, prepared.folder.with_name("first"))
+    rehearsing.held(first)
+    book = prepared.media / "ledger.jsonl"
+    if dispatch(["ledger", str(first.out), "--output", str(book)]):
+        sys.exit("the first ceremony has no line")
+    rehearsing.held(prepared)
+
+
 KINDS: tuple[Callable[[Prepared], None], ...] = (
     happy,
+    aarch64,
+    production,
+    chained,
+    dissent,
+    ecdsa,
     misheard,
     refused_quorum,
     refused_policy,
@@ -123,8 +186,10 @@ def main() -> None:
     shutil.rmtree(GOLDEN, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         fresh = rehearsing.make(Path(folder) / "fresh")
+        other = rehearsing.make(Path(folder) / "other", architecture="aarch64")
         for kind in KINDS:
-            prepared = rehearsing.copy(fresh, Path(folder) / kind.__name__)
+            source = other if kind is aarch64 else fresh
+            prepared = rehearsing.copy(source, Path(folder) / kind.__name__)
             kind(prepared)
             target = GOLDEN / kind.__name__
             shutil.copytree(prepared.out, target / "bundle")

@@ -7,9 +7,21 @@ program, so that a whole ceremony takes a second.
 from __future__ import annotations
 
 import io
+import json
+import os
 import shutil
+import subprocess
+import sys
+import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ceremony.events import Decided, Event
 from ceremony.ingest.reading import read_folder as read_bundle
@@ -29,26 +41,26 @@ from tui.wiring import Ended, Places, hold
 SBAT = b"sbat,1,SBAT Version,sbat,1,https://example.org\ntiny,1,Tiny,tiny,1,https://example.org\n"
 
 
-def tiny_uki(note: bytes = b"1") -> bytes:
+def tiny_uki(note: bytes = b"1", architecture: str = "x86_64") -> bytes:
     """Return a UKI of a few kilobytes that the strict parser accepts."""
     return build_uki(
-        efi_program("x86_64"),
+        efi_program(architecture),
         [
             (".osrel", b'ID=tiny\nPRETTY_NAME="Tiny UKI ' + note + b'"\n'),
             (".cmdline", b"console=ttyS0 quiet"),
             (".uname", b"6.1.0-tiny"),
             (".sbat", SBAT),
             (".initrd", b"070701" + b"0" * 104 + note),
-            (".linux", efi_program("x86_64")),
+            (".linux", efi_program(architecture)),
         ],
     )
 
 
-def make(folder: Path, name: str = "anchor.efi") -> Prepared:
+def make(folder: Path, name: str = "anchor.efi", architecture: str = "x86_64") -> Prepared:
     """Prepare a rehearsal of the tiny UKI in `folder`."""
     image = folder.parent / f"{folder.name}-{name}"
     image.parent.mkdir(parents=True, exist_ok=True)
-    image.write_bytes(tiny_uki())
+    image.write_bytes(tiny_uki(architecture=architecture))
     named = folder.parent / f"{folder.name}-image" / name
     named.parent.mkdir()
     image.replace(named)
@@ -117,6 +129,55 @@ def edit_policy(prepared: Prepared, *changes: tuple[str, str]) -> None:
     for owner in OWNERS:
         signature = ssh_keys.sign(prepared.person_key(owner), POLICY_NAMESPACE, text.encode())
         (prepared.folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
+
+
+def take_ecdsa(prepared: Prepared) -> ec.EllipticCurvePublicKey:
+    """Make a P-256 key in the rehearsal's token, and let the policy name it and take it."""
+    binding = tomllib.loads((prepared.folder / "machine.toml").read_text("utf-8"))
+    wanted = {
+        "module": binding["module"],
+        "token": "rehearsal",
+        "pin": prepared.pin,
+        "label": "ecdsa",
+    }
+    made = subprocess.run(
+        [sys.executable, Path(__file__).parent / "hsm/generate_ec.py"],
+        input=json.dumps(wanted),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **binding["environment"]},
+        check=True,
+    )
+    point = bytes.fromhex(made.stdout)
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    policy = prepared.policy.read_text("utf-8")
+    start, end = policy.index("-----BEGIN CERT"), policy.index("-----END CERT")
+    edit_policy(
+        prepared,
+        (policy[start:end], _certificate(key)),
+        ("object=uki;", "object=ecdsa;"),
+        ("[signer]\n", "[signer]\necdsa = true\n"),
+    )
+    return key
+
+
+def _certificate(key: ec.EllipticCurvePublicKey) -> str:
+    name, issuer = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, said)])
+        for said in ("Rehearsal signer (P-256)", "Rehearsal authority")
+    )
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=90))
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    return made.public_bytes(Encoding.PEM).decode("ascii").partition("-----END CERT")[0]
 
 
 def refused_rules(ended: Ended) -> set[str]:

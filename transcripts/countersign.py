@@ -41,6 +41,11 @@ def is_countersignature(name: str) -> bool:
     return name.startswith(PREFIX) and name.endswith(SUFFIX)
 
 
+def person_in(name: str) -> str:
+    """Return the person that a countersignature's file name names."""
+    return name.removeprefix(PREFIX).removesuffix(SUFFIX)
+
+
 def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> None:
     """Return if `data` is this person's signature over `checkpoint`; Refused otherwise."""
     keys = {named.key.fpr for p in policy.persons if p.id == person for named in p.keys}
@@ -53,14 +58,26 @@ def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> No
     if key.is_security_key and not signature.touched:
         raise refuse("TRN-COUNTERSIGNATURE", "the security key was not touched")
     if key.fpr not in keys:
-        raise refuse("TRN-COUNTERSIGNATURE", f"the key is not one of {escaped(person)}'s")
+        text = f"the key is {_owner(policy, key.fpr)}, not one of {escaped(person)}'s"
+        raise refuse("TRN-COUNTERSIGNATURE", text)
+
+
+def person_of(policy: Policy, fpr: str) -> str:
+    """Return the id of the person that a key belongs to, "" where it is nobody's."""
+    found = (p.id for p in policy.persons if any(named.key.fpr == fpr for named in p.keys))
+    return next(found, "")
+
+
+def _owner(policy: Policy, fpr: str) -> str:
+    owner = person_of(policy, fpr)
+    return f"{escaped(owner)}'s" if owner else f"nobody's in the policy ({fpr})"
 
 
 def count(policy: Policy, files: Mapping[str, bytes], checkpoint: bytes) -> Countersigned:
     """TRN-COUNTERSIGNATURE: distinct persons other than the administrator signed."""
     witnesses, findings, administrator = [], [], False
     for name in sorted(files):
-        person = name.removeprefix(PREFIX).removesuffix(SUFFIX)
+        person = person_in(name)
         try:
             check_one(policy, person, files[name], checkpoint)
         except Refused as error:

@@ -17,15 +17,24 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from ceremony.bundle import TRANSCRIPT
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused, refuse
-from ceremony.ingest.reading import read_descriptor
+from ceremony.ingest.reading import (
+    CHUNK,
+    FLAGS,
+    MOST_BYTES,
+    list_folder,
+    read_descriptor,
+    read_regular,
+)
 from ceremony.show import counted, escaped
+from transcripts.canon import MOST_LINE
 from transcripts.log import Log, read_log
 
 TEMPORARY = ".part"
 MOST_LOG = 2**30  # bytes of one log
-CHUNK = 2**20
+MOST_BUNDLE = MOST_BYTES
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -75,6 +84,37 @@ def read_log_file(path: Path, file: int) -> Log:
     if log.fault and log.fault.rule == "TRN-LINE" and rest.find(b"\n") == len(rest) - 1:
         return replace(log, torn=rest)
     return log
+
+
+def read_bundle(folder: Path) -> dict[str, Buffer]:
+    """Return every file of a bundle by its name; TRN-BUNDLE for what is no file.
+
+    A transcript is refused (TRN-LINE) at the first line that is too long to be one, before the
+    rest of it is read. OSError passes.
+    """
+    sizes = dict(list_folder(folder, "TRN-BUNDLE"))
+    total = sum(sizes.values())
+    if total > MOST_BUNDLE or sizes.get(TRANSCRIPT, 0) > MOST_LOG:
+        text = f"{shown(folder)} holds {counted(total)}, a bundle at most {MOST_BUNDLE:,}"
+        raise refuse("TRN-BUNDLE", text)
+    if TRANSCRIPT in sizes:
+        _check_lines(folder / TRANSCRIPT)
+    return {name: read_regular(folder / name, sizes[name]) for name in sorted(sizes)}
+
+
+def _check_lines(path: Path) -> None:
+    """TRN-LINE: no line is longer than a line can be."""
+    file = os.open(path, FLAGS)
+    try:
+        at = start = 0
+        while chunk := os.pread(file, CHUNK, at):
+            if (last := chunk.rfind(b"\n")) >= 0:
+                start = at + last + 1
+            at += len(chunk)
+            if at - start > MOST_LINE:
+                raise refuse("TRN-LINE", f"a line of {shown(path)} has over {MOST_LINE:,} bytes")
+    finally:
+        os.close(file)
 
 
 def check_together(path: Path, log: Log, others: tuple[Log, ...]) -> None:

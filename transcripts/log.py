@@ -16,7 +16,7 @@ from ceremony.errors import Refused, refuse
 from ceremony.events import NAMED, Ack, Decided, Event, Kind
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
-from transcripts.canon import canonical, parse
+from transcripts.canon import MOST_LINE, canonical, parse
 
 FIRST = "0" * 64
 MOST_LINES = 1_000_000
@@ -125,18 +125,30 @@ class Log:
 
 def read_log(data: bytes) -> Log:
     """Read lines until one is not good; TRN-LINE, -EVENT, -CHAIN, -CEREMONY, -TIME."""
-    *parts, torn = data.split(b"\n", MOST_LINES)
     lines: list[Line] = []
-    for place, raw in enumerate(parts):
+    raws: list[bytes] = []
+    start = 0
+    while (end := data.find(b"\n", start, start + MOST_LINE + 1)) >= 0:
         try:
+            raw = data[start:end]
+            if len(raws) == MOST_LINES:
+                raise refuse("TRN-LINE", f"there are more than {MOST_LINES:,} lines")
             line = read_line(raw)
-            _check_link(line, place, lines[-1] if lines else None, parts[place - 1])
+            _check_link(line, len(raws), lines[-1] if lines else None, raws[-1] if raws else b"")
         except Refused as error:
-            found = error.findings[0]
-            fault = Finding(found.rule, Severity.REFUSE, f"line {place}: {found.text}")
-            return Log(tuple(lines), tuple(parts[:place]), torn, fault)
+            return Log(tuple(lines), tuple(raws), b"", _misplaced(len(raws), error))
         lines.append(line)
-    return Log(tuple(lines), tuple(parts), torn, None)
+        raws.append(raw)
+        start = end + 1
+    if len(data) - start > MOST_LINE:
+        long = refuse("TRN-LINE", f"a line has more than {MOST_LINE:,} bytes")
+        return Log(tuple(lines), tuple(raws), b"", _misplaced(len(raws), long))
+    return Log(tuple(lines), tuple(raws), data[start:], None)
+
+
+def _misplaced(place: int, error: Refused) -> Finding:
+    found = error.findings[0]
+    return Finding(found.rule, Severity.REFUSE, f"line {place}: {found.text}")
 
 
 def _check_link(line: Line, place: int, before: Line | None, raw_before: bytes) -> None:
@@ -144,7 +156,8 @@ def _check_link(line: Line, place: int, before: Line | None, raw_before: bytes) 
     if line.seq != place:
         raise refuse("TRN-CHAIN", f"the line says it is number {line.seq}")
     if line.prev != (link(raw_before) if before else FIRST):
-        raise refuse("TRN-CHAIN", "the line does not name the line before it")
+        text = f"prev names {escaped(line.prev[:16], 32)}, the line before is "
+        raise refuse("TRN-CHAIN", text + (link(raw_before) if before else FIRST)[:16])
     if before is None:
         return
     if line.ceremony != before.ceremony:

@@ -13,34 +13,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
 from ceremony import bundle
 from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import EXTRA, Verifier
 from ceremony.codec import Json
 from ceremony.effects import Buffer
-from ceremony.engine import Rules, advance, begin
+from ceremony.engine import RULESET, Rules
 from ceremony.engine.order import Differs
 from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Begun, Decided, Event, MediaRead, Recovered
-from ceremony.show import escaped
+from ceremony.events import Begun, Decided, Event, Intended, MediaRead, Recovered
+from ceremony.known import policy_of
 from ceremony.states import Close, Seal, State
-from ceremony.types import Finding, Severity
-from transcripts import countersign
-from transcripts.checkpoint import Head, origin, read_checkpoint
+from ceremony.types import Finding
+from transcripts import differing, rulesets, sealed
+from transcripts.checkpoint import Head, origin
+from transcripts.faults import Difference, Fault, Verdict, fault, worst
 from transcripts.log import Line, Log, read_log
 from transcripts.merkle import Tree
+from transcripts.sealed import make_sums
 
-
-class Verdict(StrEnum):
-    """What a replay comes to, the worst first."""
-
-    FORGED = "FORGED"
-    DIFFERS = "DIFFERS"
-    INCOMPLETE = "INCOMPLETE"
-    REPRODUCED = "REPRODUCED"
+__all__ = ["Difference", "Replayed", "Verdict", "contents_of", "make_sums", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,8 @@ class Replayed:
     """The verdict, how the ceremony came out, and every finding that led to it.
 
     `anchors` are what to compare with what is known from elsewhere: a bundle made with
-    somebody's own policy and keys is reproduced too.
+    somebody's own policy and keys is reproduced too. `first` is the first event that differs.
+    `previous` is the head of the ceremony before, "" where the first line names none.
     """
 
     verdict: Verdict
@@ -61,16 +56,8 @@ class Replayed:
     needed: int
     findings: tuple[Finding, ...]
     anchors: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    verdict: Verdict
-    finding: Finding
-
-
-def _fault(verdict: Verdict, rule: str, text: str) -> _Fault:
-    return _Fault(verdict, Finding(rule, Severity.REFUSE, text))
+    first: Difference | None = None
+    previous: str = ""
 
 
 def replay(
@@ -84,30 +71,36 @@ def replay(
     `image` is the unsigned image where the policy leaves it out of the bundle; `verifier` is
     needed where Sigstore bundles were judged. `read` reads attestations: an auditor does so here.
     """
-    log = read_log(bytes(files.get(bundle.TRANSCRIPT, b"")))
-    faults = [*_check_log(log), *_check_sums(files)]
+    files, left = sealed.without_left_over(files)
+    transcript = bytes(files.get(bundle.TRANSCRIPT, b""))
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    sums = [*left, *sealed.check_sums(files, digests)]
+    if text := rulesets.unknown(transcript):
+        return _not_judged([fault(Verdict.INCOMPLETE, "TRN-RULESET", text), *sums])
+    log = read_log(transcript)
+    faults = [*_check_log(log), *sums]
     contents = contents_of(log, files, image)
-    state, order = _fold(log, Rules(contents, verifier=fitting(log, verifier), read=read))
+    state, order = _fold(log, replace(_rules(log, contents, verifier), read=read))
     faults += order
-    named = _named(log)
-    other = image is not None and hashlib.sha256(image).hexdigest() not in named
-    if other and named & contents.keys():  # else the right one is missing, which was said
-        text = "the image that was given is not the one of this ceremony"
-        faults.append(_fault(Verdict.DIFFERS, "TRN-IMAGE", text))
+    faults += _check_given(log, contents, image)
     head = _head(log)
-    faults += _check_checkpoint(files, head)
+    faults += sealed.check_checkpoint(files, head)
     witnesses: tuple[str, ...] = ()
     needed = 0
     if isinstance(state, Close):
-        faults += _check_outputs(files, state)
-        witnesses, needed, signed = _check_countersignatures(files, state)
+        faults += sealed.check_outputs(files, digests, state)
+        witnesses, needed, signed = sealed.check_countersignatures(files, state.policy)
         faults += signed
+    elif order:
+        # Whose signature is under another checkpoint is said, whoever else may have signed.
+        _, _, signed = sealed.check_countersignatures(files, policy_of(state))
+        faults += [each for each in signed if each.verdict is Verdict.FORGED]
     elif not faults:
         text = f"the transcript stops in the step {state.step}, before its close line"
-        faults.append(_fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))
+        faults.append(fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))
     first = log.lines[0].event if log.lines else None
     return Replayed(
-        verdict=_worst(faults),
+        verdict=worst(faults),
         outcome=str(state.outcome) if isinstance(state, Close | Seal) else "open",
         mode=str(first.mode) if isinstance(first, Begun) else "",
         ceremony=log.lines[0].ceremony if log.lines else "",
@@ -116,34 +109,42 @@ def replay(
         witnesses=witnesses,
         needed=needed,
         findings=tuple(fault.finding for fault in faults),
-        anchors=_anchors(state) if isinstance(state, Close) else (),
+        anchors=_anchors(log, state) if isinstance(state, Close) else (),
+        previous=(first.previous_head or "") if isinstance(first, Begun) else "",
+        first=next((fault.difference for fault in faults if fault.difference), None),
     )
 
 
-def _anchors(state: Close) -> tuple[tuple[str, str], ...]:
+def _not_judged(faults: list[Fault]) -> Replayed:
+    findings = tuple(fault.finding for fault in faults)
+    return Replayed(worst(faults), "open", "", "", 0, None, (), 0, findings)
+
+
+def _anchors(log: Log, state: Close) -> tuple[tuple[str, str], ...]:
+    intents = [line.event for line in log.lines if isinstance(line.event, Intended)]
+    attempts = f"{len(intents)}, of one plan" if len(intents) > 1 else ""
+    if attempts and intents[-1].mechanism == "CKM_ECDSA":
+        attempts += f"; up to {len(intents)} different signatures may exist"
     signed = [f.sha256 for f in state.files if f.name.endswith(".signed.efi")]
     policy = state.policy.sha256.hex if state.policy else ""
-    named = (("policy", policy), ("signed", signed[0] if signed else ""))
+    last = signed[0] if signed else ""
+    named = (("policy", policy), ("signed", last), ("attempts", attempts))
     return tuple((name, value) for name, value in named if value)
 
 
-def _worst(faults: list[_Fault]) -> Verdict:
-    found = {fault.verdict for fault in faults}
-    return next((verdict for verdict in Verdict if verdict in found), Verdict.REPRODUCED)
-
-
-def _check_log(log: Log) -> list[_Fault]:
+def _check_log(log: Log) -> list[Fault]:
     """TRN-LINE, TRN-CHAIN, TRN-CEREMONY, TRN-TIME, TRN-EVENT over the whole file."""
     if log.fault:
-        return [_Fault(Verdict.FORGED, log.fault)]
+        place = len(log.lines)
+        return [Fault(Verdict.FORGED, log.fault, differing.of_line(place, log.fault))]
     if log.torn:
         text = f"{len(log.torn)} bytes stand behind the last whole line"
-        return [_fault(Verdict.INCOMPLETE, "TRN-LINE", text)]
+        return [fault(Verdict.INCOMPLETE, "TRN-LINE", text)]
     if not log.lines:
-        return [_fault(Verdict.INCOMPLETE, "TRN-CLOSE", "there is no transcript here")]
+        return [fault(Verdict.INCOMPLETE, "TRN-CLOSE", "there is no transcript here")]
     first = log.lines[0]
     if not isinstance(first.event, Begun) or first.event.ceremony != first.ceremony:
-        return [_fault(Verdict.FORGED, "TRN-CEREMONY", "the first line begins another ceremony")]
+        return [fault(Verdict.FORGED, "TRN-CEREMONY", "the first line begins another ceremony")]
     return []
 
 
@@ -154,40 +155,17 @@ def _head(log: Log) -> Head | None:
     return Head(origin(log.lines[0].ceremony, log.lines[0].event.mode), tree.size, tree.root())
 
 
-def _check_sums(files: Mapping[str, Buffer]) -> list[_Fault]:
-    """TRN-BUNDLE: SHA256SUMS names every file of the bundle, and no other, by its digest."""
-    if bundle.SUMS not in files:
-        return [_fault(Verdict.INCOMPLETE, "TRN-BUNDLE", "SHA256SUMS is missing")]
-    faults = []
-    sums = bytes(files[bundle.SUMS])
-    wanted = make_sums({name: data for name, data in files.items() if name != bundle.SUMS})
-    if sums != wanted:
-        listed, found = set(sums.splitlines()), set(wanted.splitlines())
-        for line in sorted(listed - found)[:8]:
-            name = escaped(line[66:].decode("utf-8", "replace"))
-            text = f"{name or 'a line of SHA256SUMS'}: missing, or not the bytes that were listed"
-            faults.append(_fault(Verdict.DIFFERS, "TRN-BUNDLE", text))
-        for line in sorted(found - listed)[:8]:
-            name = escaped(line[66:].decode("utf-8", "replace"))
-            text = f"{name}: not listed in SHA256SUMS with these bytes"
-            faults.append(_fault(Verdict.DIFFERS, "TRN-BUNDLE", text))
-        if not faults:
-            text = "SHA256SUMS is not in its one canonical form"
-            faults.append(_fault(Verdict.DIFFERS, "TRN-BUNDLE", text))
-    return faults
-
-
-def make_sums(files: Mapping[str, Buffer]) -> bytes:
-    """Return the bytes of SHA256SUMS over `files`, by name (GNU coreutils form)."""
-    return "".join(
-        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
-    ).encode()
-
-
-def _named(log: Log) -> set[str]:
-    """Return the SHA-256 of every image that the transcript names."""
+def _check_given(log: Log, contents: Mapping[str, Buffer], image: Buffer | None) -> list[Fault]:
+    """TRN-IMAGE: the image that was given is one that the transcript names."""
+    if image is None:
+        return []
     read = (line.event for line in log.lines if isinstance(line.event, MediaRead))
-    return {event.image.sha256 for event in read if event.image}
+    named = {event.image.sha256 for event in read if event.image}
+    given = next((sha256 for sha256, content in contents.items() if content == image), "")
+    if given in named or not named & contents.keys():  # else the right one is missing, as was said
+        return []
+    text = "the image that was given is not the one of this ceremony"
+    return [fault(Verdict.DIFFERS, "TRN-IMAGE", text)]
 
 
 def contents_of(
@@ -203,23 +181,31 @@ def contents_of(
     return {hashlib.sha256(c).hexdigest(): c for c in candidates if c is not None}
 
 
-def _fold(log: Log, rules: Rules) -> tuple[State, list[_Fault]]:
+def _rules(log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None) -> Rules:
+    """Return the rules of the set that the first line names."""
+    first = log.lines[0].event if log.lines else None
+    version = first.ruleset if isinstance(first, Begun) else RULESET
+    return Rules(contents, version, verifier=fitting(log, verifier))
+
+
+def _fold(log: Log, rules: Rules) -> tuple[State, list[Fault]]:
     """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
-    state = begin()
+    engine = rulesets.carried(rules.version)
+    state = engine.begin()
     tree = Tree()
     for line, raw in zip(log.lines, log.raw, strict=True):
         try:
-            state = advance(state, line.event, rules)
             _check_recovered(line, tree)
+            state = engine.advance(state, line.event, rules)
             tree.append(raw)
         except Differs as error:
             return state, [_decision_fault(line, error)]
         except OutOfOrder as error:
-            return state, [_order_fault(line, str(error))]
+            return state, [_order_fault(line, state, rules, error)]
         except Refused as error:
             found = error.findings[0]
             verdict = Verdict.INCOMPLETE if found.rule == "TRN-RULESET" else Verdict.FORGED
-            return state, [_fault(verdict, found.rule, f"line {line.seq}: {found.text}")]
+            return state, [fault(verdict, found.rule, f"line {line.seq}: {found.text}")]
     return state, []
 
 
@@ -228,9 +214,9 @@ def _check_recovered(line: Line, tree: Tree) -> None:
     event = line.event
     if not isinstance(event, Recovered):
         return
-    head = Head("", tree.size, tree.root())
-    if (event.lines, event.head) != (head.count, head.spoken):
-        raise OutOfOrder("the recovery names other lines or head words than there were")
+    really = replace(event, lines=tree.size, head=Head("", tree.size, tree.root()).spoken)
+    if really != event:
+        raise Differs(really, event)
 
 
 def fitting(log: Log, verifier: Verifier | None) -> Verifier | None:
@@ -246,75 +232,23 @@ def _lacks_extra(event: Event) -> bool:
     return any(isinstance(one, dict) and one.get("text") == EXTRA for one in listed)
 
 
-def _decision_fault(line: Line, error: Differs) -> _Fault:
+def _decision_fault(line: Line, error: Differs) -> Fault:
+    """Name the first member that differs, and both its values."""
     if isinstance(error.expected, Decided) and _lacks_extra(error.expected):
-        return _fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"line {line.seq}: {EXTRA}")
-    text = f"line {line.seq}, {line.event.name}: recomputed and recorded decision differ"
-    expected, found = getattr(error.expected, "outcome", ""), getattr(error.found, "outcome", "")
-    if expected != found:
-        text += f" (recomputed {expected}, recorded {found})"
-    return _fault(Verdict.DIFFERS, "TRN-DECISION", text)
+        return fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"line {line.seq}: {EXTRA}")
+    forged = isinstance(line.event, Recovered)  # no decision: lines were taken out or put in
+    rule = "TRN-ORDER" if forged else "TRN-DECISION"
+    at = differing.of_decision(line, rule, error)
+    text = f"line {at.line}, {at.event}: {at.path} recomputed {at.expected}, recorded {at.found}"
+    verdict = Verdict.FORGED if forged else Verdict.DIFFERS
+    return replace(fault(verdict, rule, text), difference=at)
 
 
-def _order_fault(line: Line, said: str) -> _Fault:
+def _order_fault(line: Line, state: State, rules: Rules, error: OutOfOrder) -> Fault:
+    said = str(error)
     if "the content with SHA-256" in said:
         text = f"line {line.seq}: {said}; give the unsigned image with --image"
-        return _fault(Verdict.INCOMPLETE, "TRN-IMAGE", text)
-    return _fault(Verdict.FORGED, "TRN-ORDER", f"line {line.seq}: {said}")
-
-
-def _check_checkpoint(files: Mapping[str, Buffer], head: Head | None) -> list[_Fault]:
-    """TRN-CHECKPOINT: it names this ceremony, the number of lines and their root."""
-    if bundle.CHECKPOINT not in files:
-        return [_fault(Verdict.INCOMPLETE, "TRN-CHECKPOINT", "checkpoint.txt is missing")]
-    try:
-        stated = read_checkpoint(bytes(files[bundle.CHECKPOINT]))
-    except Refused as error:
-        return [_Fault(Verdict.FORGED, error.findings[0])]
-    if head and stated != head:
-        text = (
-            f"checkpoint.txt states {stated.count} lines of {escaped(stated.origin, 70)}; "
-            f"the transcript has {head.count} lines of {head.origin} with another root"
-        )
-        return [_fault(Verdict.FORGED, "TRN-CHECKPOINT", text)]
-    return []
-
-
-def _check_outputs(files: Mapping[str, Buffer], state: Close) -> list[_Fault]:
-    """TRN-IMAGE, TRN-BUNDLE: what was sealed is what is here, byte for byte."""
-    faults = []
-    for output in state.files:
-        data = files.get(output.name)
-        if data is None:
-            text = f"{output.name} was written, and is missing here"
-            faults.append(_fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text))
-        elif hashlib.sha256(data).hexdigest() != output.sha256:
-            rule = "TRN-IMAGE" if output.name.endswith(".efi") else "TRN-BUNDLE"
-            text = f"{output.name} is not the file that was sealed"
-            faults.append(_fault(Verdict.DIFFERS, rule, text))
-    sealed = {output.name for output in state.files}
-    for name in sorted(files):
-        known = name in (*bundle.RESERVED, *sealed) or countersign.is_countersignature(name)
-        if not known:
-            text = f"{escaped(name)} is no part of this ceremony"
-            faults.append(_fault(Verdict.DIFFERS, "TRN-BUNDLE", text))
-    return faults
-
-
-def _check_countersignatures(
-    files: Mapping[str, Buffer], state: Close
-) -> tuple[tuple[str, ...], int, list[_Fault]]:
-    """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed."""
-    signatures = {n: bytes(d) for n, d in files.items() if countersign.is_countersignature(n)}
-    if state.policy is None:
-        text = "there is no policy that names anybody who could have signed this"
-        strangers = [_fault(Verdict.FORGED, "TRN-COUNTERSIGNATURE", text)] if signatures else []
-        return (), 0, strangers
-    checkpoint = bytes(files.get(bundle.CHECKPOINT, b""))
-    counted = countersign.count(state.policy, signatures, checkpoint)
-    faults = [_Fault(Verdict.FORGED, finding) for finding in counted.findings]
-    needed = state.policy.countersignatures.threshold
-    if len(counted.witnesses) < needed:
-        text = f"{len(counted.witnesses)} of {needed} witnesses signed the checkpoint"
-        faults.append(_fault(Verdict.INCOMPLETE, "TRN-COUNTERSIGNATURE", text))
-    return counted.witnesses, needed, faults
+        return fault(Verdict.INCOMPLETE, "TRN-IMAGE", text)
+    at = differing.of_order(line, state, rules, error)
+    text = f"line {at.line}, {at.event}: {said}; awaited: {at.expected}"
+    return replace(fault(Verdict.FORGED, "TRN-ORDER", text), difference=at)

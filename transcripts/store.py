@@ -16,7 +16,7 @@ from ceremony.bundle import CHECKPOINT, SUMS, TRANSCRIPT
 from ceremony.effects import Buffer, Output
 from ceremony.errors import MediaTrouble, refuse
 from ceremony.events import Begun, Event, OutputFile, Recovered
-from ceremony.ingest.reading import list_folder, read_descriptor
+from ceremony.ingest.reading import CHUNK, list_folder, read_descriptor
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Mode
@@ -24,7 +24,6 @@ from transcripts.canon import MOST_LINE
 from transcripts.checkpoint import Head, origin
 from transcripts.countersign import is_countersignature
 from transcripts.files import (
-    CHUNK,
     MOST_LOG,
     TEMPORARY,
     append,

@@ -128,7 +128,6 @@ def _read(path: Path) -> bytes:
 
 def _person(policy: Policy, data: bytes) -> str:
     fpr = read_sshsig(data).public_key.fpr
-    for person in policy.persons:
-        if any(named.key.fpr == fpr for named in person.keys):
-            return person.id
+    if person := countersign.person_of(policy, fpr):
+        return person
     raise refuse("TRN-COUNTERSIGNATURE", f"the key {fpr} is nobody's in the policy")

@@ -14,7 +14,7 @@ from ceremony.driver import Driver
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, fold
 from ceremony.errors import MediaTrouble, OutOfOrder, refuse
-from ceremony.events import Begun, Event, MediaRead, Outcome, OutputsIntended
+from ceremony.events import Begun, Event, MediaRead, Outcome, OutputsIntended, PolicyRead
 from ceremony.ingest.judging import SievedMedia, read_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.sigstore import late_verifier
@@ -27,6 +27,7 @@ from transcripts.checkpoint import Head
 from transcripts.log import Log, Stamp
 from transcripts.store import BundleFolder, FileJournal
 from tui.approving import ApprovingFace
+from tui.before import head_before
 from tui.faces import Face
 from tui.identity import tool_sha256, tool_version
 from tui.publishing import Publisher, Signers
@@ -38,6 +39,7 @@ class Places:
     """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys.
 
     `approvals` is the folder where the plan lies that key holders sign.
+    `previous` is the head of the ceremony before, where people gave it.
     """
 
     mode: Mode
@@ -48,6 +50,7 @@ class Places:
     machine: Path | None
     approvals: Path
     signers: Signers = field(default_factory=dict)
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ def hold(places: Places, face: Face) -> Ended:
         state = _resumed_state(places, log, media, contents, face)
         if state is None:
             bundle.require_empty()
-            _read_early(media)
+            read = _read_early(media)
+            named = places.previous or head_before(places.incoming, read)
+            world = replace(world, previous_head=named)
         else:
             bundle.require_own(_intended(log))
         if isinstance(state, Close):
@@ -136,10 +141,10 @@ def hold(places: Places, face: Face) -> Ended:
         journal.close()
 
 
-def _read_early(media: FolderMedia) -> None:
-    """MED-PATH: a mistyped path is said before anything is begun; no medium went away."""
+def _read_early(media: FolderMedia) -> PolicyRead:
+    """Return the policy; MED-PATH: a mistyped path is said before anything is begun; no medium went away."""
     try:
-        media.read_policy()
+        return media.read_policy()
     except MediaTrouble as trouble:
         raise MediaTrouble("MED-PATH", trouble.text) from None
 

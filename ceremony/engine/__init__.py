@@ -52,7 +52,17 @@ from ceremony.states import (
     Verify,
 )
 
-__all__ = ["RULESET", "OutOfStep", "Rules", "advance", "begin", "fold", "step", "wants"]
+__all__ = [
+    "RULESET",
+    "OutOfStep",
+    "Rules",
+    "advance",
+    "begin",
+    "fold",
+    "policy_of",
+    "step",
+    "wants",
+]
 
 
 def begin() -> State:

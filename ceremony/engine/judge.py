@@ -10,6 +10,7 @@ from ceremony.attest.aids import Aids
 from ceremony.blobs import from_blob
 from ceremony.codec import encode
 from ceremony.effects import Ask, Effect, Record
+from ceremony.engine.chain import chained
 from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
@@ -121,7 +122,8 @@ def _confirmed(state: Judge, rules: Rules) -> Judge:
     if len(state.heads) < len(_confirmers(state)):
         return state
     head = _ledger(state).head
-    verdict = _judged(state.session, state.taken, state.facts, rules, head)
+    judged = _judged(state.session, state.taken, state.facts, rules, head)
+    verdict = chained(state.session.begun, _ledger(state), judged)
     return replace(state, verdict=verdict, pending=_decided("judge.verdict", verdict))
 
 

@@ -17,6 +17,7 @@ from ceremony.blobs import from_blob
 from ceremony.clock import typed_time, wall_time
 from ceremony.codec import Json
 from ceremony.effects import Ask, Begin, Effect, ReadClock, ReadPolicy, Record
+from ceremony.engine.chain import check_form, spoken
 from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
@@ -52,7 +53,7 @@ def wants(state: Open) -> Effect:
     if state.policy is None:
         return ReadPolicy()
     if state.roles is None:
-        return Ask(_roles_question(state.policy))
+        return Ask(_roles_question(state.policy, state.begun))
     if state.clock is None:
         return ReadClock()
     return Ask(_clock_question(state.policy, state.drift))
@@ -70,7 +71,7 @@ def absorb(state: Open, event: Event, rules: Rules) -> State:
         case PolicyRead() if state.begun and state.read is None:
             return _judge_policy(state, event)
         case Ack() if state.policy and state.roles is None:
-            expect_ack(event, _roles_question(state.policy))
+            expect_ack(event, _roles_question(state.policy, state.begun))
             return replace(state, roles=event)
         case ClockRead() if state.roles and state.clock is None:
             wall_time(event.wall)
@@ -85,12 +86,13 @@ def absorb(state: Open, event: Event, rules: Rules) -> State:
 
 
 def _check_begun(event: Begun, rules: Rules) -> Begun:
-    """TRN-RULESET: the rule set the transcript names is one that this tool carries."""
+    """TRN-RULESET, TRN-PREVIOUS: known rules; the ceremony before is named rightly or not."""
     if event.ruleset != rules.version or event.format != FORMAT:
         raise refuse(
             "TRN-RULESET",
             f"the transcript is of format {escaped(event.format)}, rules {escaped(event.ruleset)}",
         )
+    check_form(event)
     return event
 
 
@@ -170,10 +172,11 @@ def _der(pem: str) -> bytes:
     return load_pem_x509_certificate(pem.encode("ascii")).public_bytes(Encoding.DER)
 
 
-def _roles_question(policy: Policy) -> Question:
+def _roles_question(policy: Policy, begun: Begun | None) -> Question:
     named = {person.id: person for person in policy.persons}
     roles = policy.roles
     holders = ", ".join(named[p].name for p in roles.key_holders)
+    previous = begun.previous_head if begun else None
     return Question(
         name="open.roles",
         role="internal witness",
@@ -186,6 +189,7 @@ def _roles_question(policy: Policy) -> Question:
             f"Internal witness  {named[roles.internal_witness].name} ({roles.internal_witness})",
             f"External witness  {named[roles.external_witness].name} ({roles.external_witness})",
             f"Key holders       {holders}",
+            *(f"Follows           {spoken(head)}" for head in (previous,) if head),
         ),
         prompt="Type PRESENT when every person named is in the room",
         form=Form.CONFIRM,

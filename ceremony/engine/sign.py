@@ -181,10 +181,10 @@ def _judge_token(
 ) -> Decided:
     """KEY-, MED-SPACE, MED-OUTPUT: the token fits and there is room, before any signature."""
     session = state.ready.session
-    findings = preflight(evidence, session.certificate, session.now, session.begun.mode)
-    dbx = session.policy.signer.dbx
-    findings += judge_chain(session.certificate, session.chain, dbx, session.now)
-    findings += judge_image(state.ready.approved.facts.authenticode, dbx)
+    signer, mode = session.policy.signer, session.begun.mode
+    findings = preflight(evidence, session.certificate, session.now, mode, signer.mechanisms)
+    findings += judge_chain(session.certificate, session.chain, signer.dbx, session.now)
+    findings += judge_image(state.ready.approved.facts.authenticode, signer.dbx)
     if room:
         findings += _judge_room(state, room)
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
@@ -266,7 +266,7 @@ def _result(state: Sign, event: Signed, rules: Rules) -> State:
     if event.result.outcome != "signed" or state.plan is None:
         return replace(state, result=event)
     signature = bytes.fromhex(event.result.signature)
-    return verify.enter(state.ready, state.plan, signature, rules)
+    return verify.enter(state.ready, state.plan, signature, rules, state.attempt)
 
 
 def _acked(state: Sign, ack: Ack) -> Sign:

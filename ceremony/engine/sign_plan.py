@@ -17,7 +17,7 @@ from ceremony.codec import Json
 from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder
 from ceremony.events import Decided, Intended, Outcome, TimeFixed
-from ceremony.pe.sign import SigningPlan, plan
+from ceremony.pe.sign import SigningPlan, plan, plan_ecdsa
 from ceremony.policy import Policy, check_window
 from ceremony.policy_model import Approving
 from ceremony.preflight import mechanism_for, preflight, signing_key, spki_sha256
@@ -30,7 +30,9 @@ def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
     """Return the signing plan of this image at the time that was fixed."""
     session = state.ready.session
     image = rules.content(state.ready.taken.image.sha256)
-    return plan(image, session.certificate, session.chain, wall_time(fixed.wall))
+    key = signing_key(load_der_x509_certificate(session.certificate))
+    make = plan_ecdsa if mechanism_for(key) == "CKM_ECDSA" else plan
+    return make(image, session.certificate, session.chain, wall_time(fixed.wall))
 
 
 def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Decided, Plan]:
@@ -64,7 +66,9 @@ def _at_signing_time(state: Sign, moment: datetime) -> tuple[Finding, ...]:
         text = f"the signing time {wall_text(moment)} is before the clock was confirmed"
         findings += (Finding("AIR-CLOCK-BACK", Severity.REFUSE, text),)
     if state.token:
-        judged = preflight(state.token.evidence, session.certificate, moment, session.begun.mode)
+        signer, mode = session.policy.signer, session.begun.mode
+        certificate, evidence = session.certificate, state.token.evidence
+        judged = preflight(evidence, certificate, moment, mode, signer.mechanisms)
         findings += tuple(f for f in judged if f.rule == "KEY-CERT-DATES")
     return tuple(f for f in findings if f.severity is Severity.REFUSE)
 

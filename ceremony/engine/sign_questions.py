@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ceremony.events import LoggedIn
+from ceremony.pe.certificate import Algorithm
 from ceremony.questions import Form, Question
 from ceremony.show import escaped, grouped
 from ceremony.states import Sign
@@ -108,9 +109,15 @@ def unknown(state: Sign) -> Question:
         shown=(
             text,
             *known,
-            "The same plan is signed again. With an RSA key the bytes are the same.",
+            f"The same plan is signed again. {_same_bytes(state)}",
         ),
         prompt=f"Type ATTEMPT to go on with attempt {state.attempt + 1}",
         form=Form.CONFIRM,
         word="ATTEMPT",
     )
+
+
+def _same_bytes(state: Sign) -> str:
+    if state.plan and state.plan.algorithm is Algorithm.ECDSA:
+        return "With an ECDSA key the bytes differ: two signatures may exist then."
+    return "With an RSA key the bytes are the same."

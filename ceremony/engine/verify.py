@@ -20,6 +20,7 @@ from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Ack, Decided, Event, Outcome, SecondOpinion
 from ceremony.pe.attach import Signed
+from ceremony.pe.certificate import Algorithm
 from ceremony.pe.sign import SigningPlan, assemble, check_signature
 from ceremony.pe.verify import verify_pieces
 from ceremony.questions import Form, Question
@@ -30,14 +31,16 @@ from ceremony.types import Finding, Severity, refusals
 VerifyEvent: TypeAlias = SecondOpinion | Ack | Decided
 
 
-def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Verify:
+def enter(
+    ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules, attempt: int = 1
+) -> Verify:
     """Return the step's first state: the image assembled, and our verifier's decision made."""
     image = rules.content(ready.taken.image.sha256)
     certificate = ready.session.certificate
     signed: Signed | None = None
     facts: Json = {}
     try:
-        findings = check_signature(plan, signature)
+        findings = (*check_signature(plan, signature), *_attempts(plan, attempt))
         if not refusals(findings):
             signed = assemble(image, plan, signature)
             findings += verify_pieces(signed.pieces, signed.size, certificate)
@@ -50,6 +53,14 @@ def enter(ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules) -> Ve
         findings = error.findings
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
     return Verify(ready, plan, signed, Decided("verify.verdict", outcome, findings, facts))
+
+
+def _attempts(plan: SigningPlan, attempt: int) -> tuple[Finding, ...]:
+    """SIG-ATTEMPTS: every value of ECDSA is another one, so a lost attempt may have left one."""
+    if attempt == 1 or plan.algorithm is Algorithm.RSA:
+        return ()
+    text = f"attempt {attempt}: up to {attempt} different ECDSA signatures of this image may exist"
+    return (Finding("SIG-ATTEMPTS", Severity.WARN, text),)
 
 
 def wants(state: Verify) -> Effect:

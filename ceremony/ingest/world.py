@@ -46,6 +46,7 @@ class LinuxWorld:
     tool: str
     tool_sha256: str
     root: Path = Path("/")
+    previous_head: str | None = None
 
     def begun(self) -> Begun:
         """Return the first line of a new ceremony, with 128 random bits for its id."""
@@ -59,7 +60,7 @@ class LinuxWorld:
             tool_sha256=self.tool_sha256,
             python=platform.python_version(),
             logs=self.logs,
-            previous_head=None,
+            previous_head=self.previous_head,
         )
 
     def survey(self) -> Machine:

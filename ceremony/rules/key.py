@@ -67,7 +67,7 @@ RULES = table(
     ),
     (
         "KEY-SIZE",
-        "The key is RSA of at least 2048 bits.",
+        "The key is RSA of at least 2048 bits, or P-256 or P-384 where the policy takes ECDSA.",
         "Use an RSA key of 2048 bits or more; firmware accepts little else.",
     ),
     (

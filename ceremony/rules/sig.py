@@ -35,6 +35,11 @@ RULES = table(
     ),
     ("SIG-TIME", "The signing time is whole seconds in UTC before 2050.", "Correct the clock."),
     ("SIG-VALUE", "The signature verifies with the certificate's key.", KEY),
+    (
+        "SIG-ATTEMPTS",
+        "One signature of this image exists: each attempt before it left none, or the same bytes.",
+        "Release the signed image of this record only; another one is none of this ceremony.",
+    ),
     ("SIG-SIGNER", "The signer is the certificate that was given.", KEY),
     ("SIG-DBX", "The dbx file is a whole sequence of signature lists, all understood.", DBX),
     ("SIG-REVOKED", "Neither the image nor a signature's chain is revoked in dbx.", REVOKED),

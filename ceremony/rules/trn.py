@@ -51,6 +51,11 @@ RULES = table(
         "Use the version of the tool that is named in the first line.",
     ),
     (
+        "TRN-PREVIOUS",
+        "The first line names the head of the ceremony before, as the confirmed ledger has it.",
+        "Begin again with the ledger that was confirmed; --previous is for policies without one.",
+    ),
+    (
         "TRN-CHECKPOINT",
         "The checkpoint names this ceremony, the number of lines and their RFC 6962 root.",
         "Compare with the words and the QR code on the witness's paper.",

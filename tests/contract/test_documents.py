@@ -214,6 +214,9 @@ def test_the_checker_of_schemas_refuses() -> None:
         "outcome": "ok",
         "witnesses": ["ed"],
         "findings": [],
+        "first": None,
+        "head": "0" * 64,
+        "previous": "",
     }
     assert faults(schema, good) == []
     for change in (
@@ -300,6 +303,9 @@ def test_replay_reports_as_its_schema_says(
     status, value = reported(capsys, "replay", finished.out)
     assert (status, value["verdict"]) == (1, "DIFFERS")
     assert value["rules"] == ["TRN-BUNDLE"]
+    transcript = finished.out / "transcript.jsonl"
+    transcript.write_bytes(transcript.read_bytes().replace(b'"mode":"rehearsal"', b'"mode": 1'))
+    assert reported(capsys, "replay", finished.out)[1]["first"]["line"] == 0
 
 
 def test_replay_of_nothing_reports_as_its_schema_says(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from marks import accepts, refuses
 
 from ceremony.errors import Refused
+from ceremony.policy_model import Signer
 from ceremony.preflight import preflight, read_certificate, signing_key, spki_sha256
 from ceremony.rules.key import RULES
 from ceremony.token import REHEARSAL_SPKI_SHA256, KeyEvidence, TokenEvidence
@@ -183,6 +184,20 @@ def test_small_rsa_and_ec_keys_are_refused(certify: Certify) -> None:
     assert judged(evidence(small), small) == {"KEY-SIZE refuse"}
     curve = certify(ec.generate_private_key(ec.SECP256R1()))
     assert judged(evidence(curve), curve) == {"KEY-SIZE refuse", "KEY-MECHANISM refuse"}
+
+
+@pytest.mark.parametrize(
+    ("curve", "severity"),
+    [(ec.SECP256R1(), "warn"), (ec.SECP384R1(), "warn"), (ec.SECP521R1(), "refuse")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_policy_that_takes_ecdsa_takes_two_curves(
+    certify: Certify, curve: ec.EllipticCurve, severity: str
+) -> None:
+    made = certify(ec.generate_private_key(curve))
+    both = Signer("", "", (), ecdsa=True).mechanisms
+    found = preflight(evidence(made), made, NOW, Mode.PRODUCTION, both)
+    assert f"KEY-SIZE {severity}" in rules(found)
 
 
 @refuses("KEY-PIN-LOCKED", "KEY-PIN-LOW", "KEY-PIN-FINAL")

@@ -28,4 +28,21 @@ def test_an_old_transcript_replays(kind: str) -> None:
 
 
 def test_the_kinds_that_must_be_there() -> None:
-    assert {"happy", "refused_quorum", "aborted", "disputed", "resumed"} <= set(KINDS)
+    wanted = {"happy", "aarch64", "production", "dissent", "ecdsa", "misheard", "chained"}
+    wanted |= {"refused_quorum", "refused_policy", "aborted", "disputed", "resumed"}
+    assert wanted <= set(KINDS)
+
+
+def test_ecdsa_with_two_attempts_says_that_two_signatures_may_exist() -> None:
+    found = replay(read_folder(GOLDEN / "ecdsa" / "bundle"))
+    said = "2, of one plan; up to 2 different signatures may exist"
+    assert dict(found.anchors)["attempts"] == said
+
+
+def test_a_production_bundle_and_a_rehearsal_do_not_pass_for_each_other() -> None:
+    bundles = {kind: read_folder(GOLDEN / kind / "bundle") for kind in ("happy", "production")}
+    modes = [replay(bundle).mode for bundle in bundles.values()]
+    assert modes == ["rehearsal", "production"]
+    for name in ("checkpoint.txt", "transcript.jsonl", "checkpoint.ed.sshsig"):
+        mixed = {**bundles["happy"], name: bundles["production"][name]}
+        assert replay(mixed).verdict == "FORGED"

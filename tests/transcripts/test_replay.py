@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 import rehearsing
+from forging import Bundle, rechained, resummed
 from marks import accepts, refuses
 
 from ceremony.codec import Json
 from ceremony.ingest.reading import read_folder as read_bundle
-from transcripts.canon import canonical
-from transcripts.log import FIRST, link, read_log
-from transcripts.merkle import Tree
-from transcripts.replay import Replayed, Verdict, make_sums, replay
+from transcripts.log import read_log
+from transcripts.replay import Replayed, Verdict, replay
 from tui.rehearsal.prepare import Prepared
 
-Bundle = dict[str, bytes]
 FLIPS = 40  # a file, at fixed pseudo-random places, besides its first and last byte
 
 
 @pytest.fixture
 def bundle(finished: Prepared) -> Bundle:
     return read_bundle(finished.out)
-
-
-def resummed(files: Bundle) -> Bundle:
-    """Return the bundle with SHA256SUMS made to fit, as a forger would."""
-    rest = {name: data for name, data in files.items() if name != "SHA256SUMS"}
-    return {**rest, "SHA256SUMS": make_sums(rest)}
-
-
-def rechained(files: Bundle, change: Callable[[list[dict[str, Json]]], None]) -> Bundle:
-    """Return the bundle with its lines changed, chained anew, checkpoint and sums made to fit."""
-    values = [json.loads(line) for line in files["transcript.jsonl"].splitlines()]
-    change(values)
-    lines: list[bytes] = []
-    for seq, value in enumerate(values):
-        value["seq"], value["prev"] = seq, link(lines[-1]) if lines else FIRST
-        lines.append(canonical(value))
-    import base64  # noqa: PLC0415 - only here
-
-    root = base64.b64encode(Tree(lines).root()).decode()
-    mode, ceremony = values[0]["body"]["mode"], values[0]["ceremony"]
-    head = f"uki-ceremony/{ceremony}/{mode}\n{len(lines)}\n{root}\n".encode()
-    transcript = b"".join(line + b"\n" for line in lines)
-    return resummed({**files, "transcript.jsonl": transcript, "checkpoint.txt": head})
 
 
 @accepts(

@@ -31,6 +31,7 @@ COMMANDS = {
     "assemble": "put image, certificate and a signature made elsewhere together",
     "ledger": "append a finished ceremony to the ledger, from its bundle",
     "replay": "replay a bundle and say whether it is reproduced",
+    "countersign": "add a person's signature to a bundle that was sealed before",
     "proof": "check that a line or an earlier head is under a checkpoint",
     "report": "write what a bundle says as HTML or text, to print and file",
 }

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ceremony import bundle
-from ceremony.codec import Json
+from ceremony.codec import Json, encode
+from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused, refuse
-from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 from transcripts import proofs
+from transcripts.files import read_bundle
 from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit
@@ -54,9 +55,9 @@ def run(options: argparse.Namespace) -> Exit:
         raise MediaTrouble("MED-PATH", f"{options.bundle} is not a folder")
     _check_output(options)
     image = read_image(options.image) if options.image else None
-    files: dict[str, bytes] = {}
+    files: dict[str, Buffer] = {}
     try:
-        files = read_folder(options.bundle)
+        files = read_bundle(options.bundle)
         found = replay(files, image, late_verifier()) if is_bundle(files) else _no_bundle(options)
     except OSError as error:
         raise MediaTrouble("MED-PATH", f"{options.bundle}: {error.strerror or error}") from None
@@ -88,9 +89,9 @@ def _check_output(options: argparse.Namespace) -> None:
         raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
 
 
-def _prove(files: Mapping[str, bytes], found: Replayed, options: argparse.Namespace) -> None:
+def _prove(files: Mapping[str, Buffer], found: Replayed, options: argparse.Namespace) -> None:
     """TRN-PROOF: write the proof that was asked for, or say that the earlier head is met."""
-    raw = tuple(files.get(bundle.TRANSCRIPT, b"").split(b"\n")[:-1])
+    raw = tuple(bytes(files.get(bundle.TRANSCRIPT, b"")).split(b"\n")[:-1])
     if found.head is None or (options.prove is None and options.consistent_with is None):
         return
     if options.prove is not None:
@@ -114,7 +115,9 @@ def _told(proof: Proof, output: Path | None) -> tuple[str, ...]:
 
 def not_a_bundle(findings: tuple[Finding, ...]) -> Replayed:
     """Return what stands for a folder that cannot be read as a bundle."""
-    return Replayed(Verdict.DIFFERS, "open", "", "", 0, None, (), 0, findings)
+    line = any(finding.rule == "TRN-LINE" for finding in findings)
+    verdict = Verdict.FORGED if line else Verdict.DIFFERS
+    return Replayed(verdict, "open", "", "", 0, None, (), 0, findings)
 
 
 def _put(found: Replayed) -> None:
@@ -127,6 +130,7 @@ def _put(found: Replayed) -> None:
         f"outcome   {found.outcome}",
         f"events    {found.events}",
         f"head      {found.head.spoken if found.head else '-'}",
+        f"previous  {found.previous or 'none named'}",
         *(f"{name:<9} {value}" for name, value in found.anchors),
         f"witnesses {len(found.witnesses)} of {found.needed}: {', '.join(found.witnesses) or '-'}",
         str(found.verdict),
@@ -143,4 +147,7 @@ def _json(found: Replayed) -> Json:
         "outcome": found.outcome,
         "witnesses": [*found.witnesses],
         "findings": findings_json(found.findings),
+        "first": encode(found.first),
+        "head": found.head.root.hex() if found.head else "",
+        "previous": found.previous,
     }

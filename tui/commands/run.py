@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.types import Mode
+from tui.before import given_head
 from tui.commands import Exit, holding
 from tui.commands.holding import chosen, held
 from tui.wiring import Places
@@ -37,6 +38,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="where the plan goes that key holders sign (else: OUT-approvals beside --out)",
     )
+    parser.add_argument(
+        "--previous",
+        metavar="HEAD",
+        help="the ceremony before: checkpoint.txt, or its root in hex; a ledger names it itself",
+    )
     parser.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
     holding.arguments(parser)
 
@@ -56,5 +62,6 @@ def run(options: argparse.Namespace) -> Exit:
         out=out,
         machine=options.machine.absolute() if options.machine else None,
         approvals=approvals.absolute(),
+        previous=given_head(options.previous) if options.previous else None,
     )
     return held(places, chosen(options))

@@ -1,0 +1,152 @@
+"""What a bundle's files must be, besides its transcript: sums, checkpoint, outputs, signatures.
+
+Pure: names, bytes and digests in, faults out. It refuses to know how the ceremony went; what
+was sealed and who may sign is told by the last state of the fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from ceremony import bundle
+from ceremony.effects import Buffer
+from ceremony.errors import Refused
+from ceremony.policy import Policy
+from ceremony.show import escaped
+from ceremony.states import Close
+from transcripts import countersign
+from transcripts.checkpoint import Head, read_checkpoint
+from transcripts.faults import Fault, Verdict, fault
+
+MOST_NAMED = 8
+TEMPORARY = ".part"  # as files.py writes
+
+
+def make_sums(files: Mapping[str, Buffer]) -> bytes:
+    """Return the bytes of SHA256SUMS over `files`, by name (GNU coreutils form)."""
+    return sums_of({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+
+
+def sums_of(digests: Mapping[str, str]) -> bytes:
+    """Return the bytes of SHA256SUMS over files by the digests they have."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
+
+
+def without_left_over(
+    files: Mapping[str, Buffer],
+) -> tuple[dict[str, Buffer], list[Fault]]:
+    """Return a bundle without what a late countersigning that was killed left beside it."""
+    ours = {
+        name
+        for name in files
+        if (whole := name.removesuffix(TEMPORARY)) != name
+        and (whole == bundle.SUMS or countersign.is_countersignature(whole))
+    }
+    rest = {name: data for name, data in files.items() if name not in ours}
+    text = "a writing that was broken off left it; countersign once more"
+    return rest, [
+        fault(Verdict.INCOMPLETE, "TRN-BUNDLE", f"{escaped(name)}: {text}") for name in sorted(ours)
+    ]
+
+
+def check_sums(files: Mapping[str, Buffer], digests: Mapping[str, str]) -> list[Fault]:
+    """TRN-BUNDLE: SHA256SUMS names every file of the bundle, and no other, by its digest."""
+    if bundle.SUMS not in files:
+        return [fault(Verdict.INCOMPLETE, "TRN-BUNDLE", "SHA256SUMS is missing")]
+    sums = bytes(files[bundle.SUMS])
+    wanted = sums_of({n: digest for n, digest in digests.items() if n != bundle.SUMS})
+    if sums == wanted:
+        return []
+    listed, found = set(sums.splitlines()), set(wanted.splitlines())
+    if unlisted := late(sums, digests):
+        text = "is not listed in SHA256SUMS yet; countersign once more"
+        named = (f"{escaped(name)} {text}" for name in unlisted)
+        return [fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text) for text in named]
+    faults = [
+        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(line)}: missing, or not the bytes listed")
+        for line in sorted(listed - found)[:MOST_NAMED]
+    ]
+    faults += [
+        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(line)}: not listed with these bytes")
+        for line in sorted(found - listed)[:MOST_NAMED]
+    ]
+    if not faults:
+        text = "SHA256SUMS is not in its one canonical form"
+        faults.append(fault(Verdict.DIFFERS, "TRN-BUNDLE", text))
+    return faults
+
+
+def late(sums: bytes, digests: Mapping[str, str]) -> list[str]:
+    """Return the countersignatures that alone are not listed, as between two renames."""
+    listed = {line[66:].decode("utf-8", "replace") for line in sums.splitlines()}
+    found = {n for n in digests if countersign.is_countersignature(n) and n not in listed}
+    rest = {n: d for n, d in digests.items() if n != bundle.SUMS and n not in found}
+    return sorted(found) if sums == sums_of(rest) else []
+
+
+def _named(line: bytes) -> str:
+    return escaped(line[66:].decode("utf-8", "replace")) or "a line of SHA256SUMS"
+
+
+def check_checkpoint(files: Mapping[str, Buffer], head: Head | None) -> list[Fault]:
+    """TRN-CHECKPOINT: it names this ceremony, the number of lines and their root."""
+    if bundle.CHECKPOINT not in files:
+        return [fault(Verdict.INCOMPLETE, "TRN-CHECKPOINT", "checkpoint.txt is missing")]
+    try:
+        stated = read_checkpoint(bytes(files[bundle.CHECKPOINT]))
+    except Refused as error:
+        return [Fault(Verdict.FORGED, error.findings[0])]
+    if head and stated != head:
+        text = (
+            f"checkpoint.txt states {stated.count} lines of {escaped(stated.origin, 70)}; "
+            f"the transcript has {head.count} lines of {head.origin} with another root"
+        )
+        return [fault(Verdict.FORGED, "TRN-CHECKPOINT", text)]
+    return []
+
+
+def check_outputs(
+    files: Mapping[str, Buffer], digests: Mapping[str, str], state: Close
+) -> list[Fault]:
+    """TRN-IMAGE, TRN-BUNDLE: what was sealed is what is here, byte for byte."""
+    faults = []
+    for output in state.files:
+        if output.name not in files:
+            text = f"{output.name} was written, and is missing here"
+            faults.append(fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text))
+        elif digests[output.name] != output.sha256:
+            rule = "TRN-IMAGE" if output.name.endswith(".efi") else "TRN-BUNDLE"
+            text = f"{output.name} is not the file that was sealed"
+            faults.append(fault(Verdict.DIFFERS, rule, text))
+    sealed = {output.name for output in state.files}
+    faults += [
+        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{escaped(name)} is no part of this ceremony")
+        for name in strangers(files, sealed)
+    ]
+    return faults
+
+
+def strangers(names: Iterable[str], sealed: Iterable[str]) -> list[str]:
+    """Return the names in a bundle that are neither outputs nor any of its own files."""
+    known = {*bundle.RESERVED, *sealed}
+    return [n for n in sorted(names) if n not in known and not countersign.is_countersignature(n)]
+
+
+def check_countersignatures(
+    files: Mapping[str, Buffer], policy: Policy | None
+) -> tuple[tuple[str, ...], int, list[Fault]]:
+    """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed."""
+    signatures = {n: bytes(d) for n, d in files.items() if countersign.is_countersignature(n)}
+    if policy is None:
+        text = "there is no policy that names anybody who could have signed this"
+        nobody = [fault(Verdict.FORGED, "TRN-COUNTERSIGNATURE", text)] if signatures else []
+        return (), 0, nobody
+    checkpoint = bytes(files.get(bundle.CHECKPOINT, b""))
+    counted = countersign.count(policy, signatures, checkpoint)
+    faults = [Fault(Verdict.FORGED, finding) for finding in counted.findings]
+    needed = policy.countersignatures.threshold
+    if len(counted.witnesses) < needed:
+        text = f"{len(counted.witnesses)} of {needed} witnesses signed the checkpoint"
+        faults.append(fault(Verdict.INCOMPLETE, "TRN-COUNTERSIGNATURE", text))
+    return counted.witnesses, needed, faults

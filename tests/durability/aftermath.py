@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from durability import power
 from durability.boundary import MEDIA, ROOT
 
 from ceremony import bundle
@@ -94,12 +94,20 @@ class State:
     @staticmethod
     def read(base: Path = Path()) -> State:
         """Read the media below `base`."""
-        logs = tuple(_bytes(base / ROOT / name / bundle.TRANSCRIPT) for name in MEDIA[:2])
-        torn = (p for name in MEDIA[:2] for p in (base / ROOT / name).glob("*.torn-*"))
-        evidence = tuple(sorted(p.read_bytes() for p in torn if p.suffix != TEMPORARY))
-        out = base / ROOT / "out"
-        outputs = {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
-        return State(logs, evidence, outputs, _bytes(base / MEMORY).decode())
+        return State.of(power.standing(base), _text(base / MEMORY))
+
+    @staticmethod
+    def of(files: dict[str, bytes], signatures: str) -> State:
+        """Return the state that these files are."""
+        logs = tuple(files.get(f"{ROOT}/{name}/{bundle.TRANSCRIPT}", b"") for name in MEDIA[:2])
+        torn = (data for name, data in files.items() if ".torn-" in Path(name).stem)
+        out = f"{ROOT}/out/"
+        outputs = {
+            name.removeprefix(out): data
+            for name, data in files.items()
+            if name.startswith(out) and not name.endswith("/")
+        }
+        return State(logs, tuple(sorted(torn)), outputs, signatures)
 
     @property
     def digest(self) -> str:
@@ -119,8 +127,8 @@ class State:
         return max(map(read_log, self.logs), key=lambda log: len(log.raw))
 
 
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+def _text(path: Path) -> str:
+    return path.read_text("ascii") if path.is_file() else ""
 
 
 def resumed() -> str:
@@ -187,9 +195,3 @@ def _torn_lines_are_kept(before: State, events: list[Event]) -> None:
         last = before.longest.lines[-1:]
         if last and last[0].event.name != "close.transcript":
             assert any(digest in line for line in told), "a torn line was not told"
-
-
-def free_folder() -> Path | None:
-    """Return a file system of memory, where one is mounted: its fsync costs nothing."""
-    shared = Path("/dev/shm")
-    return shared if os.access(shared, os.W_OK) else None

@@ -67,13 +67,15 @@ class Durable:
                 self._bytes[inode] = _read(path)
 
 
-def standing() -> dict[str, bytes]:
-    """Return everything that stands on the media, durable or not."""
+def standing(base: Path = Path()) -> dict[str, bytes]:
+    """Return everything that stands on the media below `base`, durable or not."""
     found: dict[str, bytes] = {}
+    above = "" if base == Path() else f"{base}/"
     for medium in MEDIA:
-        for folder, _, files in os.walk(f"{ROOT}/{medium}"):
-            found[f"{folder}/"] = b""
-            found |= {f"{folder}/{file}": _read(f"{folder}/{file}") for file in files}
+        for folder, _, files in os.walk(f"{above}{ROOT}/{medium}"):
+            inside = folder.removeprefix(above)
+            found[f"{inside}/"] = b""
+            found |= {f"{inside}/{file}": _read(f"{folder}/{file}") for file in files}
     return found
 
 

@@ -10,18 +10,16 @@ import json
 import multiprocessing
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rehearsing
-from durability import aftermath, walking
+from durability import walking
 from durability.faults import LANES
 from marks import accepts, refuses
 
-from ceremony.errors import TokenTrouble
 from tui.rehearsal import prepare
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -31,19 +29,6 @@ LEAST = Path(__file__).with_name("least.json")
 long = pytest.mark.skipif(
     "UKI_CEREMONY_FAULTS" not in os.environ, reason="the long lane: make faults"
 )
-
-
-@pytest.fixture
-def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a folder with a rehearsal `r` that uses the embedded key, where fsync is cheap."""
-
-    def no_module(*_: object, **__: object) -> None:
-        raise TokenTrouble("KEY-MODULE", "none is wanted here")
-
-    monkeypatch.setattr(prepare, "make_rehearsal_token", no_module)
-    with tempfile.TemporaryDirectory(dir=aftermath.free_folder() or tmp_path) as folder:
-        rehearsing.make(Path(folder, "r"))
-        yield Path(folder)
 
 
 def walked(base: Path, lane: str, lines: int = ALL, name: str = "") -> dict[str, Any]:

@@ -145,7 +145,11 @@ class Walk:
         case = self._base / f"case-{operation.number}"
         ended = ""
         if fault.act is None:
-            self._copy(case, self._durable.left(names=fault.names, data=fault.data))
+            files = self._durable.left(names=fault.names, data=fault.data)
+            state = State.of(files, State.read().signatures)
+            outcome = self._judge(state)
+            if not outcome:
+                self._copy(case, files)
         else:
             self._copy(case, power.standing())
             self.synced = self._durable.synced(operation.path)
@@ -154,20 +158,19 @@ class Walk:
                 self._case = case
                 self._boundary.move(case)
                 return True
-            _, status = os.waitpid(pid, 0)
-            ended = self._how(status, case)
+            ended = self._how(os.waitpid(pid, 0)[1], case)
             if fault.dies and ended:
                 ended = f"FAILED: not killed: {ended}"
-        fault.mend(case)
-        outcome = ended if ended.startswith("FAILED") else self._resume(case, row)
+            fault.mend(case)
+            state = State.read(case)
+            outcome = ended if ended.startswith("FAILED") else self._judge(state)
+        outcome = outcome or self._resume(case, state, row)
         if outcome.startswith("FAILED"):
             self.failures.append(f"{fault.name} at {_shown(operation)}: {outcome}")
-            outcome = "FAILED"
+            row.outcomes["FAILED"] += 1
         else:
-            outcome = f"{ended}{outcome}"
-        row.outcomes[outcome] += 1
-        if outcome != "FAILED":
-            shutil.rmtree(case)
+            row.outcomes[f"{ended}{outcome}"] += 1
+            shutil.rmtree(case, ignore_errors=True)
         if len(self.failures) >= MOST_FAILURES:
             raise TooManyFailures
         return False
@@ -199,16 +202,16 @@ class Walk:
             case _:
                 return f"FAILED: {told['status']} {said}"
 
-    def _resume(self, case: Path, row: Row) -> str:
-        """Resume a case in a process of its own, or know how an equal one ended."""
-        state = State.read(case)
+    def _judge(self, state: State) -> str:
+        """Return what is wrong with a state, or how an equal one ended; "" if it is a new one."""
         if state.longest.raw[: len(self._promised)] != self._promised:
             return "FAILED: a line that was promised is on no log"
         if not state.torn >= self._torn:
             return "FAILED: a torn line is gone"
-        same = state.digest + state.signatures
-        if same in self._outcomes:
-            return self._outcomes[same]
+        return self._outcomes.get(state.digest + state.signatures, "")
+
+    def _resume(self, case: Path, state: State, row: Row) -> str:
+        """Resume a case in a process of its own."""
         row.states += 1
         pid = os.fork()
         if pid == 0:
@@ -221,7 +224,7 @@ class Walk:
                 self._tell({"outcome": f"FAILED: {traceback.format_exc()}"})
         os.waitpid(pid, 0)
         outcome = str(json.loads((case / "told.json").read_text("utf-8"))["outcome"])
-        self._outcomes[same] = outcome
+        self._outcomes[state.digest + state.signatures] = outcome
         return outcome
 
     def _tell(self, what: dict[str, object]) -> NoReturn:

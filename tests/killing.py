@@ -16,7 +16,7 @@ import rehearsing
 
 from ceremony.effects import Buffer
 from ceremony.events import Event
-from transcripts import files, store
+from transcripts import files, outputs, store
 from transcripts.store import FileJournal
 from tui import publishing
 from tui.rehearsal.prepare import Prepared, reopen
@@ -71,7 +71,7 @@ def _in_second_log(whole: Callable[[], None], share: int) -> None:
 
 
 def _while_writing(_at: str) -> None:
-    setattr(store, "write_part", _die)  # noqa: B010 - a fault that is put in
+    setattr(outputs, "write_part", _die)  # noqa: B010 - a fault that is put in
 
 
 def _while_publishing(name: str) -> None:

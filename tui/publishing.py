@@ -12,16 +12,19 @@ from pathlib import Path
 from ceremony import bundle
 from ceremony.attest.sshsig import read_sshsig
 from ceremony.effects import Buffer
+from ceremony.engine import Rules, fold
 from ceremony.errors import Refused, refuse
 from ceremony.ingest.judging import read_apart
 from ceremony.ingest.reading import read_folder, read_regular
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.policy import Policy
-from ceremony.states import Close
+from ceremony.states import Close, Seal
 from transcripts import countersign
 from transcripts.checkpoint import NAMESPACE, Head
 from transcripts.files import TEMPORARY, make_folder, remove, trouble, write_file
+from transcripts.log import read_log
 from transcripts.replay import Verdict, make_sums, replay
+from transcripts.store import BundleFolder
 from tui.faces import Closing, Face
 
 Signers = Mapping[str, Callable[[str, bytes], bytes]]
@@ -40,8 +43,13 @@ class Publisher:
         self._signers = signers
 
     def publish(self, transcript: bytes, head: Head, closed: Close) -> tuple[str, ...]:
-        """Write what is left to write; return the witnesses who signed the checkpoint."""
+        """Write what is left to write; return the witnesses who signed the checkpoint.
+
+        Outputs that are gone, with their medium or by a power loss, are made again from the
+        transcript and the image; the token is not needed.
+        """
         try:
+            self._restore(transcript, closed)
             make_folder(self._folder)
             remove(*self._folder.glob(f"*{TEMPORARY}"))  # of a publishing that was killed
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
@@ -55,6 +63,18 @@ class Publisher:
         except OSError as error:
             raise trouble("MED-WRITE", self._folder, error) from None
         return witnesses
+
+    def _restore(self, transcript: bytes, closed: Close) -> None:
+        outputs = BundleFolder(self._folder, ())
+        lacking = outputs.lacking(closed.files)
+        if not lacking:
+            return
+        events = tuple(line.event for line in read_log(transcript).lines)
+        state = fold(events[:-1], Rules(self._contents, verifier=late_verifier()))
+        if isinstance(state, Seal):
+            image = self._contents.get(state.taken.image.sha256) if state.taken else None
+            made = bundle.outputs(state, image)
+            outputs.write(tuple(o for o in made if o.file.name in lacking), self._face.tell)
 
     def _replayed(self, files: Mapping[str, bytes]) -> None:
         """Refuse to seal a bundle that an auditor would not reproduce from these very bytes."""
@@ -91,8 +111,11 @@ class Publisher:
     def complete(self, head: Head, closed: Close) -> bool:
         """Tell whether the bundle is whole and enough witnesses signed its checkpoint."""
         needed = closed.policy.countersignatures.threshold if closed.policy else 0
-        whole = (self._folder / bundle.SUMS).exists()
-        return whole and len(self._signed(closed.policy, head)) >= needed
+        try:
+            whole = (self._folder / bundle.SUMS).exists()
+            return whole and len(self._signed(closed.policy, head)) >= needed
+        except OSError as error:
+            raise trouble("MED-WRITE", self._folder, error) from None
 
     def _signed(self, policy: Policy | None, head: Head) -> tuple[str, ...]:
         if policy is None:

@@ -142,7 +142,7 @@ def hold(places: Places, face: Face) -> Ended:
 
 
 def _read_early(media: FolderMedia) -> PolicyRead:
-    """Return the policy; MED-PATH: a mistyped path is said before anything is begun; no medium went away."""
+    """MED-PATH: a mistyped path is said before anything is begun; no medium went away."""
     try:
         return media.read_policy()
     except MediaTrouble as trouble:

@@ -98,6 +98,6 @@ RULES = table(
     (
         "TRN-WRITE",
         "Every event is on both log media before anything follows from it.",
-        "Free space on the log medium, then start the same command again to resume.",
+        "Free space on the log medium, or put it or an empty one back; run the same command again.",
     ),
 )

@@ -1,7 +1,8 @@
-"""kill -9 at every line of a ceremony, in four places each: always resumed, nothing lost.
+"""kill -9 with a PKCS#11 token, at every line of Sign and Verify, in four places each.
 
 The process is a real one and dies by SIGKILL; this one then resumes from what is on the
-disk, holds the ceremony to its end and replays the bundle.
+disk, holds the ceremony to its end and replays the bundle. All other lines, and all other
+operations, are in tests/durability, with the embedded key.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ WHERE = ("before", "between", "torn", "after")
 
 @accepts("TRN-WRITE", "TRN-CLOSE", "MED-RESUME", "TRN-FORK")
 @pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize("at", range(1, LINES + 1))
+@pytest.mark.parametrize("at", [1, *range(21, 38), LINES])
 def test_killed_at_every_line_it_resumes_and_reproduces(
     prepared: Prepared, at: int, where: str
 ) -> None:

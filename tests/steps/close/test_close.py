@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from marks import accepts, refuses
 from ceremony.engine import Rules, fold, step
 from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Aborted, Excepted
+from ceremony.ingest.reading import read_folder
 from ceremony.states import Close
 from tui import ssh_keys
+from tui.commands.rehearse import places_of
 from tui.faces import Closing
 from tui.plain import PlainFace
 from tui.publishing import Publisher
@@ -151,15 +154,37 @@ def test_nothing_is_legal_after_the_close_line(finished: Prepared) -> None:
             step(closed, event, rules)
 
 
-@refuses("TRN-BUNDLE")
-def test_a_bundle_without_its_outputs_is_never_sealed(finished: Prepared, tmp_path: Path) -> None:
+@pytest.fixture
+def late(finished: Prepared, tmp_path: Path) -> Callable[[], tuple[str, ...]]:
+    """Return how to publish the finished transcript into a folder "late"."""
     rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
     state = fold(tuple(rehearsing.events(finished)), rules)
-    found = rehearsing.replayed(finished)
-    assert found.head is not None
+    head = rehearsing.replayed(finished).head
+    assert head is not None
     assert isinstance(state, Close)
-    publisher = Publisher(tmp_path / "late", rehearsing.script(finished), {}, rules.contents)
+    signers = places_of(finished).signers
+    publisher = Publisher(tmp_path / "late", rehearsing.script(finished), signers, rules.contents)
     transcript = (finished.out / "transcript.jsonl").read_bytes()
+    return lambda: publisher.publish(transcript, head, state)
+
+
+@accepts("TRN-BUNDLE", "MED-WRITE")
+def test_outputs_that_are_gone_after_the_close_line_are_made_again(
+    finished: Prepared, tmp_path: Path, late: Callable[[], tuple[str, ...]]
+) -> None:
+    assert len(late()) == 2
+    assert read_folder(tmp_path / "late") == read_folder(finished.out)
+
+
+@refuses("TRN-BUNDLE", "TRN-IMAGE")
+def test_a_bundle_whose_output_was_changed_is_never_sealed(
+    tmp_path: Path, late: Callable[[], tuple[str, ...]]
+) -> None:
+    late()
+    (tmp_path / "late/SHA256SUMS").unlink()
+    signed = bytearray((tmp_path / "late/anchor.signed.efi").read_bytes())
+    signed[-1] ^= 1
+    (tmp_path / "late/anchor.signed.efi").write_bytes(signed)
     with pytest.raises(Refused):
-        publisher.publish(transcript, found.head, state)
+        late()
     assert not (tmp_path / "late/SHA256SUMS").exists()

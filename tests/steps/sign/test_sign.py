@@ -24,7 +24,7 @@ from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
 from ceremony.types import Finding
-from transcripts import files, store
+from transcripts import files, outputs, store
 from transcripts.log import read_log
 from tui import wiring
 from tui.rehearsal.prepare import Prepared
@@ -116,9 +116,9 @@ def test_too_little_room_is_said_before_anything_is_signed(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = [100]
-    whole = store._free
+    whole = outputs._free
     monkeypatch.setattr(
-        store, "_free", lambda path: free[0] if free and path == prepared.out else whole(path)
+        outputs, "_free", lambda path: free[0] if free and path == prepared.out else whole(path)
     )
 
     class FreesSpace(ScriptFace):
@@ -341,7 +341,7 @@ def test_a_full_output_medium_leaves_nothing_half_written_and_is_tried_again(
             raise OSError(28, "No space left on device")
         files.write_part(part, pieces)
 
-    monkeypatch.setattr(store, "write_part", full)
+    monkeypatch.setattr(outputs, "write_part", full)
     seen: list[list[str]] = []
 
     class Looks(ScriptFace):

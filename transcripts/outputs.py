@@ -17,12 +17,11 @@ from ceremony.bundle import CHECKPOINT, SUMS, TRANSCRIPT
 from ceremony.effects import Buffer, Output
 from ceremony.errors import MediaTrouble, refuse
 from ceremony.events import OutputFile
-from ceremony.ingest.reading import list_folder
+from ceremony.ingest.reading import CHUNK, list_folder
 from ceremony.ports import Progress, Report
 from ceremony.show import escaped
 from transcripts.countersign import is_countersignature
 from transcripts.files import (
-    CHUNK,
     TEMPORARY,
     make_folder,
     part_of,

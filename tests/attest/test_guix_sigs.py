@@ -221,6 +221,19 @@ def verdict(tables: Table, files: tuple[MediaFile, ...], artifact: str, digest: 
     return judge(policy_for(tables, artifact), artifact, image, files, now)
 
 
+def test_the_table_is_whole_and_no_statement_is_left_out(tables: Table) -> None:
+    there = {
+        (path.parent.parent.name, path.name.removesuffix(".SHA256SUMS"))
+        for path in FOLDER.glob("*/*/*.SHA256SUMS")
+    }
+    assert there == set(EXPECTED)
+    for release, name in EXPECTED:
+        files = stage(release, name)
+        artifact, digest = next(iter(most_said(files).items()))
+        told = {row.file for row in verdict(tables, files, artifact, digest).dispositions}
+        assert told == {file.path for file in files if file.path.endswith(".asc")}
+
+
 @pytest.mark.parametrize(("release", "name"), EXPECTED)
 def test_the_verdicts_are_those_of_the_table(tables: Table, release: str, name: str) -> None:
     expected, files = EXPECTED[release, name], stage(release, name)

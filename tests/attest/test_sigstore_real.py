@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quorum.release import Release
+from quorum.release import NOW, Release, facts
 
+from ceremony.attest.aids import Aids
 from ceremony.attest.record import Attestation, Malformed, Reading, Unverified
 from ceremony.attest.sigstore import Verifier, read_sigstore
 from ceremony.attest.sigstore_key import parse_sigstore_key
 from ceremony.errors import Refused
 from ceremony.ingest.sigstore import sigstore_verifier
 from ceremony.policy import Policy
-from ceremony.types import MediaFile
+from ceremony.policy_people import KeyWrapping
+from ceremony.policy_tables import EPOCH
+from ceremony.quorum import judge
+from ceremony.types import Digest, DigestKind, MediaFile
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "sigstore-bundles"
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -104,6 +108,42 @@ def test_real_bundles_read_as_the_table_says(
     assert found == (kind, rule)
     # A name that ends in _fail must not verify.
     assert (kind in {"attestation", "verified"}) <= (not name.endswith("_fail"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_real_bundles_are_judged_as_the_table_says(
+    row: tuple[str, ...], release: Release, verifier: Verifier
+) -> None:
+    name, kind, rule = row
+    folder = FOLDER / name
+    root = root_of(folder)
+    own = folder / "artifact"
+    files = (
+        MediaFile("a", (own if own.exists() else FOLDER / "a.txt").read_bytes()),
+        MediaFile("a.sigstore.json", (folder / "bundle.sigstore.json").read_bytes()),
+        root,
+    )
+    policy = enrolled(release, root)
+    (ann,) = policy.builders
+    held = replace(ann.keys[0], valid_from=EPOCH, wrapping=KeyWrapping.SIGSTORE)
+    reading = read(folder, files[1].data, policy, root, verifier)
+    claims = reading.claims if isinstance(reading, Attestation) else None
+    artifact = claims.artifacts[0] if claims else None
+    policy = replace(
+        policy,
+        builders=(replace(ann, formats=("sigstore",), keys=(held,)),),
+        artifact=replace(policy.artifact, names=(artifact.name if artifact else "a",)),
+        inputs=replace(policy.inputs, must_agree=()),
+    )
+    digest = artifact.digest("sha256") if artifact else hashlib.sha256(files[0].data).hexdigest()
+    image = replace(facts(), sha256=Digest.from_hex(DigestKind.FILE_SHA256, digest), digests=())
+    now = claims.time if claims and claims.time else NOW
+    aids = Aids(verifier=verifier)
+    verdict = judge(policy, policy.artifact.names[0], image, files, now, aids=aids)
+    told = {d.file: (str(d.disposition), d.rule) for d in verdict.dispositions}
+    wanted = {"attestation": "counted", "verified": "malformed", "unverified": "not-counted"}
+    assert told["a.sigstore.json"] == (wanted.get(kind, kind), rule.strip("-"))
+    assert verdict.verdict == ("ACCEPT" if kind == "attestation" else "REFUSE")
 
 
 @pytest.mark.parametrize("name", GOOD)

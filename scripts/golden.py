@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import rehearsing  # noqa: E402 - after the path is set
 
+from ceremony.approval import NAMESPACE as APPROVAL_NAMESPACE  # noqa: E402
 from ceremony.events import Aborted  # noqa: E402
 from ceremony.ingest.reading import read_folder  # noqa: E402
 from ceremony.ports import Interruption  # noqa: E402
@@ -124,6 +125,15 @@ def production(prepared: Prepared) -> None:
     class People(ScriptFace):
         def begin(self, _mode: Mode) -> None:
             """Let people answer by the sheet; in a real ceremony nobody may."""
+
+        def answer(self, question: Question) -> Answer | Interruption:
+            if question.name != "sign.approve":
+                return super().answer(question)
+            person = question.persons[0]
+            key, plan = prepared.person_key(person), question.document.encode("ascii")
+            signature = prepared.folder / f"plan.{person}.sshsig"
+            signature.write_bytes(ssh_keys.sign(key, APPROVAL_NAMESPACE, plan))
+            return Answer(person, str(signature))
 
         def countersign(self, closing: Closing) -> str | None:
             person = next((p for p in ("ines", "ed") if p not in closing.signed), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ceremony.effects import Login
 from ceremony.states import Sign
 from ceremony.steps import Step
-from tui.parts.lines import BAD, DONE, GOOD, Line
+from tui.parts.lines import ASKED, BAD, DONE, GOOD, Line
 from tui.parts.view import View, inner
 from tui.screens.coded import CodedScreen
 from tui.screens.step import Guide
@@ -44,3 +44,10 @@ class SignScreen(CodedScreen):
         if isinstance(view.wanted, Login) and view.wanted.pin_state not in ("ok", "unknown"):
             return (*approved, Line(f"PIN STATE: {view.wanted.pin_state}", BAD))
         return approved
+
+    def after(self, view: View) -> tuple[Line, ...]:
+        """Say where the code of the plan is."""
+        if view.code is None:
+            return ()
+        paged = ", PageDown shows it" if view.code.cells else ""
+        return (Line(f"QR code {view.code.said}{paged}", ASKED),)

@@ -21,7 +21,7 @@ from ceremony.show import escaped, grouped
 from ceremony.states import Sign
 from ceremony.types import Finding, Severity
 
-SIGN_WITH = f"Sign      ssh-keygen -Y sign -n {NAMESPACE} -f KEY plan.txt"
+SIGN_WITH = f"Sign ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE"
 
 
 def approve(state: Sign) -> Question:
@@ -50,7 +50,7 @@ def approve(state: Sign) -> Question:
 
 
 def plan_lines(state: Sign) -> tuple[str, ...]:
-    """Return the plan as key holders see it: all that its text says, in groups of digits."""
+    """Return what of the plan key holders compare; its whole text is the file they sign."""
     stated = state.stated
     if stated is None:
         return ()
@@ -59,13 +59,10 @@ def plan_lines(state: Sign) -> tuple[str, ...]:
     return (
         f"Image     {escaped(state.ready.taken.image.path, 58)}",
         *_digest("SHA-256", stated.image, ""),
-        *_digest("Digest", stated.authenticode, " (Authenticode)"),
         f"Signer    {escaped(certificate.subject.rfc4514_string(), 58)}",
         *_digest("Key", stated.key, " (SPKI)"),
-        *_digest("Policy", stated.policy, ""),
         f"Time      {stated.signing_time}, it stands in the signature",
-        *_digest("Signed", stated.attributes, " (attributes)"),
-        *_digest("Plan", stated.sha256, " (its text)"),
+        *_digest("Plan", stated.sha256, " (its file)"),
         *(f"{f.severity:<6} {f.rule}: {f.text}" for f in warnings if f.severity == "warn"),
     )
 

@@ -295,7 +295,9 @@ class Stage:
     replies: Replies
     said: SimpleQueue[object] = field(default_factory=SimpleQueue)
 
-    async def play(self, moment: Moment, blocks: Blocks = Blocks.CELLS) -> None:
+    async def play(
+        self, moment: Moment, blocks: Blocks = Blocks.CELLS, room: tuple[int, int] = ROOM
+    ) -> None:
         """Tell all that leads to a moment, and wait until it is drawn."""
         post = self.app.post_message
         post(messages.Began(Mode.REHEARSAL))
@@ -306,6 +308,8 @@ class Stage:
             code = None
             if isinstance(moment.wanted, Closing):
                 code = qr.make(moment.wanted.head.text, *ROOM, blocks)
+            elif isinstance(moment.wanted, Question) and moment.wanted.document:
+                code = qr.make(moment.wanted.document.encode(), *room, blocks)
             post(messages.Asked(moment.wanted, code))
         await self.pilot.pause()
         await self.pilot.pause()

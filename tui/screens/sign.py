@@ -6,7 +6,7 @@ from ceremony.effects import Login
 from ceremony.states import Sign
 from ceremony.steps import Step
 from tui.guides import GUIDES
-from tui.parts.lines import BAD, DONE, GOOD, Line
+from tui.parts.lines import ASKED, BAD, DONE, GOOD, Line
 from tui.parts.view import View, inner
 from tui.screens.coded import CodedScreen
 
@@ -36,3 +36,10 @@ class SignScreen(CodedScreen):
         if isinstance(view.wanted, Login) and view.wanted.pin_state not in ("ok", "unknown"):
             return (*approved, Line(PIN_STATES[view.wanted.pin_state], BAD))
         return approved
+
+    def after(self, view: View) -> tuple[Line, ...]:
+        """Say where the code of the plan is."""
+        if view.code is None:
+            return ()
+        paged = ", PageDown shows it" if view.code.cells else ""
+        return (Line(f"QR code {view.code.said}{paged}", ASKED),)

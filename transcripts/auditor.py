@@ -27,6 +27,7 @@ import struct
 import sys
 import time
 from collections import Counter
+from datetime import datetime, timezone
 from typing import (
     Any,
     BinaryIO,
@@ -904,6 +905,9 @@ class Toml:
         return _ESCAPES[letter]
 
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
 class Policy:
     """What the auditor needs of docs/spec/policy.md; CannotJudge where it is not there."""
 
@@ -916,6 +920,14 @@ class Policy:
         owners, roles = _table(root, "owners"), _table(root, "roles")
         self.owners = [_ssh_line(line) for line in _texts(owners, "keys")]
         self.owners_needed = _number(owners, "threshold", None)
+        self.policy_id, self.sequence = _text(root, "policy_id"), root.get("sequence")
+        self.valid_from, self.expires = _moment(root, "valid_from"), _moment(root, "expires")
+        drift = re.fullmatch(
+            r"([0-9]{1,9})([smhdw])", _text(_table(root, "time"), "max_drift", "5m")
+        )
+        if not drift:
+            raise CannotJudge("max_drift is not a duration")
+        self.max_drift = int(drift.group(1)) * SECONDS[drift.group(2)]
         self.administrator = _text(roles, "administrator")
         self.internal_witness = _text(roles, "internal_witness")
         self.external_witness = _text(roles, "external_witness")
@@ -952,8 +964,18 @@ def _tables(root: Dict[str, Any], name: str) -> List[Dict[str, Any]]:
     return found
 
 
-def _text(table: Dict[str, Any], name: str) -> str:
-    found = table.get(name)
+def _moment(table: Dict[str, Any], name: str) -> datetime:
+    """Return an offset date-time, or the midnight UTC of a date."""
+    text = _text(table, name).upper().replace("Z", "+00:00")
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise CannotJudge("%s is not a moment" % name) from None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def _text(table: Dict[str, Any], name: str, default: Optional[str] = None) -> str:
+    found = table.get(name, default)
     if not isinstance(found, str):
         raise CannotJudge("%s is not a text" % name)
     return found
@@ -1757,8 +1779,9 @@ class Script:
     def _fault(self, verdict: str, rule: str, text: str) -> None:
         self.faults.append(Fault(verdict, rule, text))
 
-    def _differs(self, event: Event, text: str) -> None:
-        self._fault(DIFFERS, "TRN-DECISION", "line %d, %s: %s" % (event.seq, event.name, text))
+    def _differs(self, event: Event, text: str) -> Fault:
+        """Return the fault of a decision or intent; what comes after it has lost its ground."""
+        return Fault(DIFFERS, "TRN-DECISION", "line %d, %s: %s" % (event.seq, event.name, text))
 
     def _out_of_order(self, event: Event, text: str) -> Fault:
         text = "line %d, %s: %s" % (event.seq, event.name, text)
@@ -1818,12 +1841,15 @@ class Script:
         event = self.take(name)
         outcome = event.body["outcome"]
         if outcome not in outcomes:
-            raise self._out_of_order(event, "no outcome of this decision")
+            raise self._differs(event, "no outcome of this decision")
         refuses = any(finding["severity"] == "refuse" for finding in event.body["findings"])
         if name.startswith("judge."):
-            return event
-        if (outcome == "refused") != refuses:
-            self._differs(event, "outcome and findings do not go together")
+            words = {"ok": "ACCEPT", "refused": "REFUSE", "override-needed": "OVERRIDE_NEEDED"}
+            holds = facts_of(event).get("verdict") == words[outcome]
+        else:
+            holds = (outcome == "refused") == refuses
+        if not holds:
+            raise self._differs(event, "its outcome is not what it says itself")
         return event
 
     def ack(self, name: str, persons: Iterable[str], role: str = "") -> Event:
@@ -1881,6 +1907,8 @@ class Script:
         read = self.take("open.policy")
         self.policy_read = read.body
         verdict = self.decide("open.policy_verdict", "ok", "refused")
+        for blob in (read.body["policy"], *read.body["signatures"]):
+            self._blob(verdict, blob)
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")
         self._accept_policy(read, verdict)
@@ -1889,12 +1917,30 @@ class Script:
             clock = self.take("open.clock")
             if not is_moment(clock.body["wall"]):
                 raise Fault(FORGED, "AIR-CLOCK", "line %d: not a UTC time" % clock.seq)
-            self.ack("open.clock_read", [self._who("internal_witness")])
+            told = self.ack("open.clock_read", [self._who("internal_witness")])
             verdict = self.decide("open.clock_verdict", "ok", "refused")
+            self._check_clock(verdict, clock.body["wall"], told.body["answer"])
             if verdict.body["outcome"] == "ok":
                 return
             if any(f["rule"] != "AIR-CLOCK" for f in refusing(verdict)):
                 raise Refusal("refused")
+
+    def _check_clock(self, verdict: Event, wall: str, told: str) -> None:
+        """AIR-CLOCK, POL-WINDOW: machine and witness agree, inside the policy's window."""
+        if self.policy is None:
+            return
+        machine = datetime.strptime(wall + "+0000", "%Y-%m-%dT%H:%M:%SZ%z")
+        minutes = told if told.count(":") == 2 else told + ":00"
+        witness = datetime.strptime(minutes + "+0000", "%Y-%m-%d %H:%M:%S%z")
+        drift = int(abs((machine - witness).total_seconds()))
+        near = drift <= self.policy.max_drift + 60
+        within = self.policy.valid_from <= machine < self.policy.expires
+        outcome = "ok" if near and within else "refused"
+        rules = ["AIR-CLOCK"] * (not near) + ["POL-WINDOW"] * (not within)
+        stated = [finding["rule"] for finding in refusing(verdict)]
+        found = (verdict.body["outcome"], verdict.body["facts"], stated)
+        if found != (outcome, {"drift_seconds": drift}, rules):
+            raise self._differs(verdict, "%d s apart, %s" % (drift, outcome))
 
     def _accept_policy(self, read: Event, verdict: Event) -> None:
         data = self._blob(read, read.body["policy"])
@@ -1903,7 +1949,7 @@ class Script:
         assert self.begun is not None
         there = (hashlib.sha256(data).hexdigest(), self.begun["ceremony"], self.begun["mode"])
         if stated != there:
-            self._differs(verdict, "it is about another policy, ceremony or mode")
+            raise self._differs(verdict, "it is about another policy, ceremony or mode")
         try:
             self.policy = Policy(data)
         except CannotJudge as error:
@@ -1911,6 +1957,11 @@ class Script:
             text = "policy.toml cannot be judged here: %s; use uki-ceremony replay" % error
             self._fault(INCOMPLETE, "POL-TOML", text)
             return
+        if (facts.get("policy_id"), facts.get("sequence")) != (
+            self.policy.policy_id,
+            self.policy.sequence,
+        ):
+            raise self._differs(verdict, "it names the policy otherwise than the policy does")
         signers = set()
         for blob in read.body["signatures"]:
             try:
@@ -1920,7 +1971,7 @@ class Script:
             signers.add(key.identity)
         count = len(signers & {key.identity for key in self.policy.owners})
         if count < max(self.policy.owners_needed, 1):
-            self._differs(verdict, "POL-OWNERS: only %d owners signed this policy" % count)
+            raise self._differs(verdict, "POL-OWNERS: only %d owners signed this policy" % count)
 
     def _who(self, role: str) -> str:
         return getattr(self.policy, role) if self.policy else ""
@@ -1929,6 +1980,8 @@ class Script:
         try:
             return blob_bytes(blob)
         except Bad as bad:
+            if event.body.get("outcome") == "ok":
+                raise self._differs(event, str(bad)) from None
             raise Fault(FORGED, "TRN-EVENT", "line %d: %s" % (event.seq, bad)) from None
 
     def _inventory(self) -> None:
@@ -1963,12 +2016,16 @@ class Script:
         paths = [utf8(entry["path"]) for entry in media.body["manifest"]]
         listed = [entry for entry in media.body["manifest"] if entry != image]
         if image is None or len(listed) + 1 != len(paths):
-            raise self._out_of_order(verdict, "nothing was taken in")
+            raise self._differs(verdict, "the medium held no image of this name, or several")
+        if verdict.body["facts"] != {"files": len(paths), "kept": len(kept)}:
+            raise self._differs(verdict, "other numbers of files than the medium had")
         if image["sha256"] != media.body["image_again"]:
-            self._differs(verdict, "MED-CHANGED: the image was hashed twice, with two results")
+            raise self._differs(
+                verdict, "MED-CHANGED: the image was hashed twice, with two results"
+            )
         by_path: Callable[[Dict[str, Any]], Any] = lambda entry: utf8(entry["path"])  # noqa: E731
         if sorted(kept, key=by_path) != sorted(listed, key=by_path) or paths != sorted(set(paths)):
-            self._differs(verdict, "MED-CHANGED: the manifest does not list the files kept")
+            raise self._differs(verdict, "MED-CHANGED: the manifest does not list the files kept")
         self.ack("ingest.removed", [self._who("administrator")])
         self.media, self.taken = media.body, image
         self.image_file = self._images.find(image["sha256"])
@@ -1989,11 +2046,15 @@ class Script:
                 self.image = Image(self.image_file)
                 self.authenticode = self.image.authenticode()
             except Bad as bad:
-                self._differs(verdict, "the image was accepted: %s" % bad)
-                self.image = None
+                raise self._differs(verdict, "the image was accepted: %s" % bad) from None
             stated = facts.get("authenticode")
-            if self.image and stated != "authenticode-sha256:" + self.authenticode.hex():
-                self._differs(verdict, "another Authenticode digest than the image's")
+            whole = (facts.get("sha256"), facts.get("size"))
+            if stated != "authenticode-sha256:" + self.authenticode.hex():
+                raise self._differs(verdict, "another Authenticode digest than the image's")
+            if whole != ("file-sha256:" + self.image_file.sha256, self.image_file.size):
+                raise self._differs(verdict, "another digest or size than the image's")
+        if facts.get("findings") != verdict.body["findings"]:
+            raise self._differs(verdict, "its facts have other findings than itself")
         self.ack("inspect.meaning", [self._who("external_witness")])
 
     def _judge(self) -> None:
@@ -2004,6 +2065,19 @@ class Script:
             for role in ("internal witness", "external witness"):
                 self.ack("judge.ledger", [self._who(role.replace(" ", "_"))], role)
         verdict = self.decide("judge.verdict", "ok", "refused", "override-needed")
+        facts = facts_of(verdict)
+        about = (facts.get("image_sha256"), facts.get("policy_sha256"), facts.get("findings"))
+        if (
+            self.taken
+            and self.policy
+            and about
+            != (
+                "file-sha256:" + self.taken["sha256"],
+                "file-sha256:" + self.policy.sha256,
+                verdict.body["findings"],
+            )
+        ):
+            raise self._differs(verdict, "it is about another image or policy")
         self.notes.append("the quorum's decision (line %d) was not recomputed" % verdict.seq)
         operators: List[str] = []
         while verdict.body["outcome"] == "override-needed":
@@ -2043,7 +2117,7 @@ class Script:
             if agree != (verdict.body["outcome"] == "ok") or verdict.body["facts"] != {
                 "try": attempt
             }:
-                self._differs(verdict, "it is not what the typed words lead to")
+                raise self._differs(verdict, "it is not what the typed words lead to")
             if verdict.body["outcome"] == "ok":
                 return
         raise Refusal("aborted")
@@ -2103,8 +2177,10 @@ class Script:
         token = self.take("sign.token", "sign.trouble")
         if token.name == "sign.token":
             self.take("sign.room")
-            if self.decide("sign.preflight", "ok", "refused").body["outcome"] == "ok":
-                evidence: Dict[str, Any] = token.body["evidence"]
+            evidence: Dict[str, Any] = token.body["evidence"]
+            verdict = self.decide("sign.preflight", "ok", "refused")
+            self._check_grade(verdict, evidence)
+            if verdict.body["outcome"] == "ok":
                 return evidence
         self.ack("sign.again", [self._who("administrator")])
         return None
@@ -2146,10 +2222,9 @@ class Script:
                 "attributes": signed_attributes(self.authenticode, moment).hex(),
             }
         except Bad as bad:
-            self._differs(plan, str(bad))
-            return
+            raise self._differs(plan, str(bad)) from None
         if plan.body["facts"] != wanted:
-            self._differs(plan, "it is not the plan for this image, policy and time")
+            raise self._differs(plan, "it is not the plan for this image, policy and time")
 
     def _approvals(self) -> None:
         if self.policy is None:
@@ -2173,10 +2248,20 @@ class Script:
         if result["outcome"] != "ok" or result["evidence"] is None:
             self.ack("sign.pin_again", [self._who("internal_witness")])
             return False
-        if self.decide("sign.login_verdict", "ok", "refused").body["outcome"] == "refused":
+        verdict = self.decide("sign.login_verdict", "ok", "refused")
+        self._check_grade(verdict, result["evidence"])
+        if verdict.body["outcome"] == "refused":
             self.ack("sign.again", [self._who("administrator")])
             return False
         return True
+
+    def _check_grade(self, verdict: Event, evidence: Dict[str, Any]) -> None:
+        """Fault unless the decision names the grade of key; practice keys serve in rehearsals."""
+        grade = evidence["grade"]
+        accepted = verdict.body["outcome"] == "ok"
+        practice = grade == "embedded rehearsal key" and (self.begun or {})["mode"] != "rehearsal"
+        if verdict.body["facts"] != {"grade": grade} or (accepted and practice):
+            raise self._differs(verdict, "it is not about the token that was seen")
 
     def _intent(self, attempt: int) -> None:
         """sign.intent names exactly the plan that was approved, and this attempt."""
@@ -2196,11 +2281,11 @@ class Script:
                 wanted["spki_sha256"] = hashlib.sha256(signer.spki).hexdigest()
                 wanted["mechanism"] = "CKM_RSA_PKCS" if signer.key.kind == "rsa" else "CKM_ECDSA"
         except Bad as bad:
-            self._differs(intent, "the policy's certificate: %s" % bad)
+            raise self._differs(intent, "the policy's certificate: %s" % bad) from None
         if self.image:
             wanted["authenticode"] = self.authenticode.hex()
         if {name: intent.body[name] for name in wanted} != wanted:
-            self._differs(intent, "it is not what the approved plan says")
+            raise self._differs(intent, "it is not what the approved plan says")
 
     def _verify(self, signature: str) -> None:
         self.step = VERIFY
@@ -2215,7 +2300,7 @@ class Script:
         opinion = self.decide("verify.second_verdict", "ok", "refused")
         accepts = second["answer"] in ("accepted", "absent")
         if accepts != (opinion.body["outcome"] == "ok"):
-            self._differs(opinion, "it is not what the other implementation said")
+            raise self._differs(opinion, "it is not what the other implementation said")
         if opinion.body["outcome"] == "refused":
             raise Refusal("refused")
         recorded = facts_of(opinion).get("cms")
@@ -2224,14 +2309,15 @@ class Script:
         except Bad:
             found = b""
         if facts_of(opinion).get("answer") != second["answer"] or (cms and found != cms):
-            self._differs(opinion, "another PKCS#7 than image, certificates and signature make")
+            raise self._differs(
+                opinion, "another PKCS#7 than image, certificates and signature make"
+            )
         if facts.get("cms_sha256") != hashlib.sha256(found).hexdigest():
-            self._differs(verdict, "the digest of another PKCS#7")
+            raise self._differs(verdict, "the digest of another PKCS#7")
         self.ack("verify.seen", [self._who("internal_witness")])
         size, digest = facts.get("size"), facts.get("sha256")
         if type(size) is not int or not isinstance(digest, str):
-            self._differs(verdict, "no size and digest of a signed image")
-            size, digest = 0, ""
+            raise self._differs(verdict, "no size and digest of a signed image")
         self.signed = Signed(found, size, digest)
 
     def _expected_cms(self, verdict: Event, signature: str) -> bytes:
@@ -2245,8 +2331,7 @@ class Script:
             cms = pkcs7(self.authenticode, certificates, attributes, value)
             check_pkcs7(cms, self.authenticode, certificates)
         except (Bad, ValueError) as bad:
-            self._differs(verdict, "the signature was accepted: %s" % bad)
-            return b""
+            raise self._differs(verdict, "the signature was accepted: %s" % bad) from None
         return cms
 
     # -- sealing
@@ -2278,14 +2363,16 @@ class Script:
             "statements": statements,
         }
         if closing.body["outcome"] != outcome or closing.body["facts"] != wanted:
-            self._differs(closing, "it is not what the lines before it lead to (%s)" % outcome)
+            raise self._differs(
+                closing, "it is not what the lines before it lead to (%s)" % outcome
+            )
         self.outcome = outcome
 
     def _write_outputs(self) -> List[Dict[str, Any]]:
         intent = self.take("seal.intent")
         wanted = self._expected_outputs()
         if wanted is not None and intent.body["files"] != wanted:
-            self._differs(intent, "other outputs than this ceremony has")
+            raise self._differs(intent, "other outputs than this ceremony has")
         while True:
             written = self.take("seal.outputs", "seal.failed")
             if written.name == "seal.outputs":
@@ -2293,7 +2380,7 @@ class Script:
                 found: List[Dict[str, Any]] = written.body["files"]
                 same = found == intent.body["files"]
                 if same != (verdict.body["outcome"] == "ok") or verdict.body["facts"] != found:
-                    self._differs(verdict, "it is not what was read back")
+                    raise self._differs(verdict, "it is not what was read back")
                 if verdict.body["outcome"] == "ok":
                     return found
             self._outputs_failed = True
@@ -2671,6 +2758,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("bundle", metavar="BUNDLE", help="the folder that came out")
     parser.add_argument("image", metavar="IMAGE", nargs="?", help="the unsigned image")
     parser.add_argument("--json", action="store_true", help="one JSON object, as replay --json")
+    if sys.version_info < (3, 9):
+        parser.error("Python 3.9 or newer is needed")
     options = parser.parse_args(arguments)
     try:
         report = audit(options.bundle, options.image)

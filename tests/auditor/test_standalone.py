@@ -19,8 +19,8 @@ GOLDEN = ROOT / "transcripts" / "golden"
 KINDS = sorted(path.name for path in GOLDEN.iterdir())
 # What the file may import: all of it stands in the standard library of Python 3.9.
 MODULES = {
-    "__future__", "argparse", "base64", "collections", "errno", "hashlib", "json", "os", "re",
-    "stat", "struct", "sys", "time", "typing",
+    "__future__", "argparse", "base64", "collections", "datetime", "errno", "hashlib", "json",
+    "os", "re", "stat", "struct", "sys", "time", "typing",
 }  # fmt: skip
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """The stand-alone auditor: judges a bundle with Python 3.9 and nothing else.
 
     python3 -I auditor.py [--json] BUNDLE [IMAGE]

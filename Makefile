@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test setup bench faults fuzz lint fmt lock clean python
+.PHONY: help demo test setup bench faults fuzz agree lint fmt lock clean python
 help:
 	@echo 'make demo            rehearse a ceremony on a real UKI, full screen'
 	@echo '    AUTO=1           answer from a script, then list the outputs'
@@ -15,6 +15,7 @@ help:
 	@echo 'make bench           signing measured against its peers, about seven minutes'
 	@echo 'make faults          every fault at every write of a ceremony, about ten minutes'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
+	@echo 'make agree           every mutated bundle through replay and the stand-alone auditor'
 	@echo 'make lint | fmt      the checks without the tests | write the formatting'
 	@echo 'make lock            write requirements/*.lock anew (needs uv)'
 	@echo 'make clean           remove .venv and caches; rehearsals stay'
@@ -40,6 +41,10 @@ faults: tools
 fuzz: tools
 	cd $(VENV) && UKI_CEREMONY_FUZZ_MINUTES=$(or $(MINUTES),60) bin/python -I -m pytest -n auto \
 	    -c ../pyproject.toml --rootdir .. ../tests/pe/test_generated.py
+
+agree: tools
+	cd $(VENV) && UKI_CEREMONY_MUTATIONS=all bin/python -I -m pytest -n auto \
+	    -c ../pyproject.toml --rootdir .. ../tests/auditor/test_agreement.py
 
 .PHONY: checks tools
 tools: python

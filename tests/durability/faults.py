@@ -192,8 +192,8 @@ PULLED = (
 )
 LANES = {
     "killed and power": (*KILLED[:3], *POWER[:3]),
-    "failing": (FAILING[4], *FAILING[-2:]),
-    "pulled": PULLED[:2],
+    "failing": FAILING,
+    "pulled": PULLED,
     "killed, all": KILLED,
     "power, all": POWER,
     "failing, all": FAILING,

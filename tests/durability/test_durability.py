@@ -24,14 +24,15 @@ from tui.rehearsal import prepare
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["durability.walking", "durability.faults", "rehearsing"])
-ALL = 10**6
+ALL = (0, 10**6)
+SIGNING = (28, 31)  # lines, of login, intent and result
 LEAST = Path(__file__).with_name("least.json")
 long = pytest.mark.skipif(
     "UKI_CEREMONY_FAULTS" not in os.environ, reason="the long lane: make faults"
 )
 
 
-def walked(base: Path, lane: str, lines: int = ALL, name: str = "") -> dict[str, Any]:
+def walked(base: Path, lane: str, lines: tuple[int, int] = ALL, name: str = "") -> dict[str, Any]:
     """Walk the rehearsal in `base`; print the table; assert what holds for every walk."""
     process = SERVER.Process(target=walking.walk, args=(str(base), lane, lines))
     process.start()
@@ -76,13 +77,13 @@ def test_killed_or_without_power_at_every_operation(base: Path) -> None:
 
 
 @refuses("TRN-WRITE", "MED-WRITE")
-def test_a_medium_that_fails_at_every_operation(base: Path) -> None:
-    walked(base, "failing")
+def test_a_medium_that_fails_at_every_operation_of_signing(base: Path) -> None:
+    walked(base, "failing", SIGNING)
 
 
 @refuses("TRN-WRITE")
-def test_a_medium_is_pulled_at_every_operation(base: Path) -> None:
-    walked(base, "pulled")
+def test_a_medium_is_pulled_at_every_operation_of_signing(base: Path) -> None:
+    walked(base, "pulled", SIGNING)
 
 
 @long
@@ -123,4 +124,4 @@ def test_killed_or_without_power_while_resuming(base: Path, state: str) -> None:
     assert rehearsing.held(prepare.reopen(base / "r")).released
     STATES[state](base)
     shutil.rmtree(base / "r/out")
-    walked(base, "killed and power", 1, f"resuming: {state}")
+    walked(base, "killed and power", (0, 1), f"resuming: {state}")

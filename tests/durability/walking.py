@@ -7,6 +7,7 @@ resume with. States that are equal to the byte are resumed once.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import resource
@@ -19,11 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from durability import aftermath, power
 from durability.aftermath import State
 from durability.boundary import MEDIA, ROOT, Boundary, Effect, Operation
 
 from ceremony.events import Event
+from hsm import soft
 from transcripts.store import FileJournal
 from tui.commands import Exit
 
@@ -64,11 +67,11 @@ class TooManyFailures(BaseException):
 class Walk:
     """The walk of one ceremony through all its operations."""
 
-    def __init__(self, base: Path, faults: tuple[Fault, ...], lines: int) -> None:
-        """Walk in `base`; faults are met until `lines` lines were recorded by this process."""
+    def __init__(self, base: Path, faults: tuple[Fault, ...], lines: tuple[int, int]) -> None:
+        """Walk in `base`; faults are met while so many new lines stand in the transcript."""
         self._base = base
         self._faults = faults
-        self._lines = lines
+        self._first, self._last = lines
         self._case: Path | None = None
         self._standing: Callable[[Operation], None] | None = None
         self._promised: tuple[bytes, ...] = ()
@@ -88,7 +91,7 @@ class Walk:
         aftermath.remember_signatures()
         self._watch_promises()
         found = State.read()
-        self._lines += len(found.longest.raw)
+        self._last += len(found.longest.raw)
         self._torn = found.torn
         status: Exit | None = None
         with self._boundary:
@@ -102,7 +105,7 @@ class Walk:
                 self._tell({"status": status, "said": said})
         if status is not Exit.YES:
             self.failures.append(f"the walk itself: {status} {said}")
-        if len(self._promised) <= self._lines:
+        if self._meets_faults():
             end = Operation(sum(self.kinds.values()) + 1, "end", "", ROOT)
             for fault in self._faults:
                 if fault.act is None and fault.meets(end):
@@ -111,6 +114,9 @@ class Walk:
     def stand(self, fault: Callable[[Operation], None]) -> None:
         """Let a fault stay until the process ends."""
         self._standing = fault
+
+    def _meets_faults(self) -> bool:
+        return self._first <= len(self._promised) <= self._last
 
     def _watch_promises(self) -> None:
         append = FileJournal.append
@@ -130,7 +136,7 @@ class Walk:
         if self._seen not in ("", State.read().digest):
             self.failures.append(f"{_shown(operation)}: written past the boundary")
         self.kinds[operation.kind] += 1
-        for fault in self._faults if len(self._promised) <= self._lines else ():
+        for fault in self._faults if self._meets_faults() else ():
             if fault.meets(operation) and self._meet(fault, operation) and fault.act:
                 return fault.act(self, operation, effect)
         result = effect(operation.data)
@@ -239,10 +245,12 @@ def _shown(operation: Operation) -> str:
     return f"operation {operation.number} ({operation.kind} {operation.path})"
 
 
-def walk(base: str, lane: str, lines: int) -> None:
+def walk(base: str, lane: str, lines: tuple[int, int]) -> None:
     """Walk the rehearsal in `base` with the faults of `lane`; leave word in result.json."""
     from durability.faults import LANES  # noqa: PLC0415 - it needs Fault
 
+    # The same key each time; reading it is a good part of a whole ceremony.
+    setattr(soft, "load_pem_private_key", functools.cache(load_pem_private_key))  # noqa: B010
     walked = Walk(Path(base), LANES[lane], lines)
     try:
         walked.run()

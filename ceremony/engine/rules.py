@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.errors import OutOfOrder
+from ceremony.turns import Runner, in_turn
 
 RULESET = "1"
 
@@ -20,12 +21,14 @@ class Rules:
     """One version of the rules, and the large contents the ceremony has copied in.
 
     `contents` maps the SHA-256 in hex of an image to its bytes. `verifier` verifies Sigstore
-    bundles, from their bytes alone, where that part is installed.
+    bundles, from their bytes alone, where that part is installed. `run` does work that may be
+    done at once.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
     version: str = RULESET
     verifier: Verifier | None = None
+    run: Runner = in_turn
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""

@@ -26,8 +26,9 @@ from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Begun, Decided, Event, Intended, MediaRead, Recovered
 from ceremony.known import policy_of
 from ceremony.states import Close, Seal, State
+from ceremony.turns import in_turn
 from ceremony.types import Finding
-from transcripts import differing, rulesets, sealed
+from transcripts import differing, rulesets, sealed, threads
 from transcripts.checkpoint import Head, origin
 from transcripts.faults import Difference, Fault, Verdict, fault, worst
 from transcripts.log import Line, Log, read_log
@@ -73,13 +74,13 @@ def replay(
     """
     files, left = sealed.without_left_over(files)
     transcript = bytes(files.get(bundle.TRANSCRIPT, b""))
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    digests = threads.digests(files)
     sums = [*left, *sealed.check_sums(files, digests)]
     if text := rulesets.unknown(transcript):
         return _not_judged([fault(Verdict.INCOMPLETE, "TRN-RULESET", text), *sums])
     log = read_log(transcript)
     faults = [*_check_log(log), *sums]
-    contents = contents_of(log, files, image)
+    contents = _contents(log, files, digests, image)
     state, order = _fold(log, replace(_rules(log, contents, verifier), read=read))
     faults += order
     faults += _check_given(log, contents, image)
@@ -172,20 +173,28 @@ def contents_of(
     log: Log, files: Mapping[str, Buffer], image: Buffer | None = None
 ) -> dict[str, Buffer]:
     """Return the unsigned images that the transcript names, by digest."""
+    return _contents(log, files, threads.digests(files), image)
+
+
+def _contents(
+    log: Log, files: Mapping[str, Buffer], digests: Mapping[str, str], image: Buffer | None
+) -> dict[str, Buffer]:
     names = {
         bundle.image_name(line.event.image.path)
         for line in log.lines
         if isinstance(line.event, MediaRead) and line.event.image
     }
-    candidates = (image, *(files.get(name) for name in sorted(names)))
-    return {hashlib.sha256(c).hexdigest(): c for c in candidates if c is not None}
+    given = {hashlib.sha256(image).hexdigest(): image} if image is not None else {}
+    return given | {digests[name]: files[name] for name in sorted(names & files.keys())}
 
 
 def _rules(log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None) -> Rules:
     """Return the rules of the set that the first line names."""
     first = log.lines[0].event if log.lines else None
     version = first.ruleset if isinstance(first, Begun) else RULESET
-    return Rules(contents, version, verifier=fitting(log, verifier))
+    large = any(len(content) > threads.WORTH_IT for content in contents.values())
+    run = threads.at_once if large else in_turn
+    return Rules(contents, version, fitting(log, verifier), run=run)
 
 
 def _fold(log: Log, rules: Rules) -> tuple[State, list[Fault]]:

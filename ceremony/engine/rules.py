@@ -12,6 +12,7 @@ from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.errors import OutOfOrder
+from ceremony.turns import Runner, in_turn
 
 RULESET = "1"
 
@@ -23,13 +24,15 @@ class Rules:
     `contents` maps the SHA-256 in hex of an image to its bytes. `verifier` verifies Sigstore
     bundles, from their bytes alone, where that part is installed. `read` reads attestations:
     in this process for a replay, in a confined child while a ceremony is held. It may raise
-    Refused (MED-SANDBOX), and what it returns never depends on where it read.
+    Refused (MED-SANDBOX), and what it returns never depends on where it read. `run`
+    does work that may be done at once.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
     version: str = RULESET
     verifier: Verifier | None = None
     read: Reader = read_here
+    run: Runner = in_turn
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""

@@ -17,7 +17,8 @@ from ceremony.codec import Json
 from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder
 from ceremony.events import Decided, Intended, Outcome, TimeFixed
-from ceremony.pe.sign import SigningPlan, plan, plan_ecdsa
+from ceremony.pe.certificate import Algorithm
+from ceremony.pe.sign import SigningPlan, plan, plan_ecdsa, plan_for
 from ceremony.policy import Policy, check_window
 from ceremony.policy_model import Approving
 from ceremony.preflight import mechanism_for, preflight, signing_key, spki_sha256
@@ -29,10 +30,16 @@ from ceremony.types import Finding, Severity, refusals
 def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
     """Return the signing plan of this image at the time that was fixed."""
     session = state.ready.session
-    image = rules.content(state.ready.taken.image.sha256)
     key = signing_key(load_der_x509_certificate(session.certificate))
-    make = plan_ecdsa if mechanism_for(key) == "CKM_ECDSA" else plan
-    return make(image, session.certificate, session.chain, wall_time(fixed.wall))
+    ecdsa = mechanism_for(key) == "CKM_ECDSA"
+    facts, moment = state.ready.approved.facts, wall_time(fixed.wall)
+    if facts.authenticode and not facts.signatures:  # inspect read these very bytes strictly
+        algorithm = Algorithm.ECDSA if ecdsa else Algorithm.RSA
+        digest = facts.authenticode
+        return plan_for(digest, session.certificate, session.chain, moment, algorithm)
+    image = rules.content(state.ready.taken.image.sha256)
+    make = plan_ecdsa if ecdsa else plan
+    return make(image, session.certificate, session.chain, moment)
 
 
 def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Decided, Plan]:

@@ -42,8 +42,9 @@ def enter(
     try:
         findings = (*check_signature(plan, signature), *_attempts(plan, attempt))
         if not refusals(findings):
-            signed = assemble(image, plan, signature)
-            findings += verify_pieces(signed.pieces, signed.size, certificate)
+            known = ready.approved.facts.authenticode
+            signed = assemble(image, plan, signature, known)
+            findings += verify_pieces(signed.pieces, signed.size, certificate, rules.run)
             facts = {
                 "cms_sha256": hashlib.sha256(signed.cms).hexdigest(),
                 "size": signed.size,

@@ -17,7 +17,7 @@ from ceremony.pe.digest import CheckSum, file_sha256
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.headers import Bytes
 from ceremony.pe.layout import MOST_BYTES, Layout
-from ceremony.pe.sweep import SweptImage, sweep
+from ceremony.pe.sweep import SweptImage, measured, sweep
 from ceremony.pe.table import (
     ENTRY_HEADER,
     MOST_ENTRIES,
@@ -86,13 +86,14 @@ def check_attachable(image: SweptImage, cms: bytes) -> None:
         raise Refused(*faults)
 
 
-def attach(image: Bytes, cms: bytes) -> Signed:
+def attach(image: Bytes, cms: bytes, known: Digest | None = None) -> Signed:
     """Attach a detached PKCS#7 to the image that it signs; an auditor needs no key for it.
 
+    `known` is the Authenticode digest of these very bytes, where they were hashed before.
     Raises Refused (PE-..., SIG-...) where the image is not strict or the PKCS#7 is not a
     good signature of this image.
     """
-    swept = sweep(image)
+    swept = sweep(image) if known is None else measured(image, known)
     check_attachable(swept, cms)
     layout, view = swept.layout, memoryview(image)
     added = tail(layout, cms)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from ceremony.digesting import ALGORITHMS, FurtherDigest
-from ceremony.pe.digest import CHUNK, Authenticode, FileSha256
+from ceremony.pe.digest import Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
 from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
 from ceremony.pe.layout import MOST_BYTES, Layout, read_layout
@@ -20,6 +22,7 @@ from ceremony.pe.sweep import Sink
 from ceremony.pe.table import ALIGNMENT, read_entries
 from ceremony.pe.uki import NOTHING, read_meaning, section_findings
 from ceremony.pe.unsigned import unsigned_forms
+from ceremony.turns import Runner, in_turn
 from ceremony.types import (
     Digest,
     DigestKind,
@@ -29,6 +32,8 @@ from ceremony.types import (
     Section,
     Severity,
 )
+
+SectionDigests: TypeAlias = "dict[int, tuple[Digest, str]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,12 @@ class Gates:
 OPEN_GATES = Gates(None, (), Severity.WARN, Severity.WARN, MOST_BYTES)
 
 
-def inspect(image: Bytes, gates: Gates) -> ImageFacts:
-    """Return all facts and findings of an image held in memory."""
+def inspect(image: Bytes, gates: Gates, run: Runner = in_turn) -> ImageFacts:
+    """Return all facts and findings of an image held in memory; `run` does the hashing."""
     view = memoryview(image)
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
-    file_digest, digest, further = _digests(view, layout)
+    file_digest, digest, further, hashed = _digests(view, layout, run)
     found = reading.findings + _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
@@ -69,7 +74,6 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
             findings=found,
             digests=further,
         )
-    hashed = {s.at: _section_digests(view, s) for s in layout.sections}
     contents = {at: content for at, (_, content) in hashed.items()}
     meaning, meant = read_meaning(view, layout.sections, contents)
     signatures, signed = _signatures(view, layout, digest, gates)
@@ -90,20 +94,24 @@ def inspect(image: Bytes, gates: Gates) -> ImageFacts:
 
 
 def _digests(
-    view: memoryview, layout: Layout | None
-) -> tuple[Digest, Digest | None, tuple[tuple[str, str], ...]]:
-    """Hash the file in one pass: plainly, as Authenticode does, as builders may."""
+    view: memoryview, layout: Layout | None, run: Runner
+) -> tuple[Digest, Digest | None, tuple[tuple[str, str], ...], SectionDigests]:
+    """Hash the file plainly, as Authenticode does, as builders may, and section by section."""
     plain = FileSha256()
     portable = None if layout is None else Authenticode(layout)
     further = tuple(FurtherDigest(algorithm) for algorithm in ALGORITHMS)
     sinks: list[Sink] = [plain, *further]
     if portable is not None:
         sinks.append(portable)
-    for at in range(0, len(view), CHUNK):
-        for sink in sinks:
-            sink.update(view[at : at + CHUNK])
+    hashed: SectionDigests = {}
+
+    def by_section() -> None:
+        for section in layout.sections if layout else ():
+            hashed[section.at] = _section_digests(view, section)
+
+    run([by_section, *(partial(sink.update, view) for sink in sinks)])
     pairs = tuple(sink.pair() for sink in further)
-    return plain.digest(), None if portable is None else portable.digest(), pairs
+    return plain.digest(), None if portable is None else portable.digest(), pairs, hashed
 
 
 def _section_digests(view: memoryview, section: SectionHeader) -> tuple[Digest, str]:

@@ -156,12 +156,15 @@ def encode(signing_plan: SigningPlan, signature: bytes) -> bytes:
     )
 
 
-def assemble(image: Bytes, signing_plan: SigningPlan, signature: bytes) -> Signed:
+def assemble(
+    image: Bytes, signing_plan: SigningPlan, signature: bytes, known: Digest | None = None
+) -> Signed:
     """Put plan, signature and image together; the result is what sbsign writes.
 
+    `known` is the Authenticode digest of these very bytes, where they were hashed before.
     Raises Refused (SIG-VALUE, SIG-DIGEST, PE-...) where the three do not belong together.
     """
-    return attach(image, encode(signing_plan, signature))
+    return attach(image, encode(signing_plan, signature), known)
 
 
 def read_plan_time(attributes: bytes) -> datetime:

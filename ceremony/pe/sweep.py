@@ -105,3 +105,14 @@ def sweep(image: Bytes) -> SweptImage:
     for sink in reader.sinks:
         sink.update(image)
     return reader.close()
+
+
+def measured(image: Bytes, authenticode: Digest) -> SweptImage:
+    """Sweep an image whose Authenticode digest is known; raises Refused (PE-..., SIG-DER)."""
+    view = memoryview(image)
+    layout, findings = sound_layout(view[:HEAD_BYTES], len(view))
+    table = bytes(view[layout.end :])
+    entries, found = read_entries(table, layout.end)
+    if faults := refusals(found):
+        raise Refused(*faults)
+    return SweptImage(layout, authenticode, table, entries, (*findings, *found))

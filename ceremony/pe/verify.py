@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from cryptography.hazmat import asn1
 
@@ -31,6 +32,7 @@ from ceremony.pe.layout import Layout
 from ceremony.pe.spc import indirect_data
 from ceremony.pe.sweep import Sink, TableBytes, sound_layout
 from ceremony.pe.table import Entry
+from ceremony.turns import Runner, in_turn
 from ceremony.types import Digest, DigestKind, Finding, Severity, refusals
 
 
@@ -146,9 +148,9 @@ def verify(signed: Bytes, certificate: bytes) -> tuple[Finding, ...]:
 
 
 def verify_pieces(
-    pieces: Callable[[], Iterator[Bytes]], size: int, certificate: bytes
+    pieces: Callable[[], Iterator[Bytes]], size: int, certificate: bytes, run: Runner = in_turn
 ) -> tuple[Finding, ...]:
-    """Verify a signed file of `size` bytes that comes in pieces, twice the same."""
+    """Verify a signed file of `size` bytes that comes in pieces, the same each time."""
     head = b""
     for piece in pieces():
         head += bytes(piece[: HEAD_BYTES - len(head)])
@@ -158,9 +160,12 @@ def verify_pieces(
         verification = Verification(head, size)
     except Refused as refused:
         return refused.findings
-    for piece in pieces():
-        for sink in verification.sinks:
+
+    def fed(sink: Sink) -> None:
+        for piece in pieces():
             sink.update(piece)
+
+    run([partial(fed, sink) for sink in verification.sinks])
     (written,) = struct.unpack_from("<I", head, verification.layout.checksum_at)
     return verification.findings(certificate, written)
 

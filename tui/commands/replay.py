@@ -21,7 +21,7 @@ from transcripts import proofs
 from transcripts.files import read_bundle
 from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
-from tui.commands import Exit
+from tui.commands import Exit, archive
 from tui.commands.files import is_bundle, read_image
 from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.sbsigntools.draft import drafting
@@ -36,7 +36,9 @@ EXITS = {
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path)
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", type=Path, help="a bundle, or an archive of bundles"
+    )
     parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
     proof = parser.add_mutually_exclusive_group()
     proof.add_argument("--prove", metavar="N", type=int, help="prove line N, counted from 0")
@@ -53,6 +55,10 @@ def run(options: argparse.Namespace) -> Exit:
     """Replay and report: 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE."""
     if not options.bundle.is_dir():
         raise MediaTrouble("MED-PATH", f"{options.bundle} is not a folder")
+    if archive.is_archive(options.bundle):
+        if options.json or options.image or options.output or _asks_for_proof(options):
+            raise refuse("TRN-BUNDLE", f"{options.bundle} holds bundles; name one of them")
+        return archive.run(options.bundle)
     _check_output(options)
     image = read_image(options.image) if options.image else None
     files: dict[str, Buffer] = {}
@@ -78,6 +84,10 @@ def _no_bundle(options: argparse.Namespace) -> Replayed:
     return Replayed(Verdict.INCOMPLETE, "open", "", "", 0, None, (), 0, (finding,))
 
 
+def _asks_for_proof(options: argparse.Namespace) -> bool:
+    return options.prove is not None or options.consistent_with is not None
+
+
 def _check_output(options: argparse.Namespace) -> None:
     """MED-OUTPUT: a proof overwrites nothing, and is no part of the bundle."""
     if not options.output:
@@ -92,7 +102,7 @@ def _check_output(options: argparse.Namespace) -> None:
 def _prove(files: Mapping[str, Buffer], found: Replayed, options: argparse.Namespace) -> None:
     """TRN-PROOF: write the proof that was asked for, or say that the earlier head is met."""
     raw = tuple(bytes(files.get(bundle.TRANSCRIPT, b"")).split(b"\n")[:-1])
-    if found.head is None or (options.prove is None and options.consistent_with is None):
+    if found.head is None or not _asks_for_proof(options):
         return
     if options.prove is not None:
         proof = proofs.prove_line(raw, options.prove, found.head)

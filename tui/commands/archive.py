@@ -1,0 +1,145 @@
+"""replay ARCHIVE: every bundle below a folder, on all processors, one line a ceremony.
+
+Workers replay one bundle at a time and give back a line, so that memory does not grow with the
+archive. The chain of previous heads is checked over all of them at the end.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from ceremony import bundle
+from ceremony.errors import Refused, refuse
+from ceremony.ingest.sigstore import late_verifier
+from ceremony.show import counted, escaped
+from ceremony.types import Finding, Severity
+from transcripts.archive import Record, check_chain
+from transcripts.faults import Verdict
+from transcripts.files import read_bundle
+from transcripts.replay import replay
+from tui.commands import Exit
+from tui.commands.findings import put, put_findings
+
+MOST_DEPTH = 6
+MOST_BUNDLES = 100_000
+AHEAD = 4  # bundles a processor that are asked for before the first is told
+SHOWN = 60
+_JUDGED = b'"event":"judge.verdict"'
+
+
+def is_archive(folder: Path) -> bool:
+    """Tell whether a folder is no bundle itself and holds some."""
+    return not _is_bundle(folder) and next(_bundles(folder), None) is not None
+
+
+def run(folder: Path) -> Exit:
+    """Replay all: 0 every one is reproduced, 1 one is not or the chain forks, 4 incomplete."""
+    paths = sorted(islice(_bundles(folder), MOST_BUNDLES + 1))
+    if len(paths) > MOST_BUNDLES:
+        raise refuse("TRN-BUNDLE", f"more than {MOST_BUNDLES:,} bundles in one archive")
+    records = []
+    for record in _replayed(folder, paths):
+        records.append(record)
+        _progress(len(records), len(paths))
+        put(_line(record))
+    _progress(0, 0)
+    chain = check_chain(records)
+    put_findings(chain)
+    counts = Counter(record.verdict for record in records)
+    named = sum(1 for record in records if record.previous)
+    put(
+        f"{counted(len(records), 'ceremonies')}: "
+        + ", ".join(f"{counts[v]:,} {v}" for v in reversed(Verdict) if counts[v]),
+        f"chain: {named:,} name the one before, {len(records) - named:,} name none, "
+        f"{len(chain):,} faults",
+    )
+    return _exit(counts, chain)
+
+
+def _exit(counts: Counter[Verdict], chain: tuple[Finding, ...]) -> Exit:
+    refused = any(finding.severity is Severity.REFUSE for finding in chain)
+    if refused or counts[Verdict.FORGED] or counts[Verdict.DIFFERS]:
+        return Exit.REFUSED
+    return Exit.INCOMPLETE if chain or counts[Verdict.INCOMPLETE] else Exit.YES
+
+
+def _is_bundle(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (bundle.TRANSCRIPT, bundle.SUMS))
+
+
+def _bundles(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:
+    """Yield every bundle below a folder; links are not followed, bundles hold no bundles."""
+    try:
+        with os.scandir(folder) as scan:
+            inside = sorted(e.name for e in scan if e.is_dir(follow_symlinks=False))
+    except OSError as error:
+        raise refuse("TRN-BUNDLE", f"{escaped(str(folder))}: {error.strerror}") from None
+    for name in inside:
+        if _is_bundle(folder / name):
+            yield folder / name
+        elif depth > 1:
+            yield from _bundles(folder / name, depth - 1)
+
+
+def _replayed(folder: Path, paths: list[Path]) -> Iterator[Record]:
+    """Yield the records in the order of `paths`, as they come, few ahead of what is told."""
+    processors = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["transcripts.replay"])
+    with ProcessPoolExecutor(processors, mp_context=context, initializer=_alone) as pool:
+        waiting: list[Future[Record]] = []
+        for path in paths:
+            waiting.append(pool.submit(_record, folder, path))
+            if len(waiting) >= AHEAD * processors:
+                yield waiting.pop(0).result()
+        for record in waiting:
+            yield record.result()
+
+
+def _alone() -> None:
+    """Keep a worker to one processor: the others have workers of their own."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(mine)[os.getpid() % len(mine)]})
+
+
+def _record(folder: Path, path: Path) -> Record:
+    """Replay one bundle, in a worker."""
+    name = str(path.relative_to(folder))
+    try:
+        files = read_bundle(path)
+        found = replay(files, None, late_verifier())
+    except (Refused, OSError) as error:
+        text = error.findings[0].text if isinstance(error, Refused) else str(error.strerror)
+        return Record(name, Verdict.DIFFERS, "open", "", "", 0, "", "", judged=False, text=text)
+    return Record(
+        name,
+        found.verdict,
+        found.outcome,
+        found.mode,
+        found.ceremony,
+        found.events,
+        found.head.root.hex() if found.head else "",
+        found.previous,
+        judged=_JUDGED in bytes(files.get(bundle.TRANSCRIPT, b"")),
+        text=f"{found.findings[0].rule}: {found.findings[0].text}" if found.findings else "",
+    )
+
+
+def _line(record: Record) -> str:
+    shown = f"{record.verdict:<10}  {record.outcome:<8}  {record.mode:<10}  {record.head[:8]:<8}"
+    why = f"  {escaped(record.text, 120)}" if record.text else ""
+    return f"{shown}  {escaped(record.name, SHOWN)}{why}"
+
+
+def _progress(done: int, total: int) -> None:
+    """Show how far it is, on a terminal only, and on a line that is written over."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done:,} of {total:,} " if total else "\r\x1b[K")
+        sys.stderr.flush()

@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test setup bench fuzz lint fmt lock clean python
+.PHONY: help demo test setup bench bench-judging fuzz lint fmt lock clean python
 help:
 	@echo 'make demo            rehearse a ceremony on a real UKI, full screen'
 	@echo '    AUTO=1           answer from a script, then list the outputs'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test            format, lint, types, import layers and tests, on the installed wheel'
 	@echo 'make setup           only the set-up of the demo: .venv/bin/uki-ceremony'
 	@echo 'make bench           signing measured against its peers, about seven minutes'
+	@echo 'make bench-judging   judging measured against its peers, about fifteen minutes'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
 	@echo 'make lint | fmt      the checks without the tests | write the formatting'
 	@echo 'make lock            write requirements/*.lock anew (needs uv)'
@@ -31,6 +32,9 @@ setup: python
 
 bench: setup
 	$(VENV)/bin/python bench/signing.py --output docs/benchmarks/signing.md
+
+bench-judging: setup
+	$(VENV)/bin/python bench/judging.py --output docs/benchmarks/judging.md
 
 fuzz: tools
 	cd $(VENV) && UKI_CEREMONY_FUZZ_MINUTES=$(or $(MINUTES),60) bin/python -I -m pytest -n auto \

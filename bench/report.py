@@ -73,7 +73,7 @@ class Run:
 def report(run: Run) -> str:
     """Return the Markdown text."""
     name = run.peers[0].name
-    parts = [INTRODUCTION.format(name=name, date=datetime.now(UTC).date(), machine=_machine())]
+    parts = [INTRODUCTION.format(name=name, date=datetime.now(UTC).date(), machine=machine())]
     for figures in run.figures:
         parts += [f"## {figures.megabytes} MB, {figures.rounds} rounds\n"]
         parts += [HEAD + "".join(_rows(name, figures))]
@@ -109,7 +109,8 @@ def _row(name: str, cost: Cost, wall: str = "", cpu: str = "") -> str:
     return f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.peak:.0f} | {wall} | {cpu} |\n"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return what was measured on: processor, memory, versions, and how busy it was."""
     processors = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
     names = {line.partition(": ")[2] for line in processors if line.startswith("model name")}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -9,8 +9,6 @@ from ceremony.errors import refuse
 from ceremony.events import Blob
 from ceremony.types import MediaFile
 
-_WHITE = str.maketrans("", "", "\n\t")
-
 
 def to_blob(file: MediaFile) -> Blob:
     """Return the blob of a file: UTF-8 if it is printable text, otherwise base64."""
@@ -18,7 +16,7 @@ def to_blob(file: MediaFile) -> Blob:
         text = file.data.decode("utf-8")
     except UnicodeDecodeError:
         return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
-    if text.translate(_WHITE).isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return Blob(file.path, "utf-8", text)
     return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
 

@@ -89,7 +89,7 @@ class PublicKey:
     @property
     def fpr(self) -> str:
         """Return the identity as "sha256:" and 64 hex digits."""
-        return "sha256:" + hashlib.sha256(self.spki).hexdigest()
+        return _fpr(self.spki)
 
     @property
     def is_security_key(self) -> bool:
@@ -100,15 +100,12 @@ class PublicKey:
         """Say whether one of the policy's algorithm names covers this key used in `scheme`."""
         if not self.algorithm.startswith("rsa-"):
             return self.algorithm in names
-        bits = int(self.algorithm.removeprefix("rsa-"))
-        strength = _RSA_STRENGTH.get(scheme, 256)
-        rules = (RSA_RULE.fullmatch(name) for name in names)
-        return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
+        return _rsa_allowed(int(self.algorithm.removeprefix("rsa-")), names, scheme)
 
     def verify(self, signature: bytes, message: bytes, scheme: Scheme) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` (ECDSA: DER) over `message` is this key's."""
         try:
-            fits = _check(_loaded(self.spki), signature, message, scheme)
+            fits = _check(self.spki, signature, message, scheme)
         except (InvalidSignature, ValueError, OverflowError):
             raise refuse(
                 SIGNATURE_RULE, "the signature does not fit this key and content"
@@ -137,10 +134,24 @@ class PublicKey:
             ) from None
 
 
-def _check(key: Loaded, signature: bytes, message: bytes, scheme: Scheme) -> bool:
+@lru_cache(maxsize=4096)
+def _fpr(spki: bytes) -> str:
+    return "sha256:" + hashlib.sha256(spki).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _rsa_allowed(bits: int, names: tuple[str, ...], scheme: Scheme) -> bool:
+    strength = _RSA_STRENGTH.get(scheme, 256)
+    rules = (RSA_RULE.fullmatch(name) for name in names)
+    return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
+
+
+def _check(spki: bytes, signature: bytes, message: bytes, scheme: Scheme) -> bool:
+    key = _loaded(spki)
+    if scheme is Scheme.ED25519 and spki.startswith(ED25519_SPKI):  # the most frequent by far
+        cast("Ed25519PublicKey", key).verify(signature, message)
+        return True
     match key, scheme:
-        case Ed25519PublicKey(), Scheme.ED25519:
-            key.verify(signature, message)
         case ec.EllipticCurvePublicKey(), Scheme.ECDSA:
             key.verify(signature, message, ec.ECDSA(_CURVES[key.curve.name][2]))
         case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA256:

@@ -285,6 +285,8 @@ class Policy:
 
     def algorithms_at(self, now: datetime) -> tuple[str, ...]:
         """Return the algorithms that are allowed at a moment: those whose sun has not set."""
+        if not self.sunset:
+            return self.algorithms
         over = {name for name, moment in self.sunset if now >= moment}
         return tuple(name for name in self.algorithms if name not in over)
 

@@ -31,11 +31,11 @@ class Retractions:
 
 def named(claims: Claims) -> str | None:
     """Return the hash that a statement takes back, "" for an impossible one, None for none."""
-    value = dict(claims.pins).get(PIN)
-    if value is None:
-        return None
-    found = _NAMED.fullmatch(value)
-    return found[1] if found else ""
+    for name, value in claims.pins:
+        if name == PIN:
+            found = _NAMED.fullmatch(value)
+            return found[1] if found else ""
+    return None
 
 
 def retractions(

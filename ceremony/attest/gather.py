@@ -21,8 +21,8 @@ from ceremony.attest.in_toto_link import looks_like_link, read_link
 from ceremony.attest.minisign import looks_like_minisign
 from ceremony.attest.narinfo import looks_like_narinfo
 from ceremony.attest.openpgp import read_openpgp_pair
-from ceremony.attest.openpgp_file import looks_like_openpgp
-from ceremony.attest.rebuilderd import looks_like_rebuilderd, read_rebuilderd
+from ceremony.attest.openpgp_file import BINARY_STARTS, looks_like_openpgp
+from ceremony.attest.rebuilderd import ZSTD, looks_like_rebuilderd, read_rebuilderd
 from ceremony.attest.record import Reading, Unverified
 from ceremony.attest.signified import read_signify_pair
 from ceremony.attest.signify import looks_like_signify
@@ -97,24 +97,34 @@ def gather(files: tuple[MediaFile, ...]) -> tuple[Evidence, ...]:
 _DETACHED = (Format.SSHSIG, Format.OPENPGP, Format.MINISIGN, Format.SIGNIFY, Format.SIGSTORE)
 # Asked in this order: a minisign signature begins as one of signify does, a bundle may hold
 # an envelope, and rebuilderd's files are links.
-_LOOKS: tuple[tuple[Format, Callable[[str, bytes], bool]], ...] = (
-    (Format.SSHSIG, lambda _path, data: looks_like_sshsig(data)),
-    (Format.OPENPGP, looks_like_openpgp),
-    (Format.MINISIGN, looks_like_minisign),
-    (Format.SIGNIFY, looks_like_signify),
-    (Format.ROOT, looks_like_trusted_root),
-    (Format.SIGSTORE, looks_like_sigstore),
-    (Format.REBUILDERD, looks_like_rebuilderd),
-    (Format.LINK, looks_like_link),
-    (Format.DSSE, looks_like_dsse),
-    (Format.NARINFO, looks_like_narinfo),
-    (Format.CHECKSUMS, lambda path, _data: looks_like_sums(path)),
+_JSON = b"{ \t\r\n"
+_ANY = bytes(range(256))
+_LOOKS: tuple[tuple[Format, bytes, Callable[[str, bytes], bool]], ...] = (
+    (Format.SSHSIG, b"-", lambda _path, data: looks_like_sshsig(data)),
+    (Format.OPENPGP, b"-" + b"".join(BINARY_STARTS), looks_like_openpgp),
+    (Format.MINISIGN, b"u", looks_like_minisign),
+    (Format.SIGNIFY, b"u", looks_like_signify),
+    (Format.ROOT, _ANY, looks_like_trusted_root),
+    (Format.SIGSTORE, _JSON, looks_like_sigstore),
+    (Format.REBUILDERD, _JSON + ZSTD[:1], looks_like_rebuilderd),
+    (Format.LINK, _JSON, looks_like_link),
+    (Format.DSSE, _JSON, looks_like_dsse),
+    (Format.NARINFO, _ANY, looks_like_narinfo),
+    (Format.CHECKSUMS, _ANY, lambda path, _data: looks_like_sums(path)),
 )
+# What a file can be by its first byte, so that most are asked few questions.
+_BY_FIRST = tuple(
+    tuple((kind, looks_like) for kind, starts, looks_like in _LOOKS if first in starts)
+    for first in range(256)
+)
+_EMPTY = tuple((kind, looks_like) for kind, starts, looks_like in _LOOKS if starts == _ANY)
 
 
 def _format(file: MediaFile) -> Format:
-    found = (kind for kind, looks_like in _LOOKS if looks_like(file.path, file.data))
-    return next(found, Format.UNKNOWN)
+    for kind, looks_like in _BY_FIRST[file.data[0]] if file.data else _EMPTY:
+        if looks_like(file.path, file.data):
+            return kind
+    return Format.UNKNOWN
 
 
 def _candidates(path: str, by_path: dict[str, list[MediaFile]]) -> tuple[MediaFile, ...]:

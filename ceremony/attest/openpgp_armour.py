@@ -8,7 +8,6 @@ know packets.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from functools import cache
 
@@ -25,7 +24,9 @@ MOST_COLUMNS = 256
 ARMOUR = b"-----BEGIN PGP "
 # RFC 9580 6.1.1.
 CRC24_START = 0xB704CE
-CRC24_POLYNOMIAL = 0x864CFB
+CRC24_POLYNOMIAL = 0x1864CFB
+CRC24_BITS = 24
+FOLDED = 64  # bits that are left to the plain division
 
 _BEGIN = re.compile(r"-----BEGIN ([A-Z ]{1,40})-----")
 _HEADER = re.compile(r"[A-Za-z]{1,20}: .*")
@@ -79,25 +80,32 @@ def _checked(body: list[str], rule: str) -> bytes:
     return data
 
 
-@cache
-def _crc_table() -> tuple[int, ...]:
-    """Return what each 16 bits at the upper end of the register become."""
-    bytewise = []
-    for byte in range(256):
-        crc = byte << 16
-        for _ in range(8):
-            crc = crc << 1 ^ (CRC24_POLYNOMIAL if crc & 0x800000 else 0)
-        bytewise.append(crc & 0xFFFFFF)
-    first = [(crc & 0xFFFF) << 8 ^ bytewise[crc >> 16] for crc in bytewise]
-    return tuple(upper ^ lower for upper in first for lower in bytewise)
-
-
 def crc24(data: bytes) -> int:
-    """Return the CRC-24 of RFC 9580 6.1, two bytes at a time."""
-    table, crc = _crc_table(), CRC24_START
-    even = len(data) & ~1
-    for word in struct.unpack(f">{even // 2}H", data[:even]):
-        crc = (crc & 0xFF) << 16 ^ table[crc >> 8 ^ word]
-    if even < len(data):
-        crc = (crc & 0xFFFF) << 8 ^ table[crc >> 16 ^ data[-1]]
-    return crc
+    """Return the CRC-24 of RFC 9580 6.1.
+
+    The data is one polynomial over GF(2). Its upper part is folded upon its lower part, from one
+    power of two to the next, by the remainder of that power of x: for a signature a fraction of
+    the time that a table takes.
+    """
+    rest = int.from_bytes(data, "big") << CRC24_BITS ^ CRC24_START << 8 * len(data)
+    while (size := rest.bit_length()) > FOLDED:
+        power = (size - 1).bit_length() - 1
+        upper = rest >> (1 << power)
+        rest ^= upper << (1 << power)
+        for shift in _remainder(power):
+            rest ^= upper << shift
+    return _reduced(rest)
+
+
+@cache
+def _remainder(power: int) -> tuple[int, ...]:
+    """Return the powers of x in the remainder of x ** (2 ** power), by squaring."""
+    square = sum(1 << 2 * shift for shift in _remainder(power - 1)) if power else 1 << 1
+    value = _reduced(square)
+    return tuple(shift for shift in range(CRC24_BITS) if value >> shift & 1)
+
+
+def _reduced(value: int) -> int:
+    while (over := value.bit_length() - CRC24_BITS - 1) >= 0:
+        value ^= CRC24_POLYNOMIAL << over
+    return value

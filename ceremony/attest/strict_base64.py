@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 
-from ceremony.errors import refuse
+from ceremony.errors import Refused, refuse
 
 
 def decoded(text: str, rule: str) -> bytes:
     """Return the bytes of a standard, padded base64 text, or refuse under `rule`."""
+    # A decoder that skips junk, and back again, is quicker than one that looks for junk.
+    with suppress(ValueError):
+        raw = text.encode("ascii")
+        data = binascii.a2b_base64(raw)
+        if binascii.b2a_base64(data, newline=False) == raw:
+            return data
+    raise _why(text, rule)
+
+
+def _why(text: str, rule: str) -> Refused:
     try:
-        data = base64.b64decode(text, validate=True)
+        base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise refuse(rule, "the text is not base64") from None
-    if base64.b64encode(data).decode("ascii") != text:
-        raise refuse(rule, "the base64 has junk, missing padding or stray padding bits")
-    return data
+        return refuse(rule, "the text is not base64")
+    return refuse(rule, "the base64 has junk, missing padding or stray padding bits")
 
 
 def decoded_either(text: str, rule: str) -> bytes:

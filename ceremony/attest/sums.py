@@ -80,15 +80,19 @@ def _lines(data: bytes) -> Iterator[tuple[int, str]]:
         raise refuse(RULE, "the file is not UTF-8", error.start) from None
     if len(lines) > MOST_LINES:
         raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
+    plain = "".join(lines).isprintable()
     for number, line in enumerate(lines, 1):
         if len(line) > MOST_COLUMNS:
             raise refuse(RULE, f"line {number} is longer than {MOST_COLUMNS} characters")
-        if not line.isprintable():
+        if not (plain or line.isprintable()):
             raise refuse(RULE, f"line {number} has a control or invisible character")
         yield number, line
 
 
 def _entry(number: int, line: str) -> tuple[str, str, str]:
+    plain = _GNU.fullmatch(line)
+    if plain is not None:
+        return "sha256", plain[2], plain[1]
     if line.startswith("\\"):
         raise refuse(RULE, f"line {number} has an escaped name")
     tagged = _TAGGED.fullmatch(line)
@@ -96,7 +100,7 @@ def _entry(number: int, line: str) -> tuple[str, str, str]:
         if len(tagged[3]) != _HEX_DIGITS[tagged[1]]:
             raise refuse(RULE, f"line {number} has a {tagged[1]} digest of {len(tagged[3])} digits")
         return tagged[1].lower(), tagged[2], tagged[3]
-    plain = _GNU.fullmatch(line) or _REVERSED.fullmatch(line)
+    plain = _REVERSED.fullmatch(line)
     if plain is None:
         if _UNTAGGED.fullmatch(line):
             text = "has a digest that only a tag would name: write SHA512 (FILE) = ..., with --tag"

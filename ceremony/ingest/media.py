@@ -35,6 +35,8 @@ from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, MediaFile, Severity
 
+SMALL = 1 << 14  # bytes; a buffer of a whole chunk for each of many small files costs more
+_ESCAPED = (b"\n", b"\t", b'"', b"\\")  # in two bytes
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -191,22 +193,23 @@ class FolderMedia:
             over = f"{counted(size)}, over the cap of {cap:,}"
             say("MED-SIZE", f"{escaped(path)} has {over}; it was not read")
             return
-        copy, steady = _copy(Path(entry.path), path, size, cap, report)
+        copy, steady = _copy(entry.path, path, size, cap, report)
         if not steady:
             taking.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
         found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
+        named = _in_json(path)
         if is_image:
             taking.image = (found, copy)
         else:
             blob = to_blob(MediaFile(path, bytes(copy)))
-            held = _in_json(path) + _in_json(blob.content)
+            held = named + _held(blob, copy)
             if held > room:
                 over = f"{counted(held)} in the transcript, over the cap of {room:,}"
                 taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
                 return
             taking.small += held
             taking.files.append(blob)
-        taking.names += _in_json(path)
+        taking.names += named
         taking.manifest.append(found)
 
     def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
@@ -233,7 +236,9 @@ def _stop(taking: _Taking, files: int, path: str) -> str:
     """Return why nothing more is read, if so."""
     if files > limits.MOST_FILES:
         return f"more than {limits.MOST_FILES:,} files"
-    if taking.names + _in_json(path) > limits.MOST_NAMES:
+    # No character takes more than the six bytes of \u0000.
+    near = taking.names + 6 * len(path) + 2 > limits.MOST_NAMES
+    if near and taking.names + _in_json(path) > limits.MOST_NAMES:
         return f"the names of the files are over {counted(limits.MOST_NAMES)} together"
     if len(taking.refusals) >= limits.MOST_REFUSALS:
         return f"reading stopped after {limits.MOST_REFUSALS:,} refusals"
@@ -242,25 +247,39 @@ def _stop(taking: _Taking, files: int, path: str) -> str:
 
 def _in_json(text: str) -> int:
     """Return how many bytes a string has as a transcript's JSON."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return len(text) + 2
     return len(_ENCODER.encode(text).encode())
 
 
-def _copy(path: Path, shown: str, size: int, cap: int, report: Report) -> tuple[bytearray, bool]:
+def _held(blob: Blob, copy: bytearray) -> int:
+    """Return how many bytes a blob's content has as a transcript's JSON: to_blob left no others."""
+    if blob.encoding != "utf-8":
+        return len(blob.content) + 2
+    return len(copy) + 2 + sum(map(copy.count, _ESCAPED))
+
+
+def _copy(
+    path: Path | str, shown: str, size: int, cap: int, report: Report
+) -> tuple[bytearray, bool]:
     """Read a file once; tell whether it was regular, of the size listed, and unchanged."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+    try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             return bytearray(), False
         copy = bytearray()
-        while len(copy) <= cap:
-            chunk = file.read(limits.CHUNK)
+        # What grows after its last byte was read is found by its size afterwards.
+        while len(copy) <= cap and (len(copy) != size or size != before.st_size):
+            chunk = os.read(descriptor, limits.CHUNK if size > SMALL else 2 * SMALL)
             if not chunk:
                 break
             copy += chunk
             if size > limits.CHUNK:
                 report(Progress(f"copying {escaped(shown, 40)}", len(copy), size, "bytes"))
         after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     steady = (
         len(copy) == size == before.st_size == after.st_size
         and before.st_mtime_ns == after.st_mtime_ns

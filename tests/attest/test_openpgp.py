@@ -243,6 +243,21 @@ def test_what_a_signature_looks_like(people: People) -> None:
 def test_the_checksum_is_the_one_of_the_standard() -> None:
     assert crc24(b"123456789") == 0x21CF02
     assert crc24(b"") == 0xB704CE
+    for size in (*range(40), 64, 131, 512, 4099):
+        data = bytes((size * 7 + place * 31) & 0xFF for place in range(size))
+        assert crc24(data) == bitwise_crc24(data)
+
+
+def bitwise_crc24(data: bytes) -> int:
+    """RFC 9580 6.1.1, as it stands there."""
+    crc = 0xB704CE
+    for octet in data:
+        crc ^= octet << 16
+        for _ in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1864CFB
+    return crc & 0xFFFFFF
 
 
 def test_signature_files_hold_each_packet_once(people: People) -> None:

@@ -13,6 +13,7 @@ import argparse
 import gc
 import hashlib
 import json
+import os
 import pickle
 import resource
 import statistics
@@ -54,6 +55,10 @@ includes the start of Python. The two ratios are of processor time, ours and the
 turn, as other work may share the machine. `check` reads in the confined child and verifies every
 signature once more in its own process. Peers that start a process for each signature verify a
 sample.
+"""
+BUSY = """\
+The machine was busy with other work throughout: the wall times are not those of the program, and
+the targets that they miss want another run on a quiet one.
 """
 
 
@@ -249,6 +254,7 @@ def report(count: int, figures: Figures) -> str:
         f"# Judging, measured {datetime.now(UTC).date()}\n",
         f"{machine()}.\n",
         INTRODUCTION.format(count=count, builders=BUILDERS),
+        *([BUSY] if os.getloadavg()[2] > (os.cpu_count() or 1) else []),
         "| | measured | target |",
         "|---|---|---|",
         f"| {count:,} from disk to verdict, wall | {wall:.2f} s | {SECONDS} s |",

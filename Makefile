@@ -13,6 +13,7 @@ help:
 	@echo 'make test            format, lint, types, import layers and tests, on the installed wheel'
 	@echo 'make setup           only the set-up of the demo: .venv/bin/uki-ceremony'
 	@echo 'make bench           signing measured against its peers, about seven minutes'
+	@echo 'make bench-replay    replay of a large image, a long transcript, a thousand ceremonies'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
 	@echo 'make lint | fmt      the checks without the tests | write the formatting'
 	@echo 'make lock            write requirements/*.lock anew (needs uv)'
@@ -32,9 +33,16 @@ setup: python
 bench: setup
 	$(VENV)/bin/python bench/signing.py --output docs/benchmarks/signing.md
 
+.PHONY: bench-replay
+bench-replay: setup
+	$(VENV)/bin/python bench/replay.py --output docs/benchmarks/replay.md
+
 fuzz: tools
 	cd $(VENV) && UKI_CEREMONY_FUZZ_MINUTES=$(or $(MINUTES),60) bin/python -I -m pytest -n auto \
 	    -c ../pyproject.toml --rootdir .. ../tests/pe/test_generated.py
+	cd $(VENV) && UKI_CEREMONY_EVERY_BYTE=1 UKI_CEREMONY_RUNS=5000 bin/python -I -m pytest -n auto \
+	    -c ../pyproject.toml --rootdir .. ../tests/transcripts/test_every_byte.py \
+	    ../tests/transcripts/test_runs.py
 
 .PHONY: checks tools
 tools: python

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from ceremony import approval
 from ceremony.clock import wall_text
 from ceremony.driver import Driver
 from ceremony.effects import Buffer, Login, Output
@@ -266,6 +267,9 @@ class Ceremony:
                 return AGREE
             case Form.REASON:
                 return "seen and understood"
+            case Form.SIGNATURE:
+                key = self.given.prepared.person_key(question.persons[-1])
+                return ssh_keys.sign(key, approval.NAMESPACE, question.document.encode()).decode()
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Type the PIN, a wrong one, or give it back to somebody who holds no key."""
@@ -376,7 +380,7 @@ class _Token:
         return TokenEvidence(
             "/usr/lib/imagined.so", "0" * 64, "Imagined", "", "1.0", "3.0", 0, "slot", "Imagined",
             "rehearsal", "1", "1", "Imagined", ("LOGIN_REQUIRED",), ("CKM_RSA_PKCS",), (key,),
-            TRIES[held.tries], protected_path=False, grade="asserted by module",
+            TRIES[held.tries], protected_path=False, libraries=(), sandbox="none", grade="asserted by module",
             stage="after-login" if inside else "before-login",
             possession="proved" if inside else "not-tried",
         )  # fmt: skip

@@ -227,6 +227,7 @@ def _answer(members: dict[str, ast.expr]) -> str:
         "WORDS": "as many words as are asked for, with spaces between",
         "STATEMENT": "`agree`, or `do not agree: ` and a reason",
         "REASON": "a sentence of at least three letters",
+        "SIGNATURE": "an armoured SSHSIG over the plan ([approvals.md](approvals.md))",
     }[form]
 
 

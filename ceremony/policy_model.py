@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from ceremony.attest.key_ids import in_toto_key_id
 from ceremony.keys import PublicKey
+from ceremony.pin_parts import PinEntry, PinPart, first_part
 from ceremony.policy_people import (
     Builder,
     BuilderKey,
@@ -136,6 +137,7 @@ class Signer:
 
     `dbx` are the signature lists that must revoke none of it; empty where none is asked.
     `ecdsa` says that the firmware at hand boots ECDSA signatures, which most refuses.
+    `pin` is how the PIN is typed, `pin_shares` how many shares make it.
     """
 
     uri: str
@@ -143,6 +145,13 @@ class Signer:
     chain: tuple[str, ...]
     dbx: bytes = b""
     ecdsa: bool = False
+    pin: PinEntry = PinEntry.WHOLE
+    pin_shares: int = 0
+
+    @property
+    def first_part(self) -> PinPart:
+        """Return what the first person types."""
+        return first_part(self.pin, self.pin_shares)
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:

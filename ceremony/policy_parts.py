@@ -18,6 +18,7 @@ from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
 from ceremony.pe.revocation import read_revocations
+from ceremony.pin_parts import MOST_SHARES, PinEntry
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
@@ -154,7 +155,7 @@ def gates(table: Table) -> model.Gates:
 
 
 def signer(table: Table) -> model.Signer:
-    """Read [signer]: PKCS#11 URI, certificate, chain and dbx."""
+    """Read [signer]: PKCS#11 URI, certificate, chain, dbx, and how the PIN is typed."""
     uri = table.text("uri")
     if uri and not uri.startswith("pkcs11:"):
         table.fault("POL-VALUE", "uri", "a PKCS#11 URI begins with pkcs11:")
@@ -164,7 +165,15 @@ def signer(table: Table) -> model.Signer:
         if text and not table.is_open(key, text) and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     ecdsa = table.flag("ecdsa", default=False)
-    return model.Signer(uri, certificate, chain, _dbx(table), ecdsa)
+    pin = table.choice("pin", PinEntry, PinEntry.WHOLE)
+    if pin is PinEntry.SHARES:
+        shares = table.integer("pin_shares", 2, MOST_SHARES)
+    else:
+        shares = 0
+        if table.has("pin_shares"):
+            table.fault("POL-VALUE", "pin_shares", 'only where pin = "shares"')
+            table.integer("pin_shares", 0, MOST_SHARES)
+    return model.Signer(uri, certificate, chain, _dbx(table), ecdsa, pin, shares)
 
 
 def _dbx(table: Table) -> bytes:

@@ -21,6 +21,7 @@ from pkcs11.types import SignMixin
 from hsm.libraries import mapped_files
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
+from hsm.parts import Parts
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Cryptoki:
         self._session: pkcs11.Session | None = None
         self._keys: list[pkcs11.Object] = []
         self._pin = bytearray()
+        self._parts = Parts()
         self.sought: dict[str, str] = {}  # the key that the login was for
 
     @property
@@ -61,6 +63,7 @@ class Cryptoki:
             "load": self.load,
             "tokens": self.tokens,
             "probe": self.probe,
+            "part": self._parts.take,
             "login": self.login,
             "challenge": self.challenge,
             "sign": self.sign,
@@ -108,7 +111,8 @@ class Cryptoki:
         slot = self._slot
         if slot is None or self._session is not None:
             raise Answered("KEY-TOKEN", "not-probed", "no token was chosen, or it is in use")
-        pin = request.pin()
+        entry = request.text("parts")
+        pin = self._parts.joined(entry) if entry else request.pin()
         # pkcs11 takes a PIN as str only, so one is made here and overwritten below.
         text = pin.decode("ascii")
         try:

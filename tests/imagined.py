@@ -380,7 +380,8 @@ class _Token:
         return TokenEvidence(
             "/usr/lib/imagined.so", "0" * 64, "Imagined", "", "1.0", "3.0", 0, "slot", "Imagined",
             "rehearsal", "1", "1", "Imagined", ("LOGIN_REQUIRED",), ("CKM_RSA_PKCS",), (key,),
-            TRIES[held.tries], protected_path=False, libraries=(), sandbox="none", grade="asserted by module",
+            TRIES[held.tries], protected_path=False,
+            libraries=(), sandbox="none", grade="asserted by module",
             stage="after-login" if inside else "before-login",
             possession="proved" if inside else "not-tried",
         )  # fmt: skip

@@ -41,6 +41,7 @@ from ceremony.events import (
     TokenFailed,
     TokenProbed,
 )
+from ceremony.pin_parts import judge_entry, may_have_typed
 from ceremony.preflight import preflight
 from ceremony.show import counted
 from ceremony.signer_chain import judge_chain, judge_image
@@ -99,6 +100,7 @@ def _before_login(state: Sign, evidence: TokenEvidence) -> Effect:
         shown=questions.last_look(state, evidence),
         pin_state=evidence.pin_state,
         protected_path=evidence.protected_path,
+        part=state.ready.session.policy.signer.first_part,
     )
 
 
@@ -185,6 +187,7 @@ def _judge_token(
     findings = preflight(evidence, session.certificate, session.now, mode, signer.mechanisms)
     findings += judge_chain(session.certificate, session.chain, signer.dbx, session.now)
     findings += judge_image(state.ready.approved.facts.authenticode, signer.dbx)
+    findings += tuple(judge_entry(signer.first_part, on_reader=evidence.protected_path))
     if room:
         findings += _judge_room(state, room)
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
@@ -228,8 +231,10 @@ def _after_decision(state: Sign, decided: Decided) -> Sign:
 
 
 def _logged_in(state: Sign, event: LoggedIn) -> Sign:
-    holders = state.ready.session.policy.roles.key_holders
-    if not isinstance(wants(state), Login) or event.person not in holders:
+    wanted = wants(state)
+    if not isinstance(wanted, Login):
+        raise OutOfStep(state, event)
+    if not may_have_typed(event.persons, wanted.persons, wanted.part):
         raise OutOfStep(state, event)
     after = replace(state, login=event)
     if event.result.outcome != "ok" or event.result.evidence is None:

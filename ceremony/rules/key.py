@@ -121,6 +121,21 @@ RULES = table(
         "Run the command on a terminal, or give --pin-fd the number of a descriptor to read.",
     ),
     (
+        "KEY-PIN-PARTS",
+        "A PIN that several people type in parts is typed here, not on the token's own reader.",
+        'Use a token without a reader of its own, or have the owners sign pin = "whole".',
+    ),
+    (
+        "KEY-PIN-PART",
+        "Each part of a PIN is whole: a half that can be one, or a SLIP-39 share of this set.",
+        "Type this part again; no PIN try was spent.",
+    ),
+    (
+        "KEY-PIN-SLIP39",
+        "Where the PIN is typed as SLIP-39 shares, the package that reads them is installed.",
+        "Install the extra slip39: pip install --require-hashes -r requirements/slip39.lock",
+    ),
+    (
         "KEY-PIN-LOCKED",
         "The token's PIN is not locked.",
         "Unblock the PIN with its PUK or SO PIN outside the ceremony.",

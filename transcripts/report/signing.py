@@ -61,7 +61,7 @@ def token(record: Record) -> Section:
         rows = tuple(
             (
                 bare(number),
-                cell(record.who(event.person)),
+                cell(record.whos(event.persons)),
                 (Mark(event.result.outcome, event.result.outcome == "ok"),),
                 code(event.result.pin_state),
             )

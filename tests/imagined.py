@@ -39,6 +39,7 @@ from ceremony.events import (
 )
 from ceremony.ingest.media import FolderMedia
 from ceremony.machine import Interface, Machine
+from ceremony.pin_parts import PinEntry
 from ceremony.ports import Interruption, Ports, Report
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.questions import AGREE, DISAGREE, Answer, Form, Question
@@ -334,8 +335,9 @@ class _Token:
         self.held.logged_in = False
         return self._evidence()
 
-    def login(self, pin: bytearray) -> LoginResult:
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
         """Try a PIN; three wrong ones lock the token."""
+        assert entry is PinEntry.WHOLE
         held = self.held
         befallen = held.befalls("login", held.troubles.token)
         if befallen == "lost":

@@ -39,7 +39,7 @@ from ceremony.events import (
 )
 from ceremony.ingest.media import FolderMedia
 from ceremony.machine import Interface, Machine
-from ceremony.pin_parts import PinEntry
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.ports import Interruption, Ports, Report
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.questions import AGREE, DISAGREE, Answer, Form, Question
@@ -334,6 +334,11 @@ class _Token:
         assert certificate == self.held.given.certificate
         self.held.logged_in = False
         return self._evidence()
+
+    def offer(self, typed: bytearray, _part: PinPart) -> str:
+        """Take no parts: nobody imagined types half a PIN."""
+        typed[:] = bytes(len(typed))
+        return "the PIN is typed whole"
 
     def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
         """Try a PIN; three wrong ones lock the token."""

@@ -113,7 +113,7 @@ def _policy(root: Table, digest: Digest) -> Policy:
         gates=policy_parts.gates(tables["gates"]),
         signer=policy_parts.signer(tables["signer"]),
         roles=policy_parts.roles(tables["roles"]),
-        approvals=_threshold(tables["approvals"]),
+        approvals=policy_parts.approvals(tables["approvals"]),
         countersignatures=_threshold(tables["countersignatures"]),
         machine=policy_parts.machine(tables["machine"]),
         read_back=ReadBackRule(tables["read_back"].integer("words", 4, 32, 6)),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ceremony import groups, policy_release
-from ceremony.policy_model import Policy
+from ceremony import approval, groups, policy_release
+from ceremony.policy_model import Approving, Policy
 from ceremony.policy_people import Builder
 from ceremony.policy_tables import Faults
 from ceremony.principals import principal_names
@@ -97,11 +97,13 @@ def _check_thresholds(policy: Policy, faults: Faults) -> None:
         for person in policy.persons
         if person.keys and person.id != policy.roles.administrator
     ]
+    signed = policy.approvals.by is Approving.SIGNATURE
+    holders = "key holders with a key in [[person]]" if signed else "key holders"
     for table, key, wanted, there, what in (
         ("owners", "threshold", policy.owners.threshold, len(policy.owners.keys), "owner keys"),
         (
             *("approvals", "threshold", policy.approvals.threshold),
-            *(len(policy.roles.key_holders), "key holders"),
+            *(len(approval.approvers(policy)), f"{holders} besides the administrator"),
         ),
         (
             *("countersignatures", "threshold", policy.countersignatures.threshold),
@@ -171,5 +173,5 @@ def _clashes(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "internal_witness", "the administrator cannot be the internal witness"
     if roles.external_witness in (roles.administrator, roles.internal_witness):
         yield "external_witness", "the external witness must be a third person"
-    if roles.administrator in roles.key_holders and policy.approvals.threshold == 1:
-        yield "key_holders", "the administrator alone could approve: ask for two approvals"
+    if set(roles.key_holders) <= {roles.administrator}:
+        yield "key_holders", "somebody else than the administrator must hold the key"

@@ -53,6 +53,13 @@ class Missing(StrEnum):
     REJECT = "reject"
 
 
+class Approving(StrEnum):
+    """How key holders approve the plan: with a signature each, or by typing a word."""
+
+    SIGNATURE = "signature"
+    TYPED = "typed"  # in a rehearsal only
+
+
 class Untimed(StrEnum):
     """What becomes of an attestation that says no time."""
 
@@ -171,6 +178,14 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """How many distinct key holders approve a signature's plan, and how."""
+
+    threshold: int
+    by: Approving = Approving.SIGNATURE
+
+
+@dataclass(frozen=True, slots=True)
 class MachineTopics:
     """How grave it is that the machine has these."""
 
@@ -216,7 +231,7 @@ class Policy:
     gates: Gates
     signer: Signer
     roles: Roles
-    approvals: Threshold
+    approvals: ApprovalRule
     countersignatures: Threshold
     machine: MachineTopics
     read_back: ReadBackRule

@@ -179,6 +179,14 @@ def roles(table: Table) -> model.Roles:
     )
 
 
+def approvals(table: Table) -> model.ApprovalRule:
+    """Read [approvals]: how many key holders, and by signature or by a typed word."""
+    return model.ApprovalRule(
+        threshold=table.integer("threshold", 1, model.MOST_PERSONS, 1),
+        by=table.choice("by", model.Approving, model.Approving.SIGNATURE),
+    )
+
+
 def machine(table: Table) -> model.MachineTopics:
     """Read [machine]: how grave network, swap and block devices are."""
     return model.MachineTopics(

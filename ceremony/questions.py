@@ -15,6 +15,8 @@ from ceremony.errors import Refused
 from ceremony.types import Finding, Severity
 
 MOST_CHARACTERS = 500
+MOST_SIGNATURE = 16 * 1024
+ARMOUR = "-----BEGIN SSH SIGNATURE-----"
 LEAST_REASON = 3
 UTC_MINUTE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 
@@ -27,6 +29,7 @@ class Form(StrEnum):
     WORDS = "words"  # words from paper, separated by spaces
     STATEMENT = "statement"  # "agree", or "do not agree: reason"
     REASON = "reason"  # a sentence
+    SIGNATURE = "signature"  # an armoured SSHSIG over the question's document
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Question:
     """One question: `name` is also the event's name, `persons` are those who may answer.
 
     `shown` are the lines put before the person; they are recorded with the answer.
-    `word` is the exact word of a CONFIRM; `count` the number of words of a WORDS form.
+    `word` is the exact word of a CONFIRM; `count` the number of words of a WORDS form;
+    `document` the text that a SIGNATURE is over.
     """
 
     name: str
@@ -45,12 +49,15 @@ class Question:
     form: Form
     word: str = ""
     count: int = 0
+    document: str = ""
 
     def __post_init__(self) -> None:
         if not self.persons:
             raise TypeError(f"nobody may answer {self.name}")
         if (self.form is Form.CONFIRM) != bool(self.word):
             raise TypeError(f"{self.name}: a word belongs to a confirmation, and only there")
+        if (self.form is Form.SIGNATURE) != bool(self.document):
+            raise TypeError(f"{self.name}: a document belongs to a signature, and only there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ def _person(question: Question, answer: Answer) -> tuple[Finding, ...]:
 
 def _form(question: Question, text: str) -> tuple[Finding, ...]:
     """APP-ANSWER: an answer has the form that is asked for."""
-    if len(text) > MOST_CHARACTERS or not text.isprintable():
+    signed = question.form is Form.SIGNATURE
+    if not signed and (len(text) > MOST_CHARACTERS or not text.isprintable()):
         return (_not(f"an answer is one line of at most {MOST_CHARACTERS} characters"),)
     match question.form:
         case Form.CONFIRM:
@@ -93,6 +101,16 @@ def _form(question: Question, text: str) -> tuple[Finding, ...]:
             return (_not(f'type "{AGREE}", or "{DISAGREE} " and the reason'),)
         case Form.REASON:
             return () if len(text.strip()) >= LEAST_REASON else (_not("give a reason"),)
+        case Form.SIGNATURE:
+            return _armoured(text)
+
+
+def _armoured(text: str) -> tuple[Finding, ...]:
+    if len(text) > MOST_SIGNATURE or not text.isascii():
+        return (_not(f"a signature is ASCII text of at most {MOST_SIGNATURE:,} characters"),)
+    if not text.startswith(ARMOUR) or not text.replace("\n", "").isprintable():
+        return (_not(f'a signature begins with "{ARMOUR}"'),)
+    return ()
 
 
 def _time(text: str) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
+from ceremony.approval_plan import Plan
 from ceremony.events import (
     Ack,
     Begun,
@@ -180,7 +181,11 @@ class ReadBack:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Token preflight, plan, approvals, PIN, intent, signature."""
+    """Token preflight, plan, approvals, PIN, intent, signature.
+
+    `stated` is the plan as the text that is approved; `approvals` are those over this very
+    text. `doubted`: after an interruption, nobody said yet whether the signing time stands.
+    """
 
     step: ClassVar[Step] = Step.SIGN
     ready: Ready
@@ -191,7 +196,8 @@ class Sign:
     decided: Decided | None = None
     time: TimeFixed | None = None
     plan: SigningPlan | None = None
-    plan_sha256: str = ""
+    stated: Plan | None = None
+    doubted: bool = False
     approvals: tuple[Ack, ...] = ()
     last_try: bool = False
     login: LoggedIn | None = None
@@ -200,6 +206,11 @@ class Sign:
     result: Signed | None = None
     lost: bool = False
     attempt: int = 1
+
+    @property
+    def time_said(self) -> str:
+        """Return the signing time as it stands in the record, "" before it is fixed."""
+        return self.time.wall if self.time else ""
 
 
 @dataclass(frozen=True, slots=True)

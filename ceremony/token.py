@@ -99,11 +99,26 @@ class LoginResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Mandate:
+    """What stands behind a request in a ceremony: for the token's process to judge by itself.
+
+    `plan` is the text that was approved, `approvals` armoured SSHSIGs over it; the policy's
+    bytes and the DER attributes are hex.
+    """
+
+    plan: str
+    policy: str
+    attributes: str
+    approvals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     """What both requests hold: the attempt from 1, the key, and the SHA-256 to be signed.
 
     `digest` is 64 hex digits. The token room alone wraps it into a DigestInfo (RFC 8017, 9.2)
-    for CKM_RSA_PKCS, so that nothing but a SHA-256 digest can ever be signed.
+    for CKM_RSA_PKCS, so that nothing but a SHA-256 digest can ever be signed. `mandate` is
+    there in a ceremony; a token opened for one signs nothing without it.
     """
 
     mode: Mode
@@ -111,6 +126,7 @@ class _Request:
     spki_sha256: str
     mechanism: Mechanism
     digest: str
+    mandate: Mandate | None = None
 
     def __post_init__(self) -> None:
         if self.attempt < 1:
@@ -143,15 +159,21 @@ class ProductionRequest(_Request):
 SignRequest = RehearsalRequest | ProductionRequest
 
 
-def sign_request(
-    mode: Mode, attempt: int, spki_sha256: str, mechanism: Mechanism, digest: str
+def sign_request(  # noqa: PLR0913 - what a request holds
+    mode: Mode,
+    attempt: int,
+    spki_sha256: str,
+    mechanism: Mechanism,
+    digest: str,
+    *,
+    mandate: Mandate | None = None,
 ) -> SignRequest:
     """Make the one type of request that the ceremony's mode allows."""
     match mode:
         case Mode.REHEARSAL:
-            return RehearsalRequest(mode, attempt, spki_sha256, mechanism, digest)
+            return RehearsalRequest(mode, attempt, spki_sha256, mechanism, digest, mandate)
         case Mode.PRODUCTION:
-            return ProductionRequest(mode, attempt, spki_sha256, mechanism, digest)
+            return ProductionRequest(mode, attempt, spki_sha256, mechanism, digest, mandate)
         case _:
             assert_never(mode)
 

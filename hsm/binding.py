@@ -1,8 +1,9 @@
 """Read the machine binding: which PKCS#11 module this machine uses, and what it needs.
 
 Decides what may stand in the one file that differs from machine to machine and is not
-reviewed: a module by absolute path, environment variables for it, time limits. It refuses
-to know policies, tokens and keys. Nothing in it can weaken a check.
+reviewed: a module by absolute path, environment variables for it, time limits, the SHA-256
+of the one policy to sign under. It refuses to know tokens and keys. Nothing in it can weaken
+a check; a pinned policy adds one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ BINDING_MOST_BYTES = 16 * 1024
 ENVIRONMENT_MOST = 32
 LIMIT_MOST_SECONDS = 600
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 # The dynamic loader's and Python's own variables would run other code than was named.
 _DANGEROUS = re.compile(r"(LD|DYLD|PYTHON)_?.*|PATH|IFS|GCONV_PATH|GLIBC_TUNABLES")
@@ -50,11 +52,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One machine's module, the environment its process gets (nothing else), and limits."""
+    """One machine's module, the environment its process gets (nothing else), and limits.
+
+    `policy_sha256` is the one policy that is signed under here, "" where none is pinned.
+    """
 
     module: Path
     environment: tuple[tuple[str, str], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    policy_sha256: str = ""
 
 
 def read_binding(data: bytes) -> Binding:
@@ -66,12 +72,13 @@ def read_binding(data: bytes) -> Binding:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise refuse("KEY-BINDING", f"not TOML: {escaped(str(error))}") from None
     for name in read:
-        if name not in ("module", "environment", "limits"):
+        if name not in ("module", "environment", "limits", "policy_sha256"):
             raise refuse("KEY-BINDING", f"unknown key {escaped(name)}")
     return Binding(
         _module(read.get("module")),
         _environment(read.get("environment", {})),
         _limits(read.get("limits", {})),
+        _pin(read.get("policy_sha256")),
     )
 
 
@@ -106,6 +113,14 @@ def _limits(value: object) -> Limits:
             raise refuse("KEY-BINDING", f"limit {name} is over 0 to {LIMIT_MOST_SECONDS} seconds")
         seconds[name] = float(given)
     return Limits(**seconds)
+
+
+def _pin(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise refuse("KEY-BINDING", "policy_sha256 is 64 lower-case hex digits")
+    return value
 
 
 def find_module() -> Path | None:

@@ -8,6 +8,8 @@ The key is found by its public numbers, never by label, id or slot number. Runs 
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -34,6 +36,11 @@ _SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 _PREFIX = {"CKM_RSA_PKCS": _SHA256_DIGEST_INFO, "CKM_ECDSA": b""}
 
 
+# A preimage that no image's attributes have: those are DER.
+CHALLENGE_PREFIX = b"uki-ceremony preflight:"
+CHALLENGE_RANDOM_BYTES = 32
+
+
 class Cryptoki:
     """The module, the token chosen by the last probe, and the login, in one process."""
 
@@ -43,11 +50,18 @@ class Cryptoki:
         self._session: pkcs11.Session | None = None
         self._keys: list[pkcs11.Object] = []
         self._pin = bytearray()
+        self.sought: dict[str, str] = {}  # the key that the login was for
 
     @property
     def operations(self) -> dict[str, Operation]:
         """The requests that this process answers."""
-        return {"load": self.load, "probe": self.probe, "login": self.login, "sign": self.sign}
+        return {
+            "load": self.load,
+            "probe": self.probe,
+            "login": self.login,
+            "challenge": self.challenge,
+            "sign": self.sign,
+        }
 
     def load(self, request: Request) -> Reply:
         """Load the module (C_Initialize, C_GetInfo)."""
@@ -107,6 +121,7 @@ class Cryptoki:
         try:
             credential = pkcs11.PROTECTED_AUTH if request.number("reader") else text
             self._session = slot.get_token().open(user_pin=credential)
+            self.sought = wanted.fields
             self._keys = [key for key in wanted.objects(self._session) if is_private(key)]
             if any(flag(key, Attribute.ALWAYS_AUTHENTICATE) == "true" for key in self._keys):
                 self._pin = bytearray(pin)
@@ -123,9 +138,20 @@ class Cryptoki:
             pin[:] = bytes(len(pin))
         return {"outcome": "ok", "code": ""}
 
+    def challenge(self, request: Request) -> Reply:
+        """Prove possession over a challenge drawn here: nobody chooses what this signs."""
+        mechanism = request.text("mechanism")
+        challenge = CHALLENGE_PREFIX + secrets.token_bytes(CHALLENGE_RANDOM_BYTES)
+        data = _PREFIX[mechanism] + hashlib.sha256(challenge).digest()
+        return {"challenge": challenge.hex(), **self.signed(mechanism, data)}
+
     def sign(self, request: Request) -> Reply:
         """Sign a SHA-256 DigestInfo (CKM_RSA_PKCS) or digest (CKM_ECDSA) once."""
         mechanism, data = request.text("mechanism"), bytes.fromhex(request.text("data"))
+        return self.signed(mechanism, data)
+
+    def signed(self, mechanism: str, data: bytes) -> Reply:
+        """Call C_Sign once, on nothing but a SHA-256 digest in the mechanism's form."""
         prefix = _PREFIX[mechanism]
         if len(data) != len(prefix) + 32 or not data.startswith(prefix):
             raise Answered("KEY-REFUSED", "not-a-digest", "only a SHA-256 digest is signed")

@@ -15,6 +15,7 @@ from pkcs11 import Attribute, KeyType, ObjectClass, PKCS11Error
 from hsm.worker import Reply, Request
 
 OBJECTS_MOST = 1000
+FIELDS = ("certificate", "modulus", "exponent", "point")
 
 _DER_SHORT_LENGTH_MOST = 0x7F
 
@@ -38,6 +39,7 @@ class Wanted:
     """The public key that is looked for: RSA numbers, or an EC point, in hex."""
 
     def __init__(self, request: Request) -> None:
+        self.fields = {name: request.text(name) for name in FIELDS}
         self._modulus = request.text("modulus")
         self._exponent = request.text("exponent")
         self._point = request.text("point")

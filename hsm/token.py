@@ -11,22 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
-from dataclasses import dataclass
+from dataclasses import asdict
+from typing import ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from ceremony.errors import OutOfOrder, TokenTrouble
-from ceremony.preflight import (
-    SigningKey,
-    mechanism_for,
-    read_certificate,
-    signing_key,
-    spki_sha256,
-)
+from ceremony.errors import OutOfOrder, TokenTrouble, refuse
+from ceremony.preflight import mechanism_for, spki_sha256
 from ceremony.token import (
     LoginResult,
+    Mandate,
     PinState,
     Possession,
     SignRequest,
@@ -34,13 +26,15 @@ from ceremony.token import (
     TokenEvidence,
 )
 from hsm.binding import Binding
-from hsm.child import Child, ChildLost, TokenRefused
+from hsm.child import Child, ChildLost, Desk, TokenRefused
 from hsm.evidence import octets, read_evidence, text
 from hsm.module import measure_module
 from hsm.signature import to_be_signed, verified
+from hsm.target import Target, target_of
 from hsm.uri import parse
 
-CHALLENGE_PREFIX = b"uki-ceremony preflight:"
+CHALLENGE = re.compile(rb"uki-ceremony preflight:.{32}", re.DOTALL)
+_NO_MANDATE = Mandate(plan="", policy="", attributes="", approvals=())
 
 # What can be typed; a PIN that cannot be one is never sent, since some tokens count it.
 _PIN = re.compile(rb"[ -~]{1,255}")
@@ -65,40 +59,20 @@ _NO_SIGNATURE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The certificate whose key is looked for."""
-
-    certificate: bytes
-    key: SigningKey
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """What the child compares objects with, in hex."""
-        wanted = {"certificate": self.certificate.hex(), "modulus": "", "exponent": "", "point": ""}
-        if isinstance(self.key, rsa.RSAPublicKey):
-            numbers = self.key.public_numbers()
-            wanted["modulus"] = _unsigned(numbers.n)
-            wanted["exponent"] = _unsigned(numbers.e)
-        else:
-            point = self.key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-            wanted["point"] = point.hex()
-        return wanted
-
-
-def _unsigned(number: int) -> str:
-    return number.to_bytes((number.bit_length() + 7) // 8, "big").hex()
-
-
 class Pkcs11Token:
-    """The one token that fits a binding and a policy's URI."""
+    """The one token that fits a binding and a URI, for commands outside of ceremonies."""
+
+    DESK: ClassVar[Desk] = "signing"
 
     def __init__(self, binding: Binding, uri: str) -> None:
+        if binding.policy_sha256 and self.DESK == "signing":
+            text = "the machine binding pins a policy: its token signs in ceremonies only"
+            raise refuse("APP-POLICY", text)
         self._binding = binding
         self._uri = parse(uri)
         self._child: Child | None = None
         self._library: dict[str, object] = {}
-        self._target: _Target | None = None
+        self._target: Target | None = None
         self._evidence: TokenEvidence | None = None
         self._logged_in = False
         self._possession: Possession = "not-tried"
@@ -109,8 +83,7 @@ class Pkcs11Token:
         Raises Refused KEY-CERT-FORM, or TokenTrouble: KEY-MODULE, KEY-CHILD, KEY-TOKEN, or
         KEY-URI where the URI names another label or id than the key bears.
         """
-        read = read_certificate(certificate)
-        target = _Target(read.public_bytes(Encoding.DER), signing_key(read))
+        target = target_of(certificate)
         if self._target is not None and self._target.certificate != target.certificate:
             self._discard()
         self._target = target
@@ -139,7 +112,7 @@ class Pkcs11Token:
         if unfit := self._unfit(target, request):
             return unfit
         try:
-            signature = self._signature(target, bytes.fromhex(request.digest))
+            signature = self._signature(target, request)
         except TokenRefused as refused:
             self._discard()
             return _refused(refused)
@@ -157,7 +130,7 @@ class Pkcs11Token:
             self._child.close()
         self._discard()
 
-    def _unfit(self, target: _Target, request: SignRequest) -> SignResult | None:
+    def _unfit(self, target: Target, request: SignRequest) -> SignResult | None:
         """Return why the token is not even asked, if so."""
         if request.spki_sha256 != spki_sha256(target.key):
             return _failed("KEY-MATCH", "the request is for another key")
@@ -167,7 +140,7 @@ class Pkcs11Token:
             return _failed("KEY-LOST", "nobody is logged in; the token was asked nothing")
         return None
 
-    def _look(self, target: _Target) -> TokenEvidence:
+    def _look(self, target: Target) -> TokenEvidence:
         digest = measure_module(self._binding.module)
         try:
             child = self._child or self._started()
@@ -191,8 +164,13 @@ class Pkcs11Token:
 
     def _started(self) -> Child:
         limit = self._binding.limits.start
-        self._child = child = Child("signing", self._binding.environment, limit)
-        self._library = child.ask("load", limit, module=str(self._binding.module))
+        self._child = child = Child(self.DESK, self._binding.environment, limit)
+        self._library = child.ask(
+            "load",
+            limit,
+            module=str(self._binding.module),
+            policy_sha256=self._binding.policy_sha256,
+        )
         return child
 
     def _check_uri(self, evidence: TokenEvidence) -> None:
@@ -207,7 +185,7 @@ class Pkcs11Token:
                     text = f"the policy's URI names another {name} than the key bears: {borne}"
                     raise TokenTrouble("KEY-URI", text)
 
-    def _login(self, target: _Target, seen: TokenEvidence, pin: bytearray) -> LoginResult:
+    def _login(self, target: Target, seen: TokenEvidence, pin: bytearray) -> LoginResult:
         reader = seen.protected_path and not pin
         if not reader and not _PIN.fullmatch(pin):
             return LoginResult("cancelled", seen.pin_state)
@@ -242,21 +220,20 @@ class Pkcs11Token:
             return LoginResult("locked", "locked")
         return LoginResult("cancelled" if outcome == "cancelled" else "wrong-pin", state)
 
-    def _pin_state(self, target: _Target) -> PinState:
+    def _pin_state(self, target: Target) -> PinState:
         try:
             return self._look(target).pin_state
         except TokenTrouble:
             return "unknown"
 
-    def _proved(self, target: _Target) -> TokenEvidence:
+    def _proved(self, target: Target) -> TokenEvidence:
         """Return the evidence after login, with a challenge signed where one key can sign."""
         evidence = self._look(target)
         private = [key for key in evidence.keys if key.found_as == "private key"]
         if len(private) != 1 or private[0].attribute("SIGN") != "true":
             return evidence
-        challenge = CHALLENGE_PREFIX + secrets.token_bytes(32)
         try:
-            signature = self._signature(target, hashlib.sha256(challenge).digest())
+            signature = self._challenged(target)
         except ChildLost:
             self._discard()
             raise
@@ -269,16 +246,30 @@ class Pkcs11Token:
         self._possession = "proved"
         return self._look(target)
 
-    def _signature(self, target: _Target, digest: bytes) -> bytes | None:
-        if self._child is None:
-            raise ChildLost("KEY-CHILD", "the process with the token's module is gone")
-        answer = self._child.ask(
+    def _challenged(self, target: Target) -> bytes | None:
+        """Return the signature of a challenge that the child drew, if it verifies."""
+        answer = self._asked("challenge", mechanism=mechanism_for(target.key))
+        challenge = octets(answer, "challenge")
+        if not CHALLENGE.fullmatch(challenge):
+            return None
+        digest = hashlib.sha256(challenge).digest()
+        return verified(target.key, digest, octets(answer, "signature"))
+
+    def _signature(self, target: Target, request: SignRequest) -> bytes | None:
+        """Return the request's signature, if it verifies; the ceremony's desk judges it first."""
+        digest, mandate = bytes.fromhex(request.digest), request.mandate or _NO_MANDATE
+        answer = self._asked(
             "sign",
-            self._binding.limits.sign,
             mechanism=mechanism_for(target.key),
             data=to_be_signed(target.key, digest).hex(),
+            **asdict(mandate),
         )
         return verified(target.key, digest, octets(answer, "signature"))
+
+    def _asked(self, op: str, **fields: object) -> dict[str, object]:
+        if self._child is None:
+            raise ChildLost("KEY-CHILD", "the process with the token's module is gone")
+        return self._child.ask(op, self._binding.limits.sign, **fields)
 
     def _discard(self) -> None:
         if self._child is not None:
@@ -287,6 +278,12 @@ class Pkcs11Token:
         self._evidence = None
         self._logged_in = False
         self._possession = "not-tried"
+
+
+class CeremonyToken(Pkcs11Token):
+    """The token of a ceremony: its process signs only what key holders approved."""
+
+    DESK: ClassVar[Desk] = "ceremony"
 
 
 def _failed(rule: str, text: str) -> SignResult:

@@ -3,7 +3,7 @@
 One thread, one request at a time: a JSON line on standard input, a JSON line back on an
 inherited descriptor. What the module prints goes to a pipe of its own. A PIN comes on a
 third pipe, so that no line, log or text buffer ever holds one. Decides nothing about keys;
-`hsm.cryptoki` and `hsm.mint` hold what can be asked. Started by `hsm.child`.
+`hsm.cryptoki`, `hsm.approved` and `hsm.mint` hold what can be asked. Started by `hsm.child`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ class Request:
             raise TypeError(f"request field {name} must be a list")
         return tuple((str(first), str(second)) for first, second in value)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a field that must be a list of texts."""
+        value = self._fields.get(name)
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise TypeError(f"request field {name} must be a list of texts")
+        return tuple(str(one) for one in value)
+
     def pin(self) -> bytearray:
         """Take the PIN of `length` bytes off its pipe; the caller wipes it."""
         pin = bytearray(self.number("length"))
@@ -101,7 +108,7 @@ def harden() -> None:
 
 
 def main(replies_fd: int, pin_fd: int, desk: str) -> NoReturn:
-    """Serve one desk ("signing" or "minting") until standard input ends."""
+    """Serve one desk ("ceremony", "signing" or "minting") until standard input ends."""
     harden()
     for descriptor in (replies_fd, pin_fd):
         fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
@@ -117,6 +124,10 @@ def _operations(desk: str) -> Mapping[str, Operation]:
         from hsm.mint import Mint  # noqa: PLC0415 - the signing process never loads it
 
         return Mint().operations
+    if desk == "ceremony":
+        from hsm.approved import ApprovedSigning  # noqa: PLC0415 - harden first, then load
+
+        return ApprovedSigning().operations
     from hsm.cryptoki import Cryptoki  # noqa: PLC0415 - harden first, then load
 
     return Cryptoki().operations

@@ -173,12 +173,15 @@ def _event(name: str, asked: Asked | None) -> list[str]:
 
 def questions() -> tuple[Asked, ...]:
     """Return every question that the engine can put, read from its source."""
-    found = {}
+    found: dict[str, Asked] = {}
     for call in _calls("Question"):
         members = {word.arg: word.value for word in call.keywords if word.arg}
         (name,) = _texts(members["name"])
         role = " or ".join(_texts(members["role"])) or "every role in turn"
-        found[name] = Asked(name, role, _answer(members))
+        answer = _answer(members)
+        if name in found and found[name].answer != answer:  # the policy says which
+            answer = f"{found[name].answer}, or {answer}"
+        found[name] = Asked(name, role, answer)
     return tuple(found[name] for name in sorted(found, key=_place))
 
 
@@ -191,6 +194,7 @@ def _answer(members: dict[str, ast.expr]) -> str:
         "WORDS": "as many words as are asked for, with spaces between",
         "STATEMENT": "`agree`, or `do not agree: ` and a reason",
         "REASON": "a sentence of at least three letters",
+        "SIGNATURE": "an armoured SSHSIG over the plan ([approvals.md](approvals.md))",
     }[form]
 
 

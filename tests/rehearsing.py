@@ -84,6 +84,7 @@ def production(prepared: Prepared) -> Places:
         logs=places.logs,
         out=places.out,
         machine=places.machine,
+        approvals=places.approvals,
         signers={},
     )
 

@@ -156,8 +156,9 @@ class CeremonyApp(App[None], inherit_bindings=False):
             self._draw(replace(self._view, held=self._held_in_words()))
             return
         self._held.clear()
-        code = message.code or self._view.code
-        self._draw(replace(self._view, wanted=message.wanted, code=code, progress=None, held=""))
+        self._draw(
+            replace(self._view, wanted=message.wanted, code=message.code, progress=None, held="")
+        )
 
     # People's replies
 

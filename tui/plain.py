@@ -6,13 +6,14 @@ prompt: ":exception", ":abort", ":help". The PIN is read without echo into a byt
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TextIO
 
 from ceremony.effects import Login
 from ceremony.events import Aborted, Event, Excepted
 from ceremony.ports import Interruption, Progress
-from ceremony.questions import Answer, Question
+from ceremony.questions import Answer, Form, Question
 from ceremony.rules.register import lookup
 from ceremony.show import grouped, printable
 from ceremony.states import State
@@ -20,11 +21,13 @@ from ceremony.steps import Step
 from ceremony.types import Finding, Mode
 from ceremony.words import rows
 from transcripts.checkpoint import Head
+from tui.console import Blocks
 from tui.faces import Closing
 from tui.secret import read_line, read_secret
 
 MOST_LINE = 4096
 MOST_COMMAND = 11
+MOST_CODE_ROWS = 60  # a code that scrolls can still be photographed from a log
 COMMANDS = (":exception", ":abort", ":help")
 PIN_COMMANDS = tuple(command.encode("ascii") for command in COMMANDS)
 
@@ -46,11 +49,34 @@ class PlainFace:
 
     def answer(self, question: Question) -> Answer | Interruption:
         """Print what is shown, and read who answers and what."""
+        if question.form is Form.SIGNATURE:
+            return self._signed(question)
         person = self._who(question.shown, question.persons, "Who answers")
         if not isinstance(person, str):
             return person
         typed = self._ask(f"{person} ({question.role}): {question.prompt}", person)
         return Answer(person, typed) if isinstance(typed, str) else typed
+
+    def _signed(self, question: Question) -> Answer | Interruption:
+        """Print the plan and its code; the key says whose approval it is."""
+        self._who(question.shown, question.persons[:1], "")
+        self._say("")
+        for line in question.document.splitlines():
+            self._say(line)
+        if self._writer.isatty():
+            self._draw(question.document.encode("ascii"))
+        typed = self._ask(f"key holder: {question.prompt}", question.persons[0])
+        return Answer(question.persons[0], typed) if isinstance(typed, str) else typed
+
+    def _draw(self, text: bytes) -> None:
+        """Draw a code where the terminal is wide enough for it, as light blocks on black."""
+        from tui.parts import qr  # noqa: PLC0415 - a ceremony over a serial line draws none
+
+        columns, rows = shutil.get_terminal_size()
+        code = qr.make(text, columns, max(rows, MOST_CODE_ROWS), Blocks.HALVES)
+        for row in code.cells:
+            self._say("".join(cell.glyph for cell in row))
+        self._say(f"  QR code {code.said}")
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Read the PIN without echo; an empty one where the token has its own reader."""

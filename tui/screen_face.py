@@ -58,7 +58,8 @@ class ScreenFace:
 
     def answer(self, question: Question) -> Answer | Interruption:
         """Put a question on the screen and wait."""
-        self._post(messages.Asked(question))
+        code = self._code_of(question.document.encode("ascii")) if question.document else None
+        self._post(messages.Asked(question, code))
         match self._replies.get():
             case Answer() | Excepted() | Aborted() | Locked() as reply:
                 return reply
@@ -94,14 +95,17 @@ class ScreenFace:
 
     def countersign(self, closing: Closing) -> str | None:
         """Show the checkpoint in hex, words and QR code, read back; wait for a signature."""
-        if self._code is None or self._code.text != closing.head.text:
-            self._code = qr.make(closing.head.text, *self._room, self._blocks)
-        self._post(messages.Asked(closing, self._code))
+        self._post(messages.Asked(closing, self._code_of(closing.head.text)))
         match self._replies.get():
             case str() | None as reply:
                 return reply
             case _:
                 raise TypeError("the screen gave something else than a countersignature")
+
+    def _code_of(self, text: bytes) -> qr.Code:
+        if self._code is None or self._code.text != text:
+            self._code = qr.make(text, *self._room, self._blocks)
+        return self._code
 
 
 def run_full_screen(work: Callable[[Face], Result]) -> Result:

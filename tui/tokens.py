@@ -14,7 +14,7 @@ from ceremony.token import LoginResult, RehearsalRequest, SignRequest, SignResul
 from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
 from hsm.soft import RehearsalToken
-from hsm.token import Pkcs11Token
+from hsm.token import CeremonyToken
 
 MOST_BINDING = 64 * 1024
 
@@ -24,12 +24,12 @@ class BoundToken:
 
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
-        self._token: Pkcs11Token | None = None
+        self._token: CeremonyToken | None = None
 
     def probe(self, certificate: bytes, uri: str) -> TokenEvidence:
         """Start afresh and return what the token shows without a PIN."""
         self.close()
-        self._token = Pkcs11Token(self._binding, uri)
+        self._token = CeremonyToken(self._binding, uri)
         return self._token.probe(certificate)
 
     def login(self, pin: bytearray) -> LoginResult:
@@ -46,7 +46,7 @@ class BoundToken:
             self._token.close()
             self._token = None
 
-    def _present(self) -> Pkcs11Token:
+    def _present(self) -> CeremonyToken:
         if self._token is None:
             raise TokenTrouble("KEY-TOKEN", "the token was not probed")
         return self._token

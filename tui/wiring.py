@@ -26,6 +26,7 @@ from ceremony.types import Mode
 from transcripts.checkpoint import Head
 from transcripts.log import Log, Stamp
 from transcripts.store import BundleFolder, FileJournal
+from tui.approving import ApprovingFace
 from tui.faces import Face
 from tui.identity import tool_sha256, tool_version
 from tui.publishing import Publisher, Signers
@@ -34,7 +35,10 @@ from tui.tokens import open_token
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys."""
+    """Where a ceremony takes from and puts to; `signers` are a rehearsal's practice keys.
+
+    `approvals` is the folder where the plan lies that key holders sign.
+    """
 
     mode: Mode
     policy: Path
@@ -42,6 +46,7 @@ class Places:
     logs: tuple[Path, ...]
     out: Path
     machine: Path | None
+    approvals: Path
     signers: Signers = field(default_factory=dict)
 
 
@@ -117,7 +122,8 @@ def hold(places: Places, face: Face) -> Ended:
             face.recorded(log.lines[-1].event, journal.head)
             face.tell(state)
             _confirm_closed(face, state, journal.head)
-        ports = Ports(face, SievedMedia(media), bundle, token, live, world)
+        people = ApprovingFace(face, places.approvals, places.signers)
+        ports = Ports(people, SievedMedia(media), bundle, token, live, world)
         driver = Driver(ports, contents, state, late_verifier())
         if recovered and not isinstance(state, Close):
             driver.take(replace(recovered, tool=world.tool, tool_sha256=world.tool_sha256))

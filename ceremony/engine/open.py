@@ -32,10 +32,11 @@ from ceremony.events import (
     PolicyRead,
 )
 from ceremony.policy import Policy
+from ceremony.policy_model import Approving
 from ceremony.questions import Form, Question
 from ceremony.show import escaped, grouped
 from ceremony.states import Inventory, Open, Session, State
-from ceremony.types import Finding, Severity, refusals
+from ceremony.types import Finding, Mode, Severity, refusals
 
 OpenEvent: TypeAlias = Begun | PolicyRead | ClockRead | Ack | Decided
 
@@ -103,6 +104,7 @@ def _judge_policy(state: Open, event: PolicyRead) -> Open:
         policy = policies.load(data)
         signatures = tuple(from_blob(blob) for blob in event.signatures)
         findings = policies.check_owners(policy, data, signatures)
+        findings += _check_approving(policy, begun)
         facts = {
             "policy_id": policy.policy_id,
             "sequence": policy.sequence,
@@ -115,6 +117,15 @@ def _judge_policy(state: Open, event: PolicyRead) -> Open:
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
     decided = Decided("open.policy_verdict", outcome, findings, facts)
     return replace(state, read=event, policy=policy, pending=decided)
+
+
+def _check_approving(policy: Policy, begun: Begun | None) -> tuple[Finding, ...]:
+    """APP-TYPED: outside rehearsals key holders approve with signatures."""
+    typed = policy.approvals.by is Approving.TYPED
+    if not typed or begun is None or begun.mode is Mode.REHEARSAL:
+        return ()
+    text = "this policy lets key holders type their approval, in production they sign it"
+    return (Finding("APP-TYPED", Severity.REFUSE, text),)
 
 
 def _judge_clock(state: Open, policy: Policy, clock: ClockRead, told: Ack) -> Open:

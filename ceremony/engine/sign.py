@@ -21,6 +21,7 @@ from ceremony.effects import (
     Record,
     SignNow,
 )
+from ceremony.engine import sign_approvals as approvals
 from ceremony.engine import sign_questions as questions
 from ceremony.engine import verify
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
@@ -70,6 +71,8 @@ def wants(state: Sign) -> Effect:
         return Ask(questions.unknown(state))
     if state.trouble or (state.decided and state.decided.outcome is not Outcome.OK):
         return Ask(questions.again(state))
+    if state.doubted:
+        return Ask(approvals.time_stands(state))
     if state.token is None:
         return ProbeToken(state.ready.session.certificate, policy.signer.uri)
     if state.room is None:
@@ -77,7 +80,7 @@ def wants(state: Sign) -> Effect:
     if state.time is None:
         return FixTime()
     if len(state.approvals) < policy.approvals.threshold:
-        return Ask(questions.approve(state))
+        return Ask(approvals.approve(state))
     if state.login is None:
         return _before_login(state, state.token.evidence)
     if not state.logged_in:
@@ -101,7 +104,8 @@ def _before_login(state: Sign, evidence: TokenEvidence) -> Effect:
 def interrupted(state: Sign) -> Sign:
     """Return what is left after the process ended: session gone, a sent intent unknown."""
     lost = state.lost or (state.intent is not None and state.result is None)
-    return replace(_unplugged(state), lost=lost)
+    doubted = state.time is not None and state.intent is None
+    return replace(_unplugged(state), lost=lost, doubted=doubted)
 
 
 def _unplugged(state: Sign) -> Sign:
@@ -161,8 +165,10 @@ def _observed(
             return replace(measured, pending=pending)
         case TimeFixed() if isinstance(wanted, FixTime):
             plan = make_plan(state, event, rules)
-            pending, plan_sha256 = plan_decided(state, event, plan)
-            return replace(state, time=event, plan=plan, plan_sha256=plan_sha256, pending=pending)
+            pending, stated = plan_decided(state, event, plan)
+            still = approvals.kept(state, stated)
+            fixed = replace(state, time=event, plan=plan, stated=stated, approvals=still)
+            return replace(fixed, pending=pending)
         case TokenProbed() | TokenFailed() | RoomMeasured() | TimeFixed():
             raise OutOfStep(state, event)
         case _:
@@ -209,7 +215,7 @@ def _after_decision(state: Sign, decided: Decided) -> Sign:
         case "sign.plan" if decided.outcome is Outcome.OK:
             return settled
         case "sign.plan":
-            return replace(settled, decided=decided, time=None, plan=None, plan_sha256="")
+            return replace(settled, decided=decided, time=None, plan=None, stated=None)
         case "sign.login_verdict":
             ok = decided.outcome is Outcome.OK
             return replace(settled, logged_in=ok, decided=decided)
@@ -229,7 +235,7 @@ def _logged_in(state: Sign, event: LoggedIn) -> Sign:
 
 
 def _intent(state: Sign) -> Intended:
-    if state.plan is None or state.time is None:
+    if state.plan is None or state.time is None or state.stated is None:
         raise OutOfOrder("there is no plan to intend")
     request = request_for(state, None)
     return Intended(
@@ -239,7 +245,7 @@ def _intent(state: Sign) -> Intended:
         mechanism=request.mechanism,
         signing_time=state.time.wall,
         attributes=state.plan.attributes.hex(),
-        plan_sha256=state.plan_sha256,
+        plan_sha256=state.stated.sha256,
     )
 
 
@@ -266,7 +272,9 @@ def _acked(state: Sign, ack: Ack) -> Sign:
     expect_ack(ack, wanted.question)
     match ack.name:
         case "sign.approve":
-            return replace(state, approvals=(*state.approvals, ack))
+            return approvals.taken(state, ack)
+        case "sign.time_stands":
+            return approvals.after_doubt(state, ack)
         case "sign.last_try":
             return replace(state, last_try=True)
         case "sign.pin_again":

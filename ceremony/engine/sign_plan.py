@@ -1,6 +1,6 @@
 """The plan that key holders approve: image, certificate, policy, signing time, nothing else.
 
-Its digest is over labelled lines, so that a person with sha256sum can recompute it.
+Its text is what key holders sign, and its digest is what sha256sum says of that text.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from datetime import datetime
 
 from cryptography.x509 import load_der_x509_certificate
 
+from ceremony.approval_plan import Plan
+from ceremony.blobs import from_blob
 from ceremony.clock import wall_text, wall_time
 from ceremony.codec import Json
 from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder
 from ceremony.events import Decided, Intended, Outcome, TimeFixed
 from ceremony.pe.sign import SigningPlan, plan
-from ceremony.policy import check_window
+from ceremony.policy import Policy, check_window
+from ceremony.policy_model import Approving
 from ceremony.preflight import mechanism_for, preflight, signing_key, spki_sha256
 from ceremony.states import Sign
-from ceremony.token import SignRequest, sign_request
+from ceremony.token import Mandate, SignRequest, sign_request
 from ceremony.types import Finding, Severity, refusals
 
 
@@ -30,25 +33,27 @@ def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
     return plan(image, session.certificate, session.chain, wall_time(fixed.wall))
 
 
-def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Decided, str]:
-    """Return the decision that states the plan, and the plan's digest."""
+def plan_decided(state: Sign, fixed: TimeFixed, made: SigningPlan) -> tuple[Decided, Plan]:
+    """Return the decision that states the plan, and the plan as the text to be approved."""
     session = state.ready.session
-    certificate = hashlib.sha256(session.certificate).hexdigest()
-    lines = (
-        f"ceremony {session.begun.ceremony}",
-        f"mode {session.begun.mode}",
-        f"image sha256 {state.ready.taken.image.sha256}",
-        f"image authenticode {made.authenticode.hex}",
-        f"certificate sha256 {certificate}",
-        f"chain sha256 {hashlib.sha256(b''.join(session.chain)).hexdigest()}",
-        f"policy sha256 {session.policy.sha256.hex}",
-        f"signing time {fixed.wall}",
+    stated = Plan(
+        ceremony=session.begun.ceremony,
+        mode=session.begun.mode,
+        image=state.ready.taken.image.sha256,
+        authenticode=made.authenticode.hex,
+        key=spki_sha256(signing_key(load_der_x509_certificate(session.certificate))),
+        policy=session.policy.sha256.hex,
+        signing_time=fixed.wall,
+        attributes=hashlib.sha256(made.attributes).hexdigest(),
     )
-    digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     findings = _at_signing_time(state, wall_time(fixed.wall))
-    facts: Json = {"plan": [*lines], "sha256": digest, "attributes": made.attributes.hex()}
+    facts: Json = {
+        "plan": [*stated.lines],
+        "sha256": stated.sha256,
+        "attributes": made.attributes.hex(),
+    }
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
-    return Decided("sign.plan", outcome, findings, facts), digest
+    return Decided("sign.plan", outcome, findings, facts), stated
 
 
 def _at_signing_time(state: Sign, moment: datetime) -> tuple[Finding, ...]:
@@ -65,11 +70,29 @@ def _at_signing_time(state: Sign, moment: datetime) -> tuple[Finding, ...]:
 
 
 def request_for(state: Sign, intent: Intended | None) -> SignRequest:
-    """Return the request to the token, of the one type that the ceremony's mode allows."""
+    """Return the request to the token, of the one type that the ceremony's mode allows.
+
+    It carries what the token's own process needs to judge the approvals once more.
+    """
     session = state.ready.session
-    if state.plan is None:
+    if state.plan is None or state.stated is None:
         raise OutOfOrder("there is no plan to sign")
     key = signing_key(load_der_x509_certificate(session.certificate))
-    digest = hashlib.sha256(state.plan.attributes).hexdigest()
-    attempt = intent.attempt if intent else state.attempt
-    return sign_request(session.begun.mode, attempt, spki_sha256(key), mechanism_for(key), digest)
+    mandate = Mandate(
+        plan=state.stated.text,
+        policy=from_blob(session.read.policy).data.hex(),
+        attributes=state.plan.attributes.hex(),
+        approvals=tuple(ack.answer for ack in state.approvals if _is_signed(session.policy)),
+    )
+    return sign_request(
+        session.begun.mode,
+        intent.attempt if intent else state.attempt,
+        spki_sha256(key),
+        mechanism_for(key),
+        hashlib.sha256(state.plan.attributes).hexdigest(),
+        mandate=mandate,
+    )
+
+
+def _is_signed(policy: Policy) -> bool:
+    return policy.approvals.by is Approving.SIGNATURE

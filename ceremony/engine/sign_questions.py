@@ -2,52 +2,11 @@
 
 from __future__ import annotations
 
-from cryptography.x509 import load_der_x509_certificate
-
 from ceremony.events import LoggedIn
-from ceremony.preflight import signing_key, spki_sha256
 from ceremony.questions import Form, Question
 from ceremony.show import escaped, grouped
 from ceremony.states import Sign
 from ceremony.token import TokenEvidence
-
-
-def approve(state: Sign) -> Question:
-    """Ask a key holder who did not approve yet: nobody fills two places of one threshold."""
-    roles = state.ready.session.policy.roles
-    done = {ack.person for ack in state.approvals}
-    return Question(
-        name="sign.approve",
-        role="key holder",
-        persons=tuple(p for p in roles.key_holders if p not in done),
-        shown=plan_lines(state),
-        prompt="Type APPROVE to approve this plan",
-        form=Form.CONFIRM,
-        word="APPROVE",
-    )
-
-
-def plan_lines(state: Sign) -> tuple[str, ...]:
-    """Return the plan as key holders see it."""
-    session = state.ready.session
-    certificate = load_der_x509_certificate(session.certificate)
-    subject = escaped(certificate.subject.rfc4514_string(), 58)
-    key = spki_sha256(signing_key(certificate))
-    digest = state.plan.authenticode.hex if state.plan else ""
-    time = state.time.wall if state.time else ""
-    warnings = state.decided.findings if state.decided else ()
-    return (
-        f"Image     {escaped(state.ready.taken.image.path, 58)}",
-        f"Digest    {grouped(digest[:32])}",
-        f"          {grouped(digest[32:])} (Authenticode)",
-        f"Signer    {subject}",
-        f"Key       {grouped(key[:32])}",
-        f"          {grouped(key[32:])} (SPKI)",
-        f"Time      {time}, it stands in the signature",
-        f"Plan      {grouped(state.plan_sha256[:32])}",
-        f"          {grouped(state.plan_sha256[32:])}",
-        *(f"{f.severity:<6} {f.rule}: {f.text}" for f in warnings if f.severity == "warn"),
-    )
 
 
 def last_look(state: Sign, evidence: TokenEvidence) -> tuple[str, ...]:

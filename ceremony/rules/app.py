@@ -16,6 +16,41 @@ RULES = table(
         "Read the line above the field and type exactly what it asks for.",
     ),
     (
+        "APP-PLAN",
+        "A plan has its one form, and its attributes are those of its own image and time.",
+        "Take the plan again from the ceremony; sign nothing that is not a plan.",
+    ),
+    (
+        "APP-SIGNATURE",
+        "An approval is a key holder's signature over exactly this plan, for this purpose.",
+        "Sign the plan as it stands now: ssh-keygen -Y sign -n approval@uki-ceremony -f KEY FILE.",
+    ),
+    (
+        "APP-FILE",
+        "An approval comes in a file: the signature, or a picture with one QR code of it.",
+        "Give the path of the .sig file, or of a PNG or PGM picture that shows one code whole.",
+    ),
+    (
+        "APP-TYPED",
+        "Key holders approve with signatures; typed words are for rehearsals.",
+        'Let the owners sign a policy with [approvals] by = "signature".',
+    ),
+    (
+        "APP-THRESHOLD",
+        "As many distinct key holders as the policy wants approved exactly this plan.",
+        "Let more key holders approve the plan; the administrator does not count.",
+    ),
+    (
+        "APP-POLICY",
+        "A plan is signed under the policy it names, and under the machine's if one is pinned.",
+        "Use the policy the ceremony began with; the pin stands in the machine binding.",
+    ),
+    (
+        "APP-DIGEST",
+        "What is signed is SHA-256 of exactly the attributes that the approved plan names.",
+        "Nothing was signed. Keep the logs and find out what changed the request.",
+    ),
+    (
         "APP-WORDS",
         "The words typed from the paper sheet are the words of this image's SHA-256.",
         "Compare sheet and image name; once the words may be typed again, then it ends.",

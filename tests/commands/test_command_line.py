@@ -214,6 +214,20 @@ def terminal(prepared: Prepared) -> Iterator[Terminal]:
     os.close(opened.fd)
 
 
+def approve(prepared: Prepared, *words: str | Path, answer: str = "APPROVE") -> Terminal:
+    """Sign the plan as kim does on a machine of their own; return what was said there."""
+    plan, key = prepared.approvals / "plan.txt", prepared.person_key("kim")
+    at_home = Terminal("approve", plan, "--key", key, *words)
+    try:
+        at_home.until("Type APPROVE to sign this plan")
+        at_home.type(answer)
+        status = at_home.ended()
+    finally:
+        os.close(at_home.fd)
+    assert status == (0 if answer == "APPROVE" else 4), at_home.said
+    return at_home
+
+
 def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
     sheet = rehearsing.script(prepared)
     terminal.until("Type PRESENT")
@@ -242,10 +256,12 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
     terminal.type("ed")
     terminal.until("words")
     terminal.type(" ".join(sheet._words[place - 1] for place in places))
-    terminal.until("Who answers")
-    terminal.type("kim")
-    terminal.until("Type APPROVE")
-    terminal.type("APPROVE")
+    said = terminal.until("Signed approval 1 of 1: its file's path (or kim, kay): ")
+    assert "QR code read back: equal" in said or "QR code not" in said
+    terminal.type("nothing.sig")
+    terminal.until("APP-FILE")
+    approve(prepared)
+    terminal.type("plan.txt.sig")
     terminal.until("Who types the PIN")
     terminal.type("kay")
     terminal.until("PIN (not shown): ")

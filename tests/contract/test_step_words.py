@@ -17,7 +17,7 @@ WORDS = {str(step) for step in Step}
 HEADINGS = [f"{step.number} {step.heading}" for step in Step]
 EVENT = re.compile(r"[a-z_]+\.[a-z_]+")
 STEPLESS = "ceremony"  # events that may stand in any step
-NO_STEP = {"__init__", "step"}  # the register of screens, and what all of them are
+NO_STEP = {"__init__", "step", "coded"}  # the register of screens, and what all of them are
 
 
 def modules(package: object) -> list[Path]:

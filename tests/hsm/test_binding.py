@@ -13,8 +13,10 @@ from hsm.binding import Binding, Limits, find_module, read_binding
 
 @accepts("KEY-BINDING")
 def test_a_binding_names_module_environment_and_limits() -> None:
-    data = b'module = "/usr/lib/m.so"\n[environment]\nB = "2"\nA = "1"\n[limits]\nsign = 2.5\n'
-    wanted = Binding(Path("/usr/lib/m.so"), (("A", "1"), ("B", "2")), Limits(sign=2.5))
+    pin = "0" * 64
+    data = f'module = "/usr/lib/m.so"\npolicy_sha256 = "{pin}"\n'.encode()
+    data += b'[environment]\nB = "2"\nA = "1"\n[limits]\nsign = 2.5\n'
+    wanted = Binding(Path("/usr/lib/m.so"), (("A", "1"), ("B", "2")), Limits(sign=2.5), pin)
     assert read_binding(data) == wanted
 
 
@@ -39,6 +41,9 @@ def test_a_binding_names_module_environment_and_limits() -> None:
         ('module = "/m"\n[limits]\nsign = nan', "limit sign"),
         ('module = "/m"\n[limits]\nsign = 0', "limit sign"),
         ('module = "/m"\n[limits]\nsign = 601', "limit sign"),
+        ('module = "/m"\npolicy_sha256 = ""', "64 lower-case hex digits"),
+        ('module = "/m"\npolicy_sha256 = 7', "64 lower-case hex digits"),
+        (f'module = "/m"\npolicy_sha256 = "{"A" * 64}"', "64 lower-case hex digits"),
         ("#" * 20000, "is over"),
     ],
 )

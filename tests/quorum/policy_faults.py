@@ -7,9 +7,11 @@ from datetime import datetime, timedelta, timezone
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from quorum.casebook import keys_of, rows
-from quorum.release import NOW, Release, base64_text, certificate
+from quorum.release import KIM, NOW, Release, base64_text, certificate
 from quorum.toml_text import Table
 from quorum.tool_keys import BareKey
+
+from ceremony.keys import parse_ssh_line
 
 Change = Callable[[Release, Table], object]
 
@@ -75,6 +77,12 @@ def rewrapped(release: Release, tables: Table) -> None:
 def owner_twice(release: Release, tables: Table) -> None:
     line = release.owners[0].line
     section(tables, "owners")["keys"] = [line, line + " under another name"]
+
+
+def kim_is_revoked(_release: Release, tables: Table) -> None:
+    """Revoke the one key of the one key holder."""
+    fpr = parse_ssh_line(KIM)[0].fpr
+    tables["revoked"] = [{"fpr": fpr, "since": NOW, "mode": "after"}]
 
 
 FAULTS: list[tuple[str, str, Change]] = [
@@ -149,7 +157,17 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-THRESHOLD", "os", lambda _, t: diverse(t, os=1)),
     ("POL-THRESHOLD", "[owners]", lambda _, t: section(t, "owners").update(threshold=4)),
     ("POL-THRESHOLD", "[approvals]", lambda _, t: t.update(approvals={"threshold": 2})),
-    ("POL-THRESHOLD", "[countersig", lambda _, t: t.update(countersignatures={"threshold": 3})),
+    ("POL-THRESHOLD", "[approvals]", lambda _, t: people(t)[3].pop("keys")),
+    ("POL-THRESHOLD", "[approvals]", kim_is_revoked),
+    (
+        *("POL-THRESHOLD", "[approvals]"),
+        lambda _, t: (
+            section(t, "roles").update(key_holders=["kim", "carol"])
+            or t.update(approvals={"threshold": 2})
+        ),
+    ),
+    ("POL-VALUE", "by", lambda _, t: t.update(approvals={"by": "voice"})),
+    ("POL-THRESHOLD", "[countersig", lambda _, t: t.update(countersignatures={"threshold": 4})),
     ("POL-THRESHOLD", "[dissent]", lambda _, t: t.update(dissent={"override": {"operators": 5}})),
     ("POL-ROLES", "administrator", lambda _, t: section(t, "roles").update(administrator="zoe")),
     ("POL-ROLES", "internal", lambda _, t: section(t, "roles").update(internal_witness="carol")),

@@ -120,6 +120,10 @@ BUILDERS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+# A key holder approves plans; no attestation is signed with this.
+KIM = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILJl4c6bNXP9GMR9NCIngCrGggW5caT8XiVlAqLVs5Oi kim"
+
+
 @dataclass
 class Release:
     """The six builders, their keys, and everything that they ever signed, made once."""
@@ -166,7 +170,7 @@ class Release:
                 {"id": name, "name": name.title(), "keys": [owner.line]}
                 for name, owner in zip(("carol", "ines", "ed"), self.owners, strict=True)
             ]
-            + [{"id": "kim", "name": "Kim"}],
+            + [{"id": "kim", "name": "Kim", "keys": [KIM]}],
             "builder": [self.builder(*row) for row in BUILDERS if row[0] in names],
         }
         for table, change in changes.items():

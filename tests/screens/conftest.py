@@ -18,6 +18,7 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from ceremony.approval import NAMESPACE
 from ceremony.driver import Driver
 from ceremony.effects import Buffer, Login, Output
 from ceremony.engine import RULESET
@@ -50,6 +51,7 @@ from tui.parts import messages, qr
 from tui.parts.replies import Replies, ScreenGone
 from tui.parts.view import Entry, Wanted
 from tui.screens import StepScreen
+from tui.ssh_keys import _sign
 from tui.tokens import PracticeToken
 
 INPUTS = Path(__file__).parent / "ceremony"
@@ -230,6 +232,9 @@ class Film:
                 return "agree"
             case Form.REASON:
                 return "practised on purpose"
+            case Form.SIGNATURE:
+                key = INPUTS / question.persons[0]
+                return _sign(key, NAMESPACE, question.document.encode()).decode()
             case Form.WORDS:
                 digest = hashlib.sha256((INPUTS / "in" / "anchor.efi").read_bytes()).digest()
                 return " ".join(words(digest)[p - 1] for p in FixedWorld().draw(6, 32))
@@ -290,7 +295,9 @@ class Stage:
     replies: Replies
     said: SimpleQueue[object] = field(default_factory=SimpleQueue)
 
-    async def play(self, moment: Moment, blocks: Blocks = Blocks.CELLS) -> None:
+    async def play(
+        self, moment: Moment, blocks: Blocks = Blocks.CELLS, room: tuple[int, int] = ROOM
+    ) -> None:
         """Tell all that leads to a moment, and wait until it is drawn."""
         post = self.app.post_message
         post(messages.Began(Mode.REHEARSAL))
@@ -301,6 +308,8 @@ class Stage:
             code = None
             if isinstance(moment.wanted, Closing):
                 code = qr.make(moment.wanted.head.text, *ROOM, blocks)
+            elif isinstance(moment.wanted, Question) and moment.wanted.document:
+                code = qr.make(moment.wanted.document.encode(), *room, blocks)
             post(messages.Asked(moment.wanted, code))
         await self.pilot.pause()
         await self.pilot.pause()

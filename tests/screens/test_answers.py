@@ -160,16 +160,16 @@ def test_a_dangerous_answer_is_live_only_a_while_after_it_was_shown(
         monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.4)
         await on.play(film.at("sign.approve"))
         assert "Keys are live one second after all of this was shown." in await on.text()
-        await on.type("kim")
+        await on.type("a.sig")
         await on.pilot.press("enter", "f9")
-        assert on.front.query_one("#person", Field).text == ""
+        assert on.front.query_one("#answer", Field).text == ""
         assert on.said.empty()
         await on.pilot.pause(0.6)
-        await on.type("kim")
-        await on.pilot.press("enter")
-        await on.type("APPROVE")
         await on.pilot.press("f9")
-        assert await on.reply() == Answer("kim", "APPROVE")
+        assert "Type the path of a signature file" in await on.text()
+        await on.type("/media/a.sig")
+        await on.pilot.press("f9")
+        assert await on.reply() == Answer("kim", "/media/a.sig")
 
     stage(scene)
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ceremony.effects import Ask
-from ceremony.engine import judge
+from ceremony.engine import judge, sign
 from ceremony.release_rules import LedgerRule
-from ceremony.states import Judge
+from ceremony.states import Judge, Sign
 from ceremony.steps import Step
 from tui.console import COLUMNS, ROWS
 from tui.parts.lines import BUDGET, MARKS
@@ -89,6 +89,21 @@ def test_the_pin_has_its_picture(film: Film, stage: Callable[[Scene], None]) -> 
         await on.type("1234")
         compare("sign-pin", await on.text())
         assert "1234" not in await on.text()
+
+    stage(scene)
+
+
+def test_after_an_interruption_the_time_is_asked_for(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        moment = film.at("sign.approve")
+        assert isinstance(moment.state, Sign)
+        state = sign.interrupted(moment.state)
+        wanted = sign.wants(state)
+        assert isinstance(wanted, Ask)
+        await on.play(replace(moment, state=state, wanted=wanted.question))
+        compare("sign-time", await on.text())
 
     stage(scene)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,23 +14,27 @@ from ceremony.driver import Driver
 from ceremony.effects import Login
 from ceremony.events import Aborted, Ack, Excepted, Locked, Outcome
 from ceremony.ports import Ports
-from ceremony.questions import Question
+from ceremony.questions import Form, Question
 from ceremony.states import Close
 from ceremony.steps import Step
 from ceremony.types import Mode
 from hsm.soft import REHEARSAL_PIN
 from tui.app import CeremonyApp
+from tui.approving import ApprovingFace
 from tui.console import Blocks
 from tui.faces import Closing
 from tui.parts.asking import Asking
 from tui.parts.replies import Replies
 from tui.parts.view import Wanted
 from tui.screen_face import ScreenFace
+from tui.screens.step import StepScreen
+from tui.ssh_keys import _sign
 
 if TYPE_CHECKING:
     from tests.screens.conftest import Film, Stage
 
 
+INPUTS = Path(__file__).parent / "ceremony"
 SECONDS = 240  # of a slow machine
 
 MOST_SECONDS = 120
@@ -37,8 +43,9 @@ MOST_SECONDS = 120
 class Hall:
     """One ceremony on one stage: `film` keeps the journal, the screen asks."""
 
-    def __init__(self, film: Film, stage: type[Stage], ports: Ports) -> None:
+    def __init__(self, film: Film, stage: type[Stage], ports: Ports, folder: Path) -> None:
         self.film = film
+        self.folder = folder
         self.closed: Close | None = None
         self.signed: list[str] = []
         self.seen: list[Step] = []
@@ -52,7 +59,9 @@ class Hall:
     def _hold(self) -> None:
         self.face.begin(Mode.REHEARSAL)
         journal = _Journal(self)
-        ports = Ports(self.face, self._ports.media, self._ports.bundle, self._ports.token, journal,
+        signers = {person: partial(_sign, INPUTS / person) for person in ("kim", "kay")}
+        people = ApprovingFace(self.face, self.folder, signers)
+        ports = Ports(people, self._ports.media, self._ports.bundle, self._ports.token, journal,
                       self._ports.world)  # fmt: skip
         self.closed = Driver(ports, {}).run()
 
@@ -68,7 +77,10 @@ class Hall:
                 assert time.monotonic() < limit, f"waited for {self.app._view.wanted}"
                 await pilot.pause(0.01)
                 wanted = self.app._view.wanted
-                if wanted is None or wanted is last or not _ready(on, wanted):
+                if wanted is None or wanted is last:
+                    continue
+                if not _ready(on, wanted):
+                    await self._read_on(on)
                     continue
                 last = wanted
                 self.seen.append(on.front.STEP)
@@ -76,6 +88,11 @@ class Hall:
                 await (self._instead(on, key) if key else self._answer(on, wanted))
         if self.app.fault is not None:
             raise self.app.fault
+
+    async def _read_on(self, on: Stage) -> None:
+        """Turn the page of what has to be read to its end."""
+        if isinstance(on.app.screen, StepScreen) and not on.front.page.read:
+            await on.pilot.press("pagedown")
 
     async def _instead(self, on: Stage, key: str) -> None:
         await on.pilot.press(key)
@@ -86,10 +103,12 @@ class Hall:
         await on.pilot.press("f9")
 
     async def _answer(self, on: Stage, wanted: Wanted) -> None:
-        if not isinstance(wanted, Closing) and len(wanted.persons) > 1:
-            await on.type(wanted.persons[-1])
+        if len(self.app._view.persons) > 1:
+            await on.type(self.app._view.persons[-1])
             await on.pilot.press("enter")
         match wanted:
+            case Question(form=Form.SIGNATURE):
+                await on.type(wanted.persons[-1])
             case Question():
                 await on.type(self.film._good(wanted))
             case Login():
@@ -143,9 +162,10 @@ def hall(
     new_stage: type[Stage],
     fixed_ports: Ports,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Hall:
     monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.05)
-    return Hall(new_film(), new_stage, fixed_ports)
+    return Hall(new_film(), new_stage, fixed_ports, tmp_path)
 
 
 def test_all_ten_steps_by_keys(hall: Hall) -> None:

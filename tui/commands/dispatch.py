@@ -20,6 +20,7 @@ from tui.sbsigntools.options import FAILED, Options
 COMMANDS = {
     "rehearse": "hold a rehearsal with practice keys in DIR",
     "run": "hold a production ceremony (people answer)",
+    "approve": "sign a ceremony's plan with your key, as a key holder",
     "attest": "attest an image that this machine built",
     "check": "judge attestations of an image by a policy",
     "policy": "lint, show, sign or begin a policy",

@@ -53,6 +53,7 @@ def places_of(prepared: Prepared) -> Places:
         logs=prepared.logs,
         out=prepared.out,
         machine=prepared.machine,
+        approvals=prepared.approvals,
         signers={
             person: partial(ssh_keys.sign, prepared.person_key(person))
             for person in WITNESSES

@@ -31,6 +31,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--machine", metavar="FILE", type=Path, help="the machine binding: PKCS#11 module"
     )
+    parser.add_argument(
+        "--approvals",
+        metavar="DIR",
+        type=Path,
+        help="where the plan goes that key holders sign (else: OUT-approvals beside --out)",
+    )
     parser.add_argument("--plain", action="store_true", help="plain prompts, no full screen")
 
 
@@ -39,12 +45,15 @@ def run(options: argparse.Namespace) -> Exit:
     logs = tuple(folder.absolute() for folder in options.logs)
     if len({folder.resolve() for folder in logs}) != len(logs) or len(logs) < 2:  # noqa: PLR2004
         raise refuse("TRN-LOG", "a production ceremony needs two different log folders (--log)")
+    out = options.out.absolute()
+    approvals = options.approvals or out.with_name(f"{out.name}-approvals")
     places = Places(
         mode=Mode.PRODUCTION,
         policy=options.policy.absolute(),
         incoming=options.incoming.absolute(),
         logs=logs,
-        out=options.out.absolute(),
+        out=out,
         machine=options.machine.absolute() if options.machine else None,
+        approvals=approvals.absolute(),
     )
     return held(places, plain if options.plain else full_screen)

@@ -190,6 +190,10 @@ class Asking(Vertical):
     def _submit(self, wanted: Wanted) -> None:
         pin = self.query_one("#pin", PinField)
         match wanted:
+            case Question(form=Form.SIGNATURE) if self.typed:
+                self._send(messages.Answered(wanted.persons[0], self.typed))
+            case Question(form=Form.SIGNATURE):
+                self.hint("Type the path of a signature file or of a picture of its code.")
             case Question() | Login() if not self.person:
                 self.hint(f"Say who answers: {' or '.join(wanted.persons)}.")
                 self.query_one("#person").focus()

@@ -56,7 +56,7 @@ class Kept(Message):
 
 @dataclass
 class Asked(Message):
-    """Something is wanted of a person; `code` is the QR code of a checkpoint."""
+    """Something is wanted of a person; `code` is the QR code of what is signed."""
 
     wanted: Wanted
     code: Code | None = None

@@ -26,11 +26,13 @@ QUIET_LEAST = 1
 CELL_WIDTH, CELL_HEIGHT = 4, 8  # pixels a cell has in the picture that is read back
 READER = Path(__file__).with_name("qr_reader.py")
 READER_SECONDS = 20
+NO_ANSWER = -1
 SAID = {  # by the reader's exit status
     0: "read back: equal",
     3: "not read back: pyzbar is not installed",
     4: "not read back: libzbar0 is not installed",
     5: "NOT READABLE: do not use this code",
+    NO_ANSWER: "not read back: the reader did not answer",
 }
 
 Matrix: TypeAlias = tuple[tuple[bool, ...], ...]
@@ -127,7 +129,15 @@ def picture(cells: Cells) -> tuple[bytes, int, int]:
 
 def read_back(cells: Cells, text: bytes) -> tuple[bool, str]:
     """Return whether another library reads `text` out of the drawn cells, in words."""
-    pixels, width, height = picture(cells)
+    status, read = scan(*picture(cells))
+    if status == 0:
+        equal = read == text
+        return equal, SAID[0] if equal else "READ BACK DIFFERENTLY: do not use this code"
+    return False, SAID.get(status, "not read back: the reader failed")
+
+
+def scan(pixels: bytes, width: int, height: int) -> tuple[int, bytes]:
+    """Return the reader's exit status (see SAID) and the bytes of the one code it found."""
     try:
         done = subprocess.run(  # noqa: S603 - our own file, this interpreter
             [sys.executable, "-I", str(READER), str(width), str(height)],
@@ -137,8 +147,5 @@ def read_back(cells: Cells, text: bytes) -> tuple[bool, str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False, "not read back: the reader did not answer"
-    if done.returncode == 0:
-        equal = done.stdout == text
-        return equal, SAID[0] if equal else "READ BACK DIFFERENTLY: do not use this code"
-    return False, SAID.get(done.returncode, "not read back: the reader failed")
+        return NO_ANSWER, b""
+    return done.returncode, done.stdout

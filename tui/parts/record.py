@@ -5,7 +5,7 @@ from __future__ import annotations
 from ceremony.codec import Json, encode
 from ceremony.effects import Login
 from ceremony.events import Ack, Event
-from ceremony.questions import Question
+from ceremony.questions import Form, Question
 from transcripts.canon import canonical
 from tui.faces import Closing
 from tui.parts.lines import FAINT, STRONG, Line
@@ -31,6 +31,12 @@ def _cut(text: str) -> str:
 def pending_lines(view: View, person: str, typed: str) -> tuple[Line, ...]:
     """Return what going on would record now."""
     match view.wanted:
+        case Question(form=Form.SIGNATURE) as question:
+            return (
+                Line(
+                    f"F9 records {question.name} (ack): the signature that is in the file", STRONG
+                ),
+            )
         case Question() as question:
             ack = Ack(question.name, question.role, person or "(nobody yet)", question.shown, typed)
             return (Line(f"F9 records {ack.name} ({ack.kind})", STRONG), Line(event_text(ack)))

@@ -13,7 +13,7 @@ from ceremony.effects import Login
 from ceremony.events import Begun, Event, Outcome
 from ceremony.policy import Policy
 from ceremony.ports import Progress
-from ceremony.questions import Question
+from ceremony.questions import Form, Question
 from ceremony.states import (
     Close,
     Ingest,
@@ -91,6 +91,8 @@ class View:
     @property
     def persons(self) -> tuple[str, ...]:
         """Return who may answer what is wanted."""
+        if isinstance(self.wanted, Question) and self.wanted.form is Form.SIGNATURE:
+            return ()  # the key says whose approval it is
         return self.wanted.persons if isinstance(self.wanted, Question | Login) else ()
 
     @property

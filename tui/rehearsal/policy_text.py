@@ -89,6 +89,7 @@ def policy_text(
             key_holders=[player.id for player in KEY_HOLDERS],
         ),
         "\n[approvals]\nthreshold = 1\n",
+        _rows(by="signature"),
         "\n[countersignatures]\nthreshold = 2\n",
         "\n# A rehearsal may run on a machine with a network; it is shown and recorded.\n",
         "[machine]\n",

@@ -4,7 +4,8 @@
     policy.toml    and policy.toml.owner-1.sshsig, policy.toml.owner-2.sshsig
     people/ builders/   throw-away keys        machine.toml, token/   the key
     log-a/ log-b/  the two transcripts' places paper-sheet.txt        sheet P
-`out/` is not made: the ceremony makes it. A folder that was prepared is taken as it is.
+`out/` and `approvals/` are not made: the ceremony makes them. A folder that was prepared
+is taken as it is.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Prepared:
     def out(self) -> Path:
         """Where the bundle will be; not made yet."""
         return self.folder / "out"
+
+    @property
+    def approvals(self) -> Path:
+        """Where the ceremony puts the plan that key holders sign; not made yet."""
+        return self.folder / "approvals"
 
     @property
     def machine(self) -> Path:

@@ -101,6 +101,8 @@ class ScriptFace:
                 return " ".join(self._words[place - 1] for place in _places(question))
             case Form.STATEMENT:
                 return AGREE
+            case Form.SIGNATURE:
+                return question.persons[0]  # whose practice key is on this machine
             case Form.REASON:
                 raise OutOfOrder("a reason is a person's to give")
 

@@ -13,10 +13,11 @@ from marks import accepts, refuses
 
 from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, TokenTrouble
-from ceremony.events import Aborted, Intended, LoggedIn, Outcome, Signed
+from ceremony.events import Aborted, Ack, Intended, LoggedIn, Outcome, Signed
 from ceremony.ports import Interruption, Report
 from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
+from ceremony.types import Finding
 from transcripts import store
 from transcripts.log import read_log
 from tui import wiring
@@ -218,29 +219,22 @@ def test_a_clock_that_ran_backwards_stops_the_signing(
 
 @accepts("APP-PERSON", "APP-ANSWER", "APP-ABORT")
 def test_two_key_holders_approve_where_two_must(prepared: Prepared) -> None:
-    rehearsing.edit_policy(prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2"))
+    rehearsing.edit_policy(prepared, TWO)
     assert rehearsing.held(prepared).released
     people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]
     assert sorted(people) == ["kay", "kim"]
 
 
-@refuses("APP-PERSON", "APP-ANSWER")
-def test_nobody_approves_twice_or_for_another(prepared: Prepared) -> None:
-    from ceremony.types import Finding  # noqa: PLC0415
+TWO = ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2")
+TYPED = ('by = "signature"', 'by = "typed"')
 
-    rehearsing.edit_policy(prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2"))
+
+def _approved_with(prepared: Prepared, offers: tuple[Answer, ...]) -> tuple[list[str], list[str]]:
+    """Hold a rehearsal with these offers; return the rules told and who approved."""
     said: list[str] = []
 
     class Tries(ScriptFace):
-        tries: Iterator[Answer] = iter(
-            (
-                Answer("ines", "APPROVE"),
-                Answer("kim", "yes"),
-                Answer("kim", "APPROVE"),
-                Answer("kim", "APPROVE"),
-                Answer("kay", "APPROVE"),
-            )
-        )
+        tries: Iterator[Answer] = iter(offers)
 
         def answer(self, question: Question) -> Answer | Interruption:
             if question.name == "sign.approve":
@@ -252,9 +246,35 @@ def test_nobody_approves_twice_or_for_another(prepared: Prepared) -> None:
                 said.extend(f.rule for f in news if isinstance(f, Finding))
 
     assert wiring.hold(rehearsing.places_of(prepared), Tries(prepared.sheet)).released
-    assert said == ["APP-PERSON", "APP-ANSWER", "APP-PERSON"]
-    people = [e.person for e in rehearsing.events(prepared) if e.name == "sign.approve"]
+    acks = [e for e in rehearsing.events(prepared) if isinstance(e, Ack)]
+    return said, [ack.person for ack in acks if ack.name == "sign.approve"]
+
+
+@refuses("APP-PERSON", "APP-SIGNATURE", "APP-FILE")
+@accepts("APP-SIGNATURE", "APP-PLAN", "APP-THRESHOLD", "APP-DIGEST", "APP-POLICY")
+def test_nobody_approves_twice_or_without_being_a_key_holder(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, TWO)
+    offers = ("ines", "nowhere.sig", "kim", "kim", "kay")
+    said, people = _approved_with(prepared, tuple(Answer("kim", offer) for offer in offers))
+    assert said == ["APP-SIGNATURE", "APP-FILE", "APP-PERSON"]
     assert people == ["kim", "kay"]
+
+
+@refuses("APP-PERSON", "APP-ANSWER")
+@accepts("APP-TYPED")
+def test_nobody_types_an_approval_twice_or_for_another(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, TWO, TYPED)
+    offers = (
+        Answer("ines", "APPROVE"),
+        Answer("kim", "yes"),
+        Answer("kim", "APPROVE"),
+        Answer("kim", "APPROVE"),
+        Answer("kay", "APPROVE"),
+    )
+    said, people = _approved_with(prepared, offers)
+    assert said == ["APP-PERSON", "APP-ANSWER", "APP-PERSON"]
+    assert people == ["kim", "kay"]
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
 
 
 @refuses("APP-ABORT")

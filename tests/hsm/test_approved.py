@@ -1,0 +1,282 @@
+"""The ceremony's desk: what the child signs, and what it refuses before the module hears of it.
+
+The requests go straight over the pipe, as a parent could send them that was taken over. The
+module in the refusing tests is one that aborts at C_Sign, so that a refusal was one before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import rehearsing
+from approvals.holders import plan_of
+from marks import accepts, refuses
+
+from ceremony import policy as policies
+from ceremony.approval import NAMESPACE
+from ceremony.approval_plan import Plan, attributes_of
+from ceremony.errors import Refused, TokenTrouble
+from ceremony.preflight import mechanism_for, spki_sha256
+from ceremony.token import Mandate, sign_request
+from ceremony.types import Mode
+from hsm.binding import Binding, find_module, read_binding
+from hsm.child import Child, TokenRefused
+from hsm.signature import to_be_signed, verified
+from hsm.target import Target, target_of
+from hsm.token import CeremonyToken, Pkcs11Token
+from tui import ssh_keys
+from tui.rehearsal.prepare import Prepared
+
+TWO = ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2")
+TIME = plan_of().signing_time
+LATER = "2026-11-22T14:03:08Z"
+
+
+@dataclass
+class Sent:
+    """A request as it goes over the pipe, and how to change one thing about it."""
+
+    prepared: Prepared
+    target: Target
+    plan: Plan
+    policy: bytes
+    attributes: bytes
+    approvals: list[bytes]
+    text: str = ""
+    data: str = ""
+
+    def signed(self, *people: str, plan: Plan | None = None, namespace: str = NAMESPACE) -> Sent:
+        text = (plan or self.plan).text.encode()
+        self.approvals = [
+            ssh_keys.sign(self.prepared.person_key(person), namespace, text) for person in people
+        ]
+        return self
+
+    def planned(
+        self, *, key: str = "", policy: str = "", time: str = "", mode: Mode | None = None
+    ) -> Sent:
+        """Change the plan, its attributes with it, and let both holders approve it."""
+        plan = replace(
+            self.plan,
+            key=key or self.plan.key,
+            policy=policy or self.plan.policy,
+            signing_time=time or self.plan.signing_time,
+            mode=mode or self.plan.mode,
+        )
+        self.attributes = attributes_of(plan)
+        self.plan = replace(plan, attributes=hashlib.sha256(self.attributes).hexdigest())
+        return self.signed("kim", "kay")
+
+    @property
+    def fields(self) -> dict[str, object]:
+        digest = hashlib.sha256(self.attributes).digest()
+        return {
+            "mechanism": mechanism_for(self.target.key),
+            "data": self.data or to_be_signed(self.target.key, digest).hex(),
+            "plan": self.text or self.plan.text,
+            "policy": self.policy.hex(),
+            "attributes": self.attributes.hex(),
+            "approvals": [approval.decode() for approval in self.approvals],
+        }
+
+
+@pytest.fixture(scope="module")
+def rehearsal(_prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    prepared = rehearsing.copy(_prepared, tmp_path_factory.mktemp("approved") / "r")
+    if "rehearsal" in prepared.machine.read_text().splitlines()[0]:
+        pytest.skip("SoftHSM is not installed")
+    rehearsing.edit_policy(prepared, TWO)
+    return prepared
+
+
+@pytest.fixture
+def sent(rehearsal: Prepared) -> Sent:
+    data = rehearsal.policy.read_bytes()
+    target = target_of(policies.load(data).signer.certificate.encode())
+    plan = plan_of(hashlib.sha256(data).hexdigest(), key=spki_sha256(target.key))
+    made = Sent(rehearsal, target, plan, data, attributes_of(plan), [])
+    return made.planned(mode=Mode.REHEARSAL)
+
+
+def logged_in(binding: Binding, prepared: Prepared, target: Target, pinned: str = "") -> Child:
+    child = Child("ceremony", binding.environment, 10)
+    child.ask("load", 10, module=str(binding.module), policy_sha256=pinned)
+    child.ask("probe", 10, uri=[], **target.fields)
+    pin = bytearray(prepared.pin.encode())
+    child.send_pin(pin)
+    answer = child.ask("login", 10, length=len(pin), reader=0, **target.fields)
+    assert answer["outcome"] == "ok"
+    return child
+
+
+@pytest.fixture(scope="module")
+def aborting(rehearsal: Prepared, shim: Path) -> Iterator[Child]:
+    """Return a child whose module aborts as soon as C_Sign is called."""
+    real = read_binding(rehearsal.machine.read_bytes())
+    settings = (("SHIM_REAL", str(find_module())), ("SHIM_DOES", "C_Sign:abort"))
+    binding = replace(real, module=shim, environment=(*real.environment, *settings))
+    policy = policies.load(rehearsal.policy.read_bytes())
+    target = target_of(policy.signer.certificate.encode())
+    child = logged_in(binding, rehearsal, target)
+    yield child
+    with pytest.raises(TokenTrouble, match="SIGABRT"):  # it would have, all the time
+        child.ask("challenge", 10, mechanism=mechanism_for(target.key))
+    child.close()
+
+
+@accepts("APP-THRESHOLD", "APP-DIGEST", "APP-POLICY", "APP-PLAN", "APP-SIGNATURE")
+def test_what_enough_key_holders_approved_is_signed(sent: Sent) -> None:
+    binding = read_binding(sent.prepared.machine.read_bytes())
+    pinned = hashlib.sha256(sent.policy).hexdigest()
+    child = logged_in(binding, sent.prepared, sent.target, pinned)
+    answer = child.ask("sign", 10, **sent.fields)
+    signature = bytes.fromhex(str(answer["signature"]))
+    digest = hashlib.sha256(sent.attributes).digest()
+    assert verified(sent.target.key, digest, signature)
+    with pytest.raises(TokenRefused, match="taken once"):
+        child.ask("load", 10, module=str(binding.module), policy_sha256="")
+    challenged = child.ask("challenge", 10, mechanism=mechanism_for(sent.target.key))
+    assert bytes.fromhex(str(challenged["challenge"])).startswith(b"uki-ceremony preflight:")
+    child.close()
+
+
+def forged(sent: Sent) -> Sent:
+    """A stranger's signature under a holder's key: the public key is swapped in the armour."""
+    sent.signed("kim", "kay")
+    first, second = sent.approvals
+    lines = [*second.splitlines()[:3], *first.splitlines()[3:]]
+    sent.approvals = [first, b"\n".join(lines) + b"\n"]
+    return sent
+
+
+def typed(sent: Sent) -> Sent:
+    sent.policy = sent.policy.replace(b'by = "signature"', b'by = "typed"')
+    sent.planned(policy=hashlib.sha256(sent.policy).hexdigest(), mode=Mode.PRODUCTION)
+    sent.approvals = []
+    return sent
+
+
+def lower(sent: Sent) -> Sent:
+    """Bring a policy that asks for one approval, and the plan that was approved."""
+    sent.policy = sent.policy.replace(b"[approvals]\nthreshold = 2", b"[approvals]\nthreshold = 1")
+    return sent.signed("kim")
+
+
+def replanned(authenticode: str, time: str) -> Callable[[Sent], Sent]:
+    """Change the plan and nothing that belongs to it."""
+    return lambda sent: replace(
+        sent, plan=replace(sent.plan, authenticode=authenticode, signing_time=time)
+    )
+
+
+def mixed(sent: Sent) -> Sent:
+    """Send another plan than was approved, whole and with its own attributes."""
+    approvals = sent.approvals
+    sent.planned(time=LATER)
+    sent.approvals = approvals
+    return sent
+
+
+REFUSED: dict[str, tuple[str, Callable[[Sent], Sent]]] = {
+    "nobody": ("APP-THRESHOLD", lambda s: s.signed()),
+    "too-few": ("APP-THRESHOLD", lambda s: s.signed("kim")),
+    "one-person-twice": ("APP-THRESHOLD", lambda s: s.signed("kim", "kim")),
+    "administrator": ("APP-THRESHOLD", lambda s: s.signed("kim", "carol")),
+    "witness": ("APP-THRESHOLD", lambda s: s.signed("kim", "ines")),
+    "owner": ("APP-THRESHOLD", lambda s: s.signed("kim", "owner-1")),
+    "forged": ("APP-THRESHOLD", forged),
+    "other-purpose": (
+        "APP-THRESHOLD",
+        lambda s: s.signed("kim", "kay", namespace="transcript@uki-ceremony"),
+    ),
+    "no-armour": ("APP-THRESHOLD", lambda s: replace(s, approvals=[b"APPROVE", b"APPROVE"])),
+    "other-time": ("APP-THRESHOLD", mixed),
+    "image-changed-alone": ("APP-PLAN", replanned("9" * 64, TIME)),
+    "time-changed-alone": ("APP-PLAN", replanned("2" * 64, LATER)),
+    "no-plan": ("APP-PLAN", lambda s: replace(s, text="yes")),
+    "not-ascii": ("APP-PLAN", lambda s: replace(s, text="\u0664")),
+    "other-attributes": (
+        "APP-DIGEST",
+        lambda s: replace(s, attributes=attributes_of(replace(s.plan, signing_time=LATER))),
+    ),
+    "other-digest": (
+        "APP-DIGEST",
+        lambda s: replace(s, data=to_be_signed(s.target.key, bytes(32)).hex()),
+    ),
+    "lower-threshold": ("APP-POLICY", lower),
+    "other-key": ("APP-POLICY", lambda s: s.planned(key="5" * 64)),
+    "typed-in-production": ("APP-TYPED", typed),
+    "no-policy": (
+        "POL-TOML",
+        lambda s: replace(s, policy=b"=").planned(policy=hashlib.sha256(b"=").hexdigest()),
+    ),
+}  # fmt: skip
+
+
+@refuses("APP-THRESHOLD", "APP-PLAN", "APP-DIGEST", "APP-POLICY", "APP-TYPED", "APP-SIGNATURE")
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_was_not_approved_is_refused_before_c_sign(
+    aborting: Child, sent: Sent, case: str
+) -> None:
+    rule, change = REFUSED[case]
+    with pytest.raises(TokenRefused) as refused:
+        aborting.ask("sign", 10, **change(sent).fields)
+    assert (refused.value.rule, refused.value.code) == (rule, "not-approved")
+
+
+@refuses("APP-POLICY")
+def test_another_policy_than_the_pinned_one_is_refused_however_it_was_approved(sent: Sent) -> None:
+    """A parent that was taken over brings its own policy, holders and approvals."""
+    binding = read_binding(sent.prepared.machine.read_bytes())
+    child = logged_in(binding, sent.prepared, sent.target, hashlib.sha256(sent.policy).hexdigest())
+    lower(sent).planned(policy=hashlib.sha256(sent.policy).hexdigest()).signed("kim")
+    with pytest.raises(TokenRefused, match="signs under the policy") as refused:
+        child.ask("sign", 10, **sent.fields)
+    assert refused.value.rule == "APP-POLICY"
+    child.close()
+
+
+@refuses("APP-POLICY")
+def test_a_login_for_another_key_is_noticed(sent: Sent) -> None:
+    binding = read_binding(sent.prepared.machine.read_bytes())
+    other = replace(sent.target, certificate=b"another")
+    child = logged_in(binding, sent.prepared, other)
+    with pytest.raises(TokenRefused, match="login was for another key"):
+        child.ask("sign", 10, **sent.fields)
+    child.close()
+
+
+@refuses("APP-THRESHOLD", "APP-PLAN")
+def test_the_token_of_a_ceremony_says_why_nothing_was_signed(sent: Sent) -> None:
+    binding = read_binding(sent.prepared.machine.read_bytes())
+    policy = policies.load(sent.policy)
+    token = CeremonyToken(binding, policy.signer.uri)
+    token.probe(sent.target.certificate)
+    assert token.login(bytearray(sent.prepared.pin.encode())).outcome == "ok"
+    digest = hashlib.sha256(sent.attributes).hexdigest()
+    mandates = {
+        "APP-PLAN": None,
+        "APP-THRESHOLD": Mandate(sent.plan.text, sent.policy.hex(), sent.attributes.hex(), ()),
+    }
+    for rule, mandate in mandates.items():
+        request = sign_request(
+            Mode.REHEARSAL, 1, sent.plan.key, "CKM_RSA_PKCS", digest, mandate=mandate
+        )
+        if token._evidence is None:  # a refusal ends the process; the next probe starts one
+            token.probe(sent.target.certificate)
+            assert token.login(bytearray(sent.prepared.pin.encode())).outcome == "ok"
+        result = token.sign(request)
+        assert (result.outcome, result.rule) == ("failed", rule)
+    token.close()
+
+
+@refuses("APP-POLICY")
+def test_a_machine_that_pins_a_policy_signs_in_ceremonies_only() -> None:
+    binding = Binding(Path("/m.so"), policy_sha256="0" * 64)
+    with pytest.raises(Refused, match="APP-POLICY"):
+        Pkcs11Token(binding, "pkcs11:token=t")
+    CeremonyToken(binding, "pkcs11:token=t").close()

@@ -1923,9 +1923,10 @@ class Script:
             raise Fault(INCOMPLETE, "TRN-RULESET", text)
         self.begun = begun.body
         read = self.take("open.policy")
+        self._blob(read, read.body["policy"])
         self.policy_read = read.body
         verdict = self.decide("open.policy_verdict", "ok", "refused")
-        for blob in (read.body["policy"], *read.body["signatures"]):
+        for blob in read.body["signatures"]:
             self._blob(verdict, blob)
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")

@@ -2,8 +2,8 @@
 
     python3 -I auditor.py [--json] BUNDLE [IMAGE]
 
-A second implementation of docs/spec, written from it and importing nothing of uki-ceremony,
-so that no fault of ours hides in both. It is one long file on purpose: it is read from top to
+A second implementation of docs/spec, in a form of its own and importing nothing of uki-ceremony,
+so that a fault of ours has to be made twice. It is one long file on purpose: it is read from top to
 bottom once, printed, carried to any machine and run there.
 
 It checks lines and chain, checkpoint, countersignatures, legal order, persons and counts, plan

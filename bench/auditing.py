@@ -66,18 +66,14 @@ def rounds(bundle: Path, count: int) -> list[dict[str, Cost]]:
 def table(found: list[dict[str, Cost]], title: str) -> str:
     """Return the Markdown table: medians, and the median ratio to the floor of the same round."""
     floor = next(iter(found[0]))
-    lines = [
-        title,
-        "",
-        "| program | wall s | cpu s | peak MiB | wall to floor |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [title, "", "| program | wall s | cpu s | peak MiB | wall to floor | cpu to floor |"]
+    lines.append("|---|---|---|---|---|---|")
     for name in found[0]:
         cost = median(one[name] for one in found)
-        ratio = statistics.median(one[name].wall / one[floor].wall for one in found)
-        lines.append(
-            f"| `{name}` | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.peak:.0f} | {ratio:.2f} |"
-        )
+        wall = statistics.median(one[name].wall / one[floor].wall for one in found)
+        cpu = statistics.median(one[name].cpu / one[floor].cpu for one in found)
+        figures = f"{cost.wall:.2f} | {cost.cpu:.2f} | {cost.peak:.0f} | {wall:.2f} | {cpu:.2f}"
+        lines.append(f"| `{name}` | {figures} |")
     return "\n".join(lines) + "\n"
 
 

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from material import make_image
-from measuring import adopt_orphans
+from measuring import LEAVE, adopt_orphans
 
 from ceremony.events import Excepted
 from ceremony.pe.inspect import OPEN_GATES, inspect
@@ -143,20 +143,18 @@ def inside(out: Path, rounds: int) -> Inside:
 def command(path: Path) -> Cost:
     """Return what the whole command costs: start of Python, reading, and its workers."""
     reap()
-    began, wall, cpu, peak = time.perf_counter(), 0.0, 0.0, 0
-    words = (sys.executable, "-I", "-m", "tui", "replay", str(path))
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    child = os.posix_spawn(words[0], words, os.environ, file_actions=quiet)
+    began, cpu, peak = time.perf_counter(), 0.0, 0
+    words = ("sh", "-c", LEAVE, os.devnull, sys.executable, "-I", "-m", "tui", "replay", str(path))
+    shell = os.posix_spawn("/bin/sh", words, os.environ)
     while True:
-        try:  # workers and their server are ours once the command has ended
+        try:  # the command is an orphan of the shell, and so are its workers' server and workers
             pid, status, used = os.wait4(-1, 0)
         except ChildProcessError:
-            return Cost(wall, cpu, peak / 1024)
-        peak, cpu = max(peak, used.ru_maxrss), cpu + used.ru_utime + used.ru_stime
-        if pid == child:
-            wall = time.perf_counter() - began
-            if status:
-                sys.exit(f"{path} is measured, and is not reproduced")
+            return Cost(time.perf_counter() - began, cpu, peak / 1024)
+        if status:
+            sys.exit(f"{path} is measured, and is not reproduced")
+        if pid != shell:
+            peak, cpu = max(peak, used.ru_maxrss), cpu + used.ru_utime + used.ru_stime
 
 
 def reap() -> None:

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from ceremony.attest.key_ids import in_toto_key_id
 from ceremony.keys import PublicKey
-from ceremony.pin_parts import PinEntry, PinPart, first_part
 from ceremony.policy_people import (
     Builder,
     BuilderKey,
@@ -24,9 +23,9 @@ from ceremony.policy_people import (
     Person,
     Revoked,
 )
+from ceremony.policy_signer import Signer
 from ceremony.quorum_rules import Component, Group, QuorumRule
 from ceremony.release_rules import LedgerRule, VersionRule
-from ceremony.token import Mechanism
 from ceremony.types import Digest, Severity
 
 Holders: TypeAlias = tuple[tuple[Builder, BuilderKey], ...]
@@ -129,34 +128,6 @@ class Gates:
     sections: tuple[str, ...]
     overlay: Severity
     signed_input: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM.
-
-    `dbx` are the signature lists that must revoke none of it; empty where none is asked.
-    `ecdsa` says that the firmware at hand boots ECDSA signatures, which most refuses.
-    `pin` is how the PIN is typed, `pin_shares` how many shares make it.
-    """
-
-    uri: str
-    certificate: str
-    chain: tuple[str, ...]
-    dbx: bytes = b""
-    ecdsa: bool = False
-    pin: PinEntry = PinEntry.WHOLE
-    pin_shares: int = 0
-
-    @property
-    def first_part(self) -> PinPart:
-        """Return what the first person types."""
-        return first_part(self.pin, self.pin_shares)
-
-    @property
-    def mechanisms(self) -> tuple[Mechanism, ...]:
-        """Return the mechanisms that may sign."""
-        return ("CKM_RSA_PKCS", "CKM_ECDSA") if self.ecdsa else ("CKM_RSA_PKCS",)
 
 
 @dataclass(frozen=True, slots=True)

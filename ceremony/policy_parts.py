@@ -17,11 +17,14 @@ from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
+from ceremony.key_attestation import Demands
 from ceremony.pe.revocation import read_revocations
 from ceremony.pin_parts import MOST_SHARES, PinEntry
+from ceremony.policy_signer import Signer
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
+from ceremony.types import Severity
 
 REPORT_OR_REFUSE = ("refuse", "report")
 MOST_GROUPS = 256
@@ -154,7 +157,7 @@ def gates(table: Table) -> model.Gates:
     )
 
 
-def signer(table: Table) -> model.Signer:
+def signer(table: Table) -> Signer:
     """Read [signer]: PKCS#11 URI, certificate, chain, dbx, and how the PIN is typed."""
     uri = table.text("uri")
     if uri and not uri.startswith("pkcs11:"):
@@ -173,7 +176,22 @@ def signer(table: Table) -> model.Signer:
         if table.has("pin_shares"):
             table.fault("POL-VALUE", "pin_shares", 'only where pin = "shares"')
             table.integer("pin_shares", 0, MOST_SHARES)
-    return model.Signer(uri, certificate, chain, _dbx(table), ecdsa, pin, shares)
+    return Signer(uri, certificate, chain, _dbx(table), ecdsa, pin, shares, _attestation(table))
+
+
+def _attestation(table: Table) -> Demands:
+    """Read how the key's birth is to be proved: roots, files on the medium, how grave a gap is."""
+    roots = table.texts("attestation_roots", ())
+    for text in roots:
+        if not table.is_open("attestation_roots", text) and not _one_certificate(text):
+            why = "exactly one PEM certificate is wanted"
+            table.fault("POL-CERTIFICATE", "attestation_roots", why)
+    files = table.texts("attestation_files", ())
+    missing = table.severity("attestation", "report", options=REPORT_OR_REFUSE)
+    if missing is Severity.REFUSE and not roots:
+        why = "a proof that is demanded needs attestation_roots"
+        table.fault("POL-VALUE", "attestation", why)
+    return Demands(roots, files, missing)
 
 
 def _dbx(table: Table) -> bytes:

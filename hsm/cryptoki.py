@@ -18,6 +18,7 @@ import pkcs11
 from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
+from hsm.attestation import certificates_shown
 from hsm.libraries import mapped_files
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
@@ -54,6 +55,7 @@ class Cryptoki:
         self._keys: list[pkcs11.Object] = []
         self._pin = bytearray()
         self._parts = Parts()
+        self._certificates: list[str] = []
         self.sought: dict[str, str] = {}  # the key that the login was for
 
     @property
@@ -94,7 +96,7 @@ class Cryptoki:
         if self._slot is not None and self._session is not None:
             return _described(
                 self._slot, [description(one) for one in wanted.objects(self._session)]
-            )
+            ) | {"certificates": self._certificates}
         if self._lib is None:
             raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
         slots = fitting(self._lib, request.pairs("uri"))
@@ -103,7 +105,8 @@ class Cryptoki:
         if len(holders) != 1:
             raise Answered("KEY-TOKEN", "not-one-token", _found(len(holders)))
         self._slot, keys = holders[0]
-        return _described(self._slot, keys)
+        self._certificates = certificates_shown(self._slot)
+        return {**_described(self._slot, keys), "certificates": self._certificates}
 
     def login(self, request: Request) -> Reply:
         """Try one PIN once, on the token of the last probe; keep it only where signing asks."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ceremony.codec import Json
+from ceremony.codec import Json, encode
+from ceremony.key_attestation import Attested
 from ceremony.rules.register import lookup
 from ceremony.show import escaped, grouped
 from ceremony.token import TokenEvidence
@@ -16,6 +17,7 @@ from ceremony.types import Finding, Severity, refusals
 from hsm.present import Shown, ShownObject, ShownToken
 from tui.commands.findings import findings_json
 
+UNATTESTED = Attested("asserted by module")
 USED = ("CKM_RSA_PKCS", "CKM_ECDSA")  # what a ceremony signs with
 PIN_WORDS = {
     "ok": "the token reports no failed try",
@@ -34,6 +36,7 @@ class Judged:
     certificate_sha256: str
     evidence: TokenEvidence | None
     findings: tuple[Finding, ...]
+    attested: Attested = UNATTESTED
 
     @property
     def refused(self) -> bool:
@@ -92,11 +95,26 @@ def judged_lines(judged: Judged) -> Iterator[str]:
     """Yield what preflight says of one key, a line each."""
     verdict = "WOULD BE REFUSED" if judged.refused else "would be taken"
     yield f"  preflight   {judged.subject}: {verdict}"
+    yield from _birth(judged.attested)
     for finding in judged.findings:
         rule = lookup(finding.rule)
         yield f"    {finding.severity:<7} {finding.rule}: {finding.text}"
         if rule and finding.severity is Severity.REFUSE:
             yield f"            next: {rule.next}"
+
+
+def _birth(attested: Attested) -> Iterator[str]:
+    """Yield what is known of where the key was made, if anything is."""
+    if attested.device or attested.files:
+        yield f"    grade   {attested.grade}"
+    if attested.device:
+        yield f"    device  {attested.device}"
+    for name, text in attested.facts:
+        yield f"            {name} {text}"
+    if attested.root:
+        yield f"    root    {attested.root}"
+    for file in attested.files:
+        yield f"    file    {file.path}: {'read' if file.verified else 'unverified, kept'}"
 
 
 def as_json(shown: Shown, looked: Looked) -> Json:
@@ -169,6 +187,7 @@ def _judged_json(judged: Judged) -> Json:
         "libraries": [
             {"path": path, "sha256": digest} for path, digest in (seen.libraries if seen else ())
         ],
+        "attestation": encode(judged.attested),
         "verdict": "refused" if judged.refused else "ok",
         "findings": findings_json(judged.findings),
     }

@@ -26,6 +26,7 @@ from ceremony.engine import sign_questions as questions
 from ceremony.engine import verify
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
+from ceremony.engine.sign_key import judge_key
 from ceremony.engine.sign_plan import make_plan, plan_decided, request_for
 from ceremony.errors import OutOfOrder
 from ceremony.events import (
@@ -41,7 +42,7 @@ from ceremony.events import (
     TokenFailed,
     TokenProbed,
 )
-from ceremony.pin_parts import judge_entry, may_have_typed
+from ceremony.pin_parts import may_have_typed
 from ceremony.preflight import preflight
 from ceremony.show import counted
 from ceremony.signer_chain import judge_chain, judge_image
@@ -187,11 +188,12 @@ def _judge_token(
     findings = preflight(evidence, session.certificate, session.now, mode, signer.mechanisms)
     findings += judge_chain(session.certificate, session.chain, signer.dbx, session.now)
     findings += judge_image(state.ready.approved.facts.authenticode, signer.dbx)
-    findings += tuple(judge_entry(signer.first_part, on_reader=evidence.protected_path))
     if room:
         findings += _judge_room(state, room)
+    more, facts = judge_key(state, evidence)
+    findings += more
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
-    return Decided(name, outcome, findings, {"grade": evidence.grade})
+    return Decided(name, outcome, findings, facts)
 
 
 def _judge_room(state: Sign, room: RoomMeasured) -> tuple[Finding, ...]:

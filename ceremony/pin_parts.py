@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ceremony.token import PinState
 from ceremony.types import Finding, Severity
 
 MOST_SHARES = 16  # SLIP-39 counts the members of a group in four bits
@@ -45,6 +46,15 @@ class PinPart:
 
 
 WHOLE_PIN = PinPart()
+
+# What is said of a token's tries before a PIN is asked for.
+TRIES_SAID: dict[PinState, str] = {
+    "ok": "the token reports no failed try",
+    "count-low": "a wrong PIN was typed since the last right one",
+    "final-try": "ONE try is left",
+    "locked": "LOCKED",
+    "unknown": "the token does not say how many tries are left",
+}
 
 
 def first_part(entry: PinEntry, shares: int) -> PinPart:

@@ -83,8 +83,6 @@ class Pkcs11Token:
                 raise OutOfOrder("a part of a PIN follows a probe")
             if self._child is None:
                 self._look(self._target)
-            if self._child is None:
-                raise OutOfOrder("a probe starts the process")
             return offered(self._child, typed, part, self._binding.limits.login)
         except TokenTrouble:
             self._discard()
@@ -129,7 +127,7 @@ class Pkcs11Token:
 
     def close(self) -> None:
         """End the child process; the token is logged out with it."""
-        if self._child is not None:
+        if self._child:
             self._child.close()
         self._discard()
 
@@ -292,3 +290,10 @@ class CeremonyToken(Pkcs11Token):
     """The token of a ceremony: its process signs only what key holders approved."""
 
     DESK: ClassVar[Desk] = "ceremony"
+
+    def sign(self, request: SignRequest) -> SignResult:
+        """Sign, and log out: a ceremony makes one signature."""
+        result = super().sign(request)
+        if result.outcome == "signed":
+            self.close()
+        return result

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ceremony.codec import Json, encode
 from ceremony.key_attestation import Attested
+from ceremony.pin_parts import TRIES_SAID
 from ceremony.rules.register import lookup
 from ceremony.show import escaped, grouped
 from ceremony.token import TokenEvidence
@@ -19,13 +20,6 @@ from tui.commands.findings import findings_json
 
 UNATTESTED = Attested("asserted by module")
 USED = ("CKM_RSA_PKCS", "CKM_ECDSA")  # what a ceremony signs with
-PIN_WORDS = {
-    "ok": "the token reports no failed try",
-    "count-low": "a wrong PIN was typed since the last right one",
-    "final-try": "ONE try is left",
-    "locked": "LOCKED",
-    "unknown": "the token does not say",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ def _token(token: ShownToken) -> Iterator[str]:
     yield f"Token         {token.label}, serial {token.serial or 'none'}"
     yield f"  model       {token.model}, {token.manufacturer}"
     yield f"  slot        {token.slot_id}, {token.slot}"
-    yield f"  PIN         {PIN_WORDS[token.pin_state]}"
+    yield f"  PIN         {TRIES_SAID[token.pin_state]}"
     if token.protected_path:
         yield "              typed on the token's own reader"
     yield f"  flags       {' '.join(token.flags) or 'none'}"

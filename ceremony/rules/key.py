@@ -171,6 +171,11 @@ RULES = table(
         "Install the extra slip39: pip install --require-hashes -r requirements/slip39.lock",
     ),
     (
+        "KEY-PIN-ROTATED",
+        "A PIN whose shares were typed in a ceremony is dealt anew after the signature.",
+        "Deal a new PIN with `uki-ceremony pin split` before the token is used again.",
+    ),
+    (
         "KEY-PIN-LOCKED",
         "The token's PIN is not locked.",
         "Unblock the PIN with its PUK or SO PIN outside the ceremony.",

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "judge attestations of an image by a policy",
     "token": "show what a token tells without a PIN, and what would be refused",
     "token-init": "make a key inside a token, and a certificate or a request for one",
+    "pin": "pin split: deal a new PIN of a token as SLIP-39 shares",
     "policy": "lint, show, sign or begin a policy",
     "inspect": "parse a UKI strictly and show what it means",
     "tbs": "write the bytes to be signed elsewhere for an image, a certificate and a time",

@@ -151,6 +151,14 @@ def _named(token: ShownToken, uri: str) -> bool:
     return all(facts.get(name, text) == text for name, text in uris.parse(uri).token)
 
 
+def token_named(binding: Binding, uri: str) -> ShownToken:
+    """Return the one token that a URI names, as it shows itself; TokenTrouble KEY-TOKEN."""
+    found = [one for one in show_tokens(binding).tokens if not one.fault and _named(one, uri)]
+    if len(found) != 1:
+        raise TokenTrouble("KEY-TOKEN", f"{len(found)} tokens fit the URI, not one")
+    return found[0]
+
+
 def _judge(binding: Binding, token: ShownToken, wanted: Wanted) -> Iterator[token_words.Judged]:
     if token.fault:
         return

@@ -129,6 +129,15 @@ class PivCard:
         self._missed.clear()
         assert self._missed.wait(_WAIT), "the reader does not look for the card"
 
+    def renew(self) -> None:
+        """Put the card in as on its first day: nothing tried, nothing counted."""
+        self.tries = self.puk_tries = self.tries_most
+        self.leave, self.garble = (lambda _: False), False
+        if not self._inserted or self._line is None:
+            self.settle()
+            self.insert()
+        self.commands.clear()
+
     def end(self) -> None:
         """End the thread; the card cannot be used again."""
         self._open = False

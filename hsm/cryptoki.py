@@ -133,7 +133,8 @@ class Cryptoki:
         except pkcs11.FunctionCancelled as error:
             return {"outcome": "cancelled", "code": _code(error)}
         except PKCS11Error as error:
-            raise Answered("KEY-REFUSED", _code(error), "the login did not succeed") from None
+            said = f"the login did not succeed ({_code(error)})"
+            raise Answered("KEY-REFUSED", _code(error), said) from None
         finally:
             wipe_text(text)
             pin[:] = bytes(len(pin))

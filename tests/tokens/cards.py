@@ -46,7 +46,7 @@ def certificate_for(key: PrivateKey, common: str) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def make_card(name: str) -> PivCard:
+def make_card() -> PivCard:
     """Return a card with an RSA key that asks for the PIN always, and an EC key."""
     signing = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     other = ec.generate_private_key(ec.SECP256R1())
@@ -54,9 +54,7 @@ def make_card(name: str) -> PivCard:
         AUTHENTICATION: Slot(other, certificate_for(other, "uki-ec")),
         SIGNATURE: Slot(signing, certificate_for(signing, "uki-rsa"), always=True),
     }
-    yubikey = name == "ykcs11"
-    attester = make_attester() if yubikey else None
-    return PivCard(keys, pin=PIN, yubikey=True, attester=attester)
+    return PivCard(keys, pin=PIN, yubikey=True, attester=make_attester())
 
 
 @contextmanager
@@ -64,7 +62,7 @@ def carded(name: str) -> Iterator[Brought]:
     """Put a card into a reader, for as long as tests use it."""
     paths, package = MODULES[name]
     module = needed_file(paths, package=package)
-    card = make_card(name)
+    card = make_card()
     try:
         with reader(card) as environment:
             yield Brought(

@@ -104,6 +104,7 @@ def bring_opencryptoki(made: Path, _folder: Path) -> Iterator[Brought]:
             lambda: None,
             flags=("count-low", "final-try", "locked"),
             locks=True,
+            notices=False,
         )
 
         def insert() -> None:

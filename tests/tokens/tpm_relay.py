@@ -1,7 +1,8 @@
 """Run a TPM and clear what each process leaves in it, as the kernel's /dev/tpmrm0 does.
 
 Arguments: the socket for clients, the TPM's own socket, the TPM's command. The clients'
-library makes a connection for each command, so that the process tells whose it is. Source: TPM 2.0 part 3, 28.4 TPM2_FlushContext and 30.2 TPM2_GetCapability.
+library makes a connection for each command, so that the process tells whose it is.
+Source: TPM 2.0 part 3, 28.4 TPM2_FlushContext and 30.2 TPM2_GetCapability.
 """
 
 from __future__ import annotations

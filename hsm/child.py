@@ -38,7 +38,7 @@ Desk = Literal["ceremony", "signing", "minting", "dealing"]
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from hsm.worker import main; "
-    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))"
+    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6])"
 )
 _FOLDER = str(Path(__file__).resolve().parent.parent)
 
@@ -74,7 +74,14 @@ class Child:
         child_pin, pin = os.pipe()
         chatter, child_chatter = os.pipe()
         self._replies, self._pin, self._noise = replies, pin, chatter
-        arguments = (_FOLDER, str(child_replies), str(child_pin), desk, str(paper))
+        arguments = (
+            _FOLDER,
+            str(child_replies),
+            str(child_pin),
+            desk,
+            str(paper),
+            binding.init_args,
+        )
         passed = (child_replies, child_pin, *((paper,) if paper != NO_PAPER else ()))
         command: tuple[str, ...] = (sys.executable, "-I", "-c", _START, *arguments)
 

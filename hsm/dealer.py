@@ -15,6 +15,7 @@ from pkcs11 import PKCS11Error
 
 from hsm import shares
 from hsm.cryptoki import fitting
+from hsm.initialise import loaded
 from hsm.parts import Parts, wipe
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
@@ -30,8 +31,9 @@ WORDS_A_ROW = 4
 class Dealer:
     """One token, its PIN so far, and the new one with its shares."""
 
-    def __init__(self, paper: int) -> None:
+    def __init__(self, paper: int, init_args: str = "") -> None:
         self._paper = paper
+        self._init_args = init_args
         self._parts = Parts()
         self._old = bytearray()
         self._new = bytearray()
@@ -56,7 +58,7 @@ class Dealer:
         entry = request.text("parts")
         self._old = self._parts.joined(entry) if entry else request.pin()
         shares.library()
-        lib: Library = pkcs11.lib(request.text("module"))
+        lib: Library = loaded(request.text("module"), self._init_args)
         slots = list(fitting(lib, request.pairs("uri")))
         if len(slots) != 1:
             raise Answered(

@@ -52,23 +52,24 @@ def running(
     ready: Callable[[], bool],
     *,
     binds: Sequence[tuple[Path, str]] = (),
-    environment: dict[str, str] | None = None,
+    apart: Sequence[str] = ("pid", "net"),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon in the foreground; it may write to `folder` and to what is bound."""
-    line = [
-        needed("bwrap", package="bubblewrap"),
-        "--die-with-parent",
-        "--unshare-pid",
-        "--unshare-net",
-    ]
-    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
+    """Run a daemon in the foreground; it may write to `folder` and to what is bound.
+
+    `apart` are the namespaces of its own beside that of mounts; without "pid" the command has
+    to see to its own children's end.
+    """
+    line = [needed("bwrap", package="bubblewrap"), "--die-with-parent"]
+    line += [f"--unshare-{kind}" for kind in apart]
+    # The machine's /proc stays, for a module that enters these namespaces from outside.
+    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/run"]
     line += ["--bind", str(folder), str(folder)]
     for source, target in binds:
         line += ["--bind", str(source), target]
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [*line, "--", *command],
-            env={"PATH": _PATH, **(environment or {})},
+            env={"PATH": _PATH},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

@@ -9,10 +9,12 @@ Sources: SP 800-73-4 part 2; Yubico's PIV tool on INS F7 to FD; vpcd's wire form
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +46,7 @@ YUBIKEY_ATR = bytes.fromhex("3bfd1300008131fe158073c021c057597562694b657940")
 FIRMWARE = bytes([5, 4, 3])
 _SHORT_MOST = 256
 _WAIT = 10.0
+_LOOKS_EVERY = 0.5
 
 ON_OFF_RESET_ATR = (1, 0, 2, 4)  # vpcd's messages of one byte
 
@@ -91,7 +94,7 @@ class PivCard:
         self._verified = self._fresh = False
         self._chained = b""
         self._rest = b""
-        self._inserted = False
+        self._inserted = self._left = False
         self._open = True
         self._line: socket.socket | None = None
         self._powered, self._missed = threading.Event(), threading.Event()
@@ -115,6 +118,9 @@ class PivCard:
 
     def insert(self) -> None:
         """Put the card into the reader and wait until it is powered."""
+        if self._left:  # no hand is faster than the reader, which looks every 0.4 seconds
+            time.sleep(_LOOKS_EVERY)
+            self._left = False
         self._powered.clear()
         self._inserted = True
         assert self._powered.wait(_WAIT), "the reader does not power the card"
@@ -128,6 +134,15 @@ class PivCard:
         """Wait until the reader has looked for a card that is gone."""
         self._missed.clear()
         assert self._missed.wait(_WAIT), "the reader does not look for the card"
+
+    def renew(self) -> None:
+        """Put the card in as on its first day: nothing tried, nothing counted."""
+        self.tries = self.puk_tries = self.tries_most
+        self.leave, self.garble = (lambda _: False), False
+        if not self._inserted or self._line is None:
+            self.settle()
+            self.insert()
+        self.commands.clear()
 
     def end(self) -> None:
         """End the thread; the card cannot be used again."""
@@ -201,7 +216,7 @@ class PivCard:
         if command.ins == GET_RESPONSE:
             return self._short(self._rest, OK)
         if self.leave(command):
-            self._inserted = False
+            self._inserted, self._left = False, True
             raise EOFError
         self.commands.append(command)
         return self._short(*self._done(command))
@@ -247,7 +262,7 @@ class PivCard:
         if tag == "7e":
             return DISCOVERY, OK
         if tag == "5fc102":
-            guid = self.serial.to_bytes(16, "big")
+            guid = hashlib.sha256(self.serial.to_bytes(4, "big")).digest()[:16]
             holder = tlv(0x30, bytes(25)) + tlv(0x34, guid) + tlv(0x35, b"20991231")
             return tlv(0x53, holder + tlv(0x3E, b"") + tlv(0xFE, b"")), OK
         for number, own in CERTIFICATES.items():

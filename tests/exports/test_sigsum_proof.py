@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from exports.sigsum_log import TIME, WITNESSES, SigsumLog, key, named, policy, raw
+from hypothesis import given
+from hypothesis import strategies as st
 from marks import accepts, refuses
 
 from ceremony.errors import Refused
@@ -296,6 +299,15 @@ LOG = f"log {NORTH}\n"
 def test_what_is_no_sigsum_policy_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="TRN-SIGSUM"):
         read_policy(text.encode())
+
+
+@given(st.binary(max_size=300), st.integers(0, 900), st.integers(0, 300))
+def test_garbage_is_a_proof_or_is_refused(some: bytes, place: int, length: int) -> None:
+    """Bytes parse as a proof, or as a policy, or raise Refused, and nothing else."""
+    for data in (some, REAL_PROOF[:place] + some + REAL_PROOF[place + length :]):
+        for read in (read_proof, read_policy):
+            with suppress(Refused):
+                read(data)
 
 
 @accepts("TRN-SIGSUM")

@@ -193,6 +193,21 @@ def test_sigstore_python_takes_no_bundle_of_a_plain_key(tmp_path: Path) -> None:
 
 @accepts("TRN-EXPORT")
 @refuses("TRN-EXPORT")
+def test_a_ceremony_under_a_strangers_policy_is_not_vouched_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, _ = keys(tmp_path)
+    ours = ("--policy", str(PRODUCTION / "policy.toml"))
+    assert export(PRODUCTION, key, tmp_path / "v", *ours) == 0
+    theirs = GOLDEN / "chained" / "bundle"
+    assert (theirs / "policy.toml").read_bytes() != (PRODUCTION / "policy.toml").read_bytes()
+    assert export(theirs, key, tmp_path / "w", *ours) == 1
+    assert "TRN-EXPORT" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+@accepts("TRN-EXPORT")
+@refuses("TRN-EXPORT")
 def test_a_rehearsals_summary_says_that_it_is_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ from ceremony.keys import (
     parse_ssh_line,
 )
 from ceremony.show import escaped
+from ceremony.types import Mode
 from transcripts.exports import sigsum_leaf, sigsum_policy, sigsum_proof
 from transcripts.exports.source import Sealed
 from tui import private_keys
@@ -55,11 +56,13 @@ def request(options: argparse.Namespace) -> Exit:
     raw = private.public_key().public_bytes_raw()
     signature = private_keys.sign(private, sigsum_leaf.signed_data(message))
     places.write(options.output, sigsum_leaf.request(message, signature, raw))
+    practice = source.mode is not Mode.PRODUCTION
     put(
         f"head      {source.head.spoken}",
         f"message   {message.hex()}",
         f"submitter {sigsum_leaf.key_hash(raw).hex()}",
         f"wrote     {escaped(str(options.output), 4096)}",
+        *(["REHEARSAL: what a public log takes stays there."] if practice else []),
         "Submit it where there is a network: sigsum-submit -p POLICY -o PROOF REQUEST",
     )
     return Exit.YES

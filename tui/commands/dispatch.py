@@ -34,6 +34,7 @@ COMMANDS = {
     "replay": "replay a bundle and say whether it is reproduced",
     "countersign": "add a person's signature to a bundle that was sealed before",
     "proof": "check that a line or an earlier head is under a checkpoint",
+    "export": "sign what other tools read of a bundle, and check what a public log answers",
     "report": "write what a bundle says as HTML or text, to print and file",
 }
 DROP_IN = {

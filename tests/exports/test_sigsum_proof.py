@@ -255,7 +255,7 @@ def test_sigsum_verify_judges_alike(tmp_path: Path) -> None:
 
     def accepted(text: bytes) -> bool:
         (tmp_path / "proof").write_bytes(text)
-        words = [program, "-k", tmp_path / "key.pub", "-p", tmp_path / "policy"]
+        words: list[str | Path] = [program, "-k", tmp_path / "key.pub", "-p", tmp_path / "policy"]
         line = [*words, tmp_path / "proof"]
         done = subprocess.run(line, input=CHECKPOINT, capture_output=True, check=False)
         return done.returncode == 0

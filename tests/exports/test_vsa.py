@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -234,7 +235,10 @@ def test_what_is_no_uri_names_nothing(tmp_path: Path, uri: str) -> None:
 def test_a_key_that_cannot_sign_a_summary_is_refused(tmp_path: Path) -> None:
     rsa, public = keys(tmp_path, "rsa")
     (tmp_path / "text").write_text("no key\n")
-    for key in (rsa, public, tmp_path / "text", tmp_path / "nothing", tmp_path):
+    locked = tmp_path / "locked"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "a secret", "-f", str(locked)]
+    subprocess.run(words, check=True)
+    for key in (rsa, public, locked, tmp_path / "text", tmp_path / "nothing", tmp_path):
         assert export(PRODUCTION, key, tmp_path / "v") in (1, 3)
     assert not (tmp_path / "v").exists()
 

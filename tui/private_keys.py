@@ -44,6 +44,9 @@ def head_of(key: Path) -> bytes:
 def read(key: Path) -> Private:
     """Return the private key of a file; KEY-PRIVATE for one that holds none that signs here."""
     data = head_of(key)
+    if data.startswith(SSH_BEGIN) and is_locked(data):  # its key derivation is not carried here
+        text = f"{escaped(str(key))} is an OpenSSH key under a passphrase; a PEM key may have one"
+        raise refuse("KEY-PRIVATE", text)
     return load(data, passphrase(key) if is_locked(data) else None)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from exports.sigsum_log import TIME, WITNESSES, SigsumLog, key, named, policy, raw
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +31,8 @@ from transcripts.exports.sigsum_proof import (
 # The public test log of the Sigsum project, 2 September 2025, as Tillitis published it in the
 # tests of tkey-verification (BSD-2-Clause): request, sigsum policy, and the proof it got.
 PUBLIC = Path(__file__).parent / "public_log"
+# What sigsum-submit of sigsum-go 0.11.2 (Debian 13) made offline with the key of SUBMITTER.
+SIGSUM_GO = Path(__file__).parent / "sigsum_go"
 REAL_REQUEST = (PUBLIC / "request.txt").read_bytes()
 REAL_POLICY = (PUBLIC / "policy.txt").read_bytes()
 REAL_PROOF = (PUBLIC / "proof.txt").read_bytes()
@@ -64,6 +69,13 @@ def test_our_request_is_the_one_that_was_sent_to_that_log() -> None:
     assert len(data) == 56
 
 
+@accepts("TRN-SIGSUM")
+def test_our_request_is_the_one_that_sigsum_submit_makes() -> None:
+    """Ed25519 is deterministic: the same key and checkpoint give the same bytes."""
+    checkpoint = (SIGSUM_GO / "checkpoint.txt").read_bytes()
+    assert request(sigsum_leaf.message_of(checkpoint)) == (SIGSUM_GO / "request.txt").read_bytes()
+
+
 @refuses("TRN-SIGSUM")
 def test_every_digit_of_a_real_proof_matters() -> None:
     """Each byte in turn is another one; only the order of what is unknown could be free."""
@@ -80,7 +92,8 @@ def test_a_real_proof_cut_anywhere_is_none() -> None:
             real(REAL_PROOF[:end])
 
 
-MESSAGE = hashlib.sha256(b"a checkpoint").digest()
+CHECKPOINT = b"a checkpoint"
+MESSAGE = sigsum_leaf.message_of(CHECKPOINT)
 SUBMITTER = key("kim")
 
 
@@ -208,16 +221,18 @@ def empty_tree(log: SigsumLog, proof: bytes) -> bytes:
     return proof.replace(b"size=9", b"size=0")
 
 
-@refuses("TRN-SIGSUM")
-@pytest.mark.parametrize(
-    "change",
-    [
-        *(other_log, renamed_log, one_witness, wrong_witness, strangers, lent_cosignature),
-        *(twice, another_time, grown_tree, other_place, longer_path, no_path, version_1),
-        *(carriage_returns, capitals, huge_number, leading_zero, too_long, many_witnesses),
-        empty_tree,
-    ],
+CHANGES = (
+    *(other_log, renamed_log, one_witness, wrong_witness, strangers, lent_cosignature),
+    *(twice, another_time, grown_tree, other_place, longer_path, no_path, version_1),
+    *(carriage_returns, capitals, huge_number, leading_zero, too_long, many_witnesses),
+    empty_tree,
 )
+# What sigsum-go takes: an older version, another spelling, any number of unknown witnesses.
+WIDER = (version_1, capitals, many_witnesses)
+
+
+@refuses("TRN-SIGSUM")
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_is_no_proof_of_this_checkpoint_is_refused(
     change: Callable[[SigsumLog, bytes], bytes],
 ) -> None:
@@ -227,6 +242,27 @@ def test_what_is_no_proof_of_this_checkpoint_is_refused(
     assert bad != proof
     with pytest.raises(Refused, match="TRN-SIGSUM"):
         logged(log, bad)
+
+
+@accepts("TRN-SIGSUM")
+@refuses("TRN-SIGSUM")
+def test_sigsum_verify_judges_alike(tmp_path: Path) -> None:
+    program = shutil.which("sigsum-verify") or pytest.skip("sigsum-verify is not installed")
+    log, proof = made()
+    public = SUBMITTER.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    (tmp_path / "key.pub").write_bytes(public + b"\n")
+    (tmp_path / "policy").write_bytes(policy(log))
+
+    def accepted(text: bytes) -> bool:
+        (tmp_path / "proof").write_bytes(text)
+        words: list[str | Path] = [program, "-k", tmp_path / "key.pub", "-p", tmp_path / "policy"]
+        line = [*words, tmp_path / "proof"]
+        done = subprocess.run(line, input=CHECKPOINT, capture_output=True, check=False)
+        return done.returncode == 0
+
+    assert accepted(proof)
+    taken = [change for change in CHANGES if accepted(change(log, proof))]
+    assert taken == list(WIDER)
 
 
 @refuses("TRN-SIGSUM")

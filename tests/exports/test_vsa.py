@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import subprocess
 from copy import deepcopy
 from dataclasses import replace
@@ -14,12 +13,8 @@ from typing import Any
 
 import pytest
 import rehearsing
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_public_key,
-    load_ssh_public_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from exports.publishing import GOLDEN, PRODUCTION, export, keys, openssl, other_key
 from marks import accepts, refuses
 
 from ceremony.ingest.reading import read_folder
@@ -29,43 +24,9 @@ from transcripts.exports.source import released, sealed
 from tui.commands.dispatch import dispatch
 from tui.rehearsal.prepare import Prepared
 
-GOLDEN = Path(__file__).resolve().parents[2] / "transcripts" / "golden"
-PRODUCTION = GOLDEN / "production" / "bundle"
 HAPPY = GOLDEN / "happy" / "bundle"
 TYPE = "application/vnd.in-toto+json"
-KINDS = {
-    "ed25519": ("-algorithm", "ed25519"),
-    "p256": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
-    "p384": ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"),
-    "rsa": ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"),
-}
 Json = dict[str, Any]
-
-
-def openssl(*words: object, data: bytes = b"") -> bytes:
-    program = shutil.which("openssl") or pytest.skip("openssl is not installed")
-    return subprocess.run(
-        [program, *map(str, words)], input=data, capture_output=True, check=True
-    ).stdout
-
-
-def keys(folder: Path, kind: str = "ed25519") -> tuple[Path, Path]:
-    """Make a key pair; an OpenSSH private key where `kind` is ssh."""
-    private, public = folder / f"{kind}.key", folder / f"{kind}.pub.pem"
-    if kind == "ssh":
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kim", "-f", str(private)]
-        subprocess.run(words, check=True)
-        known = load_ssh_public_key(private.with_name(f"{private.name}.pub").read_bytes())
-        public.write_bytes(known.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        return private, public
-    openssl("genpkey", *KINDS[kind], "-out", private)
-    openssl("pkey", "-in", private, "-pubout", "-out", public)
-    return private, public
-
-
-def export(bundle: Path, key: Path, output: Path, *options: str) -> int:
-    words = ("export", "vsa", bundle, "--key", key, "--output", output, *options)
-    return dispatch([str(word) for word in words])
 
 
 def statement(envelope: Json) -> Json:
@@ -114,11 +75,6 @@ def test_a_publisher_names_verifier_and_resource(tmp_path: Path) -> None:
     predicate = statement(json.loads((tmp_path / "v").read_bytes()))["predicate"]
     assert predicate["verifier"]["id"] == "https://example.org/keys"
     assert predicate["resourceUri"] == "pkg:generic/uki@7"
-
-
-def other_key(folder: Path, kind: str) -> Path:
-    (folder / "other").mkdir()
-    return keys(folder / "other", kind)[1]
 
 
 @accepts("TRN-EXPORT")
@@ -279,7 +235,10 @@ def test_what_is_no_uri_names_nothing(tmp_path: Path, uri: str) -> None:
 def test_a_key_that_cannot_sign_a_summary_is_refused(tmp_path: Path) -> None:
     rsa, public = keys(tmp_path, "rsa")
     (tmp_path / "text").write_text("no key\n")
-    for key in (rsa, public, tmp_path / "text", tmp_path / "nothing", tmp_path):
+    locked = tmp_path / "locked"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "a secret", "-f", str(locked)]
+    subprocess.run(words, check=True)
+    for key in (rsa, public, locked, tmp_path / "text", tmp_path / "nothing", tmp_path):
         assert export(PRODUCTION, key, tmp_path / "v") in (1, 3)
     assert not (tmp_path / "v").exists()
 

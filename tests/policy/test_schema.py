@@ -113,6 +113,9 @@ def test_the_schema_knows_the_keys_that_the_loader_asks_for(
     row[0]["key"].append(row[0]["key"][0] | sigstore)
     tables["revoked"] = [{}]
     tables["component"] = [{"distinct": minima}]
+    signer = tables["signer"]
+    assert isinstance(signer, dict)
+    signer["pin"] = "shares"
     with pytest.raises(Refused):
         load(toml(tables))
     known: dict[str, set[str]] = {}

@@ -143,8 +143,8 @@ RULES = table(
     ),
     (
         "ATT-CERTIFICATE",
-        "An SSHSIG is made by a plain key, not by an SSH certificate.",
-        "Sign with the key itself: ssh-keygen -Y sign without the -cert.pub file beside it.",
+        "An SSH certificate is whole and signed by its authority; only builders may use one.",
+        "Certify the key again (ssh-keygen -s CA -n NAME KEY.pub), or sign with the key itself.",
     ),
     (
         "ATT-SIGNATURE",

@@ -17,6 +17,11 @@ RULES = table(
         "Nothing, if the file is none; else see the formats in docs/spec.",
     ),
     (
+        "ATT-BUILDER",
+        "A builder's id is letters, digits, dot, dash and underscore.",
+        "Give --builder the id that the policy's [[builder]] table has for you.",
+    ),
+    (
         "ATT-UNSIGNED",
         "A checksum file comes with a signature.",
         "Bring the signature file too, beside it and named after it.",

@@ -15,6 +15,7 @@ help:
 	@echo 'make bench           signing measured against its peers, about seven minutes'
 	@echo 'make faults          every fault at every write of a ceremony, about ten minutes'
 	@echo 'make bench-judging   judging measured against its peers, about fifteen minutes'
+	@echo 'make bench-replay    replay of a large image, a long transcript, a thousand ceremonies'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
 	@echo 'make agree           every mutated bundle through replay and the stand-alone auditor'
 	@echo 'make lint | fmt      the checks without the tests | write the formatting'
@@ -42,9 +43,16 @@ faults: tools
 bench-judging: setup
 	$(VENV)/bin/python bench/judging.py --output docs/benchmarks/judging.md
 
+.PHONY: bench-replay
+bench-replay: setup
+	$(VENV)/bin/python bench/replay.py --output docs/benchmarks/replay.md
+
 fuzz: tools
 	cd $(VENV) && UKI_CEREMONY_FUZZ_MINUTES=$(or $(MINUTES),60) bin/python -I -m pytest -n auto \
 	    -c ../pyproject.toml --rootdir .. ../tests/pe/test_generated.py
+	cd $(VENV) && UKI_CEREMONY_EVERY_BYTE=1 UKI_CEREMONY_RUNS=5000 bin/python -I -m pytest -n auto \
+	    -c ../pyproject.toml --rootdir .. ../tests/transcripts/test_every_byte.py \
+	    ../tests/transcripts/test_runs.py
 
 agree: tools
 	cd $(VENV) && UKI_CEREMONY_MUTATIONS=all bin/python -I -m pytest -n auto \

@@ -51,10 +51,11 @@ from ceremony.events import (
     TokenFailed,
     TokenProbed,
 )
+from ceremony.pin_parts import PinEntry
 from ceremony.ports import Interruption, Ports
 from ceremony.questions import Answer, Question, check_answer
 from ceremony.states import Close, State
-from ceremony.token import SignRequest, SignResult
+from ceremony.token import LoginResult, SignRequest, SignResult
 from ceremony.types import Finding, Severity
 
 
@@ -166,23 +167,39 @@ class Driver:
             return TokenFailed(error.findings[0].rule, error.findings[0].text)
 
     def _login(self, effect: Login) -> Event:
+        asked = effect
         while True:
-            typed = self._ports.human.pin(effect)
+            typed = self._ports.human.pin(asked)
             if not isinstance(typed, tuple):
                 return typed
             person, pin = typed
-            if person in effect.persons:
-                break
-            pin[:] = bytes(len(pin))
-            self._ports.human.tell(
-                (Finding("APP-PERSON", Severity.REFUSE, "that person holds no key here"),)
-            )
-        try:
-            return LoggedIn(person, self._ports.token.login(pin))
-        except TokenTrouble as trouble:
-            return TokenFailed(trouble.rule, trouble.text)
-        finally:
-            pin[:] = bytes(len(pin))
+            try:
+                result = self._typed(asked, person, pin)
+            except TokenTrouble as trouble:
+                return TokenFailed(trouble.rule, trouble.text)
+            finally:
+                pin[:] = bytes(len(pin))
+            if isinstance(result, LoginResult):
+                return LoggedIn((*asked.typed, person), result)
+            asked = result
+
+    def _typed(self, asked: Login, person: str, pin: bytearray) -> LoginResult | Login:
+        """Use what `person` typed; return the login, or what is asked next."""
+        if person not in asked.persons:
+            why = "that person holds no key here"
+            if person in asked.typed:
+                why = "that person typed a part of the PIN already; this part is another's"
+            self._ports.human.tell((Finding("APP-PERSON", Severity.REFUSE, why),))
+            return asked
+        part = asked.part
+        if part.entry is PinEntry.WHOLE:
+            return self._ports.token.login(pin)
+        if why := self._ports.token.offer(pin, part):
+            self._ports.human.tell((Finding("KEY-PIN-PART", Severity.REFUSE, why),))
+            return asked
+        if part.number < part.of:
+            return asked.after(person)
+        return self._ports.token.login(bytearray(), part.entry)
 
     def _sign(self, request: SignRequest) -> SignResult:
         try:

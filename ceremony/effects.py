@@ -7,10 +7,11 @@ wants exactly what it wanted before. Nothing here is done by being made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ceremony.events import Decided, Intended, OutputFile, OutputsIntended
+from ceremony.pin_parts import WHOLE_PIN, PinPart
 from ceremony.questions import Question
 from ceremony.token import PinState, SignRequest
 
@@ -90,12 +91,24 @@ class FixTime:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Ask one of `persons` for the PIN and log in with it, once."""
+    """Ask one of `persons` for the PIN, or several for a part each, and log in with it, once.
+
+    `part` is what is typed first, and `typed` who has typed the parts before it.
+    """
 
     persons: tuple[str, ...]
     shown: tuple[str, ...]
     pin_state: PinState
     protected_path: bool
+    part: PinPart = WHOLE_PIN
+    typed: tuple[str, ...] = ()
+
+    def after(self, person: str) -> Login:
+        """Return what is asked when `person` has typed this part: the next, of somebody else."""
+        others = tuple(other for other in self.persons if other != person)
+        part = replace(self.part, number=self.part.number + 1)
+        shown = (*self.shown, f"{person} typed the {self.part.said}.")
+        return replace(self, persons=others, shown=shown, part=part, typed=(*self.typed, person))
 
 
 @dataclass(frozen=True, slots=True)

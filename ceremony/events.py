@@ -198,11 +198,14 @@ class TimeFixed:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """The result of one login. Never the PIN, its length or its hash."""
+    """The result of one login, and who typed: one person, or each part's, in order.
+
+    Never the PIN, its length or its hash.
+    """
 
     name: ClassVar[str] = "sign.login"
     kind: ClassVar[Kind] = Kind.EFFECT
-    person: str
+    persons: tuple[str, ...]
     result: LoginResult
 
 

@@ -120,6 +120,10 @@ def _check_thresholds(policy: Policy, faults: Faults) -> None:
             *(len(signers), "persons with a key besides the administrator"),
         ),
         (
+            *("signer", "pin", policy.signer.first_part.of),
+            *(len(set(policy.roles.key_holders)), "key holders to type a part of the PIN each"),
+        ),
+        (
             *("dissent", "override", policy.dissent.override.operators),
             *(len(policy.persons), "persons"),
         ),

@@ -23,9 +23,9 @@ from ceremony.policy_people import (
     Person,
     Revoked,
 )
+from ceremony.policy_signer import Signer
 from ceremony.quorum_rules import Component, Group, QuorumRule
 from ceremony.release_rules import LedgerRule, VersionRule
-from ceremony.token import Mechanism
 from ceremony.types import Digest, Severity
 
 Holders: TypeAlias = tuple[tuple[Builder, BuilderKey], ...]
@@ -128,26 +128,6 @@ class Gates:
     sections: tuple[str, ...]
     overlay: Severity
     signed_input: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Which key signs: its PKCS#11 URI, its certificate and the chain to embed, as PEM.
-
-    `dbx` are the signature lists that must revoke none of it; empty where none is asked.
-    `ecdsa` says that the firmware at hand boots ECDSA signatures, which most refuses.
-    """
-
-    uri: str
-    certificate: str
-    chain: tuple[str, ...]
-    dbx: bytes = b""
-    ecdsa: bool = False
-
-    @property
-    def mechanisms(self) -> tuple[Mechanism, ...]:
-        """Return the mechanisms that may sign."""
-        return ("CKM_RSA_PKCS", "CKM_ECDSA") if self.ecdsa else ("CKM_RSA_PKCS",)
 
 
 @dataclass(frozen=True, slots=True)

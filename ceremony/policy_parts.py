@@ -17,10 +17,14 @@ from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
 from ceremony.errors import Refused
+from ceremony.key_attestation import Demands
 from ceremony.pe.revocation import read_revocations
+from ceremony.pin_parts import MOST_SHARES, PinEntry
+from ceremony.policy_signer import Signer
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
+from ceremony.types import Severity
 
 REPORT_OR_REFUSE = ("refuse", "report")
 MOST_GROUPS = 256
@@ -155,8 +159,8 @@ def gates(table: Table) -> model.Gates:
     )
 
 
-def signer(table: Table) -> model.Signer:
-    """Read [signer]: PKCS#11 URI, certificate, chain and dbx."""
+def signer(table: Table) -> Signer:
+    """Read [signer]: PKCS#11 URI, certificate, chain, dbx, and how the PIN is typed."""
     uri = table.text("uri")
     if uri and not uri.startswith("pkcs11:"):
         table.fault("POL-VALUE", "uri", "a PKCS#11 URI begins with pkcs11:")
@@ -166,7 +170,30 @@ def signer(table: Table) -> model.Signer:
         if text and not table.is_open(key, text) and not _one_certificate(text):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     ecdsa = table.flag("ecdsa", default=False)
-    return model.Signer(uri, certificate, chain, _dbx(table), ecdsa)
+    pin = table.choice("pin", PinEntry, PinEntry.WHOLE)
+    if pin is PinEntry.SHARES:
+        shares = table.integer("pin_shares", 2, MOST_SHARES)
+    else:
+        shares = 0
+        if table.has("pin_shares"):
+            table.fault("POL-VALUE", "pin_shares", 'only where pin = "shares"')
+            table.integer("pin_shares", 0, MOST_SHARES)
+    return Signer(uri, certificate, chain, _dbx(table), ecdsa, pin, shares, _attestation(table))
+
+
+def _attestation(table: Table) -> Demands:
+    """Read how the key's birth is to be proved: roots, files on the medium, how grave a gap is."""
+    roots = table.texts("attestation_roots", ())
+    for text in roots:
+        if not table.is_open("attestation_roots", text) and not _one_certificate(text):
+            why = "exactly one PEM certificate is wanted"
+            table.fault("POL-CERTIFICATE", "attestation_roots", why)
+    files = table.texts("attestation_files", ())
+    missing = table.severity("attestation", "report", options=REPORT_OR_REFUSE)
+    if missing is Severity.REFUSE and not roots:
+        why = "a proof that is demanded needs attestation_roots"
+        table.fault("POL-VALUE", "attestation", why)
+    return Demands(roots, files, missing)
 
 
 def _dbx(table: Table) -> bytes:

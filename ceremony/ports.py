@@ -1,4 +1,4 @@
-"""The ports: what the driver needs of the world, at most three methods each.
+"""The ports: what the driver needs of the world, few methods each.
 
 Full screen, plain prompts, the rehearsal's script, tests and replay differ only here.
 Every method may raise Trouble (a device or medium is at fault); anything else is a bug.
@@ -23,6 +23,7 @@ from ceremony.events import (
     SecondOpinion,
 )
 from ceremony.machine import Machine
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.questions import Answer, Question
 from ceremony.states import Close, State
 from ceremony.token import LoginResult, SignRequest, SignResult, TokenEvidence
@@ -52,7 +53,7 @@ class Human(Protocol):
         ...
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
-        """Return who typed and the PIN; the caller wipes it."""
+        """Return who typed, and the PIN or the part of it that is asked; the caller wipes it."""
         ...
 
     def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
@@ -97,8 +98,15 @@ class Token(Protocol):
         """Return what the token that holds the certificate's key says of itself."""
         ...
 
-    def login(self, pin: bytearray) -> LoginResult:
-        """Log in with `pin` once, and wipe it."""
+    def offer(self, typed: bytearray, part: PinPart) -> str:
+        """Give the token's process one part of the PIN, and wipe it; return why it is none.
+
+        The first part makes it forget the parts before. "" means that it was taken.
+        """
+        ...
+
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+        """Log in once, with `pin`, which is wiped, or with the parts that were offered."""
         ...
 
     def sign(self, request: SignRequest) -> SignResult:

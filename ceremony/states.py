@@ -247,6 +247,7 @@ class Seal:
     failed: OutputsFailed | None = None
     settled: bool = False
     statements: tuple[Ack, ...] = ()
+    rotation: Ack | None = None
     pending: Decided | None = None
     earlier: tuple[str, ...] = ()
 

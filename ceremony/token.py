@@ -18,7 +18,7 @@ from ceremony.types import Mode
 
 REHEARSAL_SPKI_SHA256 = "7256a8f91abd94a4a5962b5749ac6ce559af5f85e26ec0f9152d093a3c1a43f4"
 
-Grade = Literal["asserted by module", "embedded rehearsal key"]
+Grade = Literal["asserted by module", "embedded rehearsal key", "proved by attestation chain"]
 PinState = Literal["ok", "count-low", "final-try", "locked", "unknown"]
 FoundAs = Literal["private key", "public key", "certificate"]
 Stage = Literal["before-login", "after-login"]
@@ -60,7 +60,8 @@ class TokenEvidence:
     after login it holds the private keys and nothing else. `possession` is "proved" when a
     random challenge was signed and verified in this login. `libraries` are (path, SHA-256) of
     every file that was mapped to be run in the module's process, the module among them;
-    `sandbox` says what was around that process.
+    `sandbox` says what was around that process. `attestation` are certificates on the token
+    that speak of keys, and CAs beside them (DER, hex); `grade` is what holds without them.
     """
 
     module_path: str
@@ -86,6 +87,7 @@ class TokenEvidence:
     grade: Grade
     stage: Stage
     possession: Possession
+    attestation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

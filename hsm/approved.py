@@ -20,8 +20,8 @@ from hsm.worker import Answered, Reply, Request
 class ApprovedSigning(Cryptoki):
     """A module and a login, and C_Sign behind the approvals."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, init_args: str = "") -> None:
+        super().__init__(init_args)
         self._pinned: str | None = None
 
     def load(self, request: Request) -> Reply:

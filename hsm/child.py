@@ -31,13 +31,14 @@ from hsm.sandbox import PROGRAM, confined, ending_of
 REPLY_MOST_BYTES = 1024 * 1024
 CHATTER_KEPT_BYTES = 2048
 _CLOSE_SECONDS = 2.0
+NO_PAPER = -1
 
 # Only the ceremony's desk asks for approvals; the others serve commands outside of ceremonies.
-Desk = Literal["ceremony", "signing", "minting"]
+Desk = Literal["ceremony", "signing", "minting", "dealing"]
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from hsm.worker import main; "
-    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]), sys.argv[6])"
 )
 _FOLDER = str(Path(__file__).resolve().parent.parent)
 
@@ -61,7 +62,8 @@ class TokenRefused(TokenTrouble):
 class Child:
     """One child process with one module; usable until the first `ChildLost`."""
 
-    def __init__(self, desk: Desk, binding: Binding) -> None:
+    def __init__(self, desk: Desk, binding: Binding, paper: int = NO_PAPER) -> None:
+        """`paper` is a descriptor that the "dealing" desk alone writes shares to."""
         self._number = 0
         self._sandbox = binding.sandbox
         self._reply = b""
@@ -72,7 +74,15 @@ class Child:
         child_pin, pin = os.pipe()
         chatter, child_chatter = os.pipe()
         self._replies, self._pin, self._noise = replies, pin, chatter
-        arguments = (_FOLDER, str(child_replies), str(child_pin), desk)
+        arguments = (
+            _FOLDER,
+            str(child_replies),
+            str(child_pin),
+            desk,
+            str(paper),
+            binding.init_args,
+        )
+        passed = (child_replies, child_pin, *((paper,) if paper != NO_PAPER else ()))
         command: tuple[str, ...] = (sys.executable, "-I", "-c", _START, *arguments)
 
         def start() -> subprocess.Popen[bytes]:
@@ -81,7 +91,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=child_chatter,
                 stderr=child_chatter,
-                pass_fds=(child_replies, child_pin),
+                pass_fds=passed,
                 cwd="/",
                 env={"PATH": "/usr/bin:/bin", **dict(binding.environment)},
                 # A Ctrl-C meant for the ceremony must not reach a token in the middle of C_Sign.
@@ -150,7 +160,7 @@ class Child:
             self._lost(self._ending())
 
     def send_pin(self, pin: bytearray) -> None:
-        """Put a PIN of at most 255 bytes on its own pipe, where the next request takes it."""
+        """Put a PIN or a part of one, at most 1 KiB, on its pipe; the next request takes it."""
         self._pin_was_sent = True
         self._chatter = b""
         with suppress(OSError):  # a dead child is noticed by the request that follows

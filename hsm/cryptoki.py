@@ -18,9 +18,12 @@ import pkcs11
 from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
+from hsm.attestation import certificates_shown
+from hsm.initialise import loaded
 from hsm.libraries import mapped_files
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
+from hsm.parts import Parts
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
 if TYPE_CHECKING:
@@ -46,12 +49,15 @@ CHALLENGE_RANDOM_BYTES = 32
 class Cryptoki:
     """The module, the token chosen by the last probe, and the login, in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, init_args: str = "") -> None:
+        self._init_args = init_args
         self._lib: Library | None = None
         self._slot: pkcs11.Slot | None = None
         self._session: pkcs11.Session | None = None
         self._keys: list[pkcs11.Object] = []
         self._pin = bytearray()
+        self._parts = Parts()
+        self._certificates: list[str] = []
         self.sought: dict[str, str] = {}  # the key that the login was for
 
     @property
@@ -61,6 +67,7 @@ class Cryptoki:
             "load": self.load,
             "tokens": self.tokens,
             "probe": self.probe,
+            "part": self._parts.take,
             "login": self.login,
             "challenge": self.challenge,
             "sign": self.sign,
@@ -69,9 +76,15 @@ class Cryptoki:
     def load(self, request: Request) -> Reply:
         """Load the module (C_Initialize, C_GetInfo)."""
         try:
-            self._lib = lib = pkcs11.lib(request.text("module"))
+            self._lib = lib = loaded(request.text("module"), self._init_args)
         except PKCS11Error as error:
-            raise Answered("KEY-MODULE", _code(error), f"does not load: {error}") from None
+            # Only a library that the loader refuses gives a text of its own.
+            why = (
+                f"does not load: {error}"
+                if _code(error) == "PKCS11Error"
+                else (f"does not start: {_code(error)}; is its daemon running, its device there?")
+            )
+            raise Answered("KEY-MODULE", _code(error), why) from None
         return {
             "library_manufacturer": lib.manufacturer_id.rstrip(),
             "library_description": lib.library_description.rstrip(),
@@ -91,7 +104,7 @@ class Cryptoki:
         if self._slot is not None and self._session is not None:
             return _described(
                 self._slot, [description(one) for one in wanted.objects(self._session)]
-            )
+            ) | {"certificates": self._certificates}
         if self._lib is None:
             raise Answered("KEY-MODULE", "not-loaded", "the module is not loaded")
         slots = fitting(self._lib, request.pairs("uri"))
@@ -100,7 +113,8 @@ class Cryptoki:
         if len(holders) != 1:
             raise Answered("KEY-TOKEN", "not-one-token", _found(len(holders)))
         self._slot, keys = holders[0]
-        return _described(self._slot, keys)
+        self._certificates = certificates_shown(self._slot)
+        return {**_described(self._slot, keys), "certificates": self._certificates}
 
     def login(self, request: Request) -> Reply:
         """Try one PIN once, on the token of the last probe; keep it only where signing asks."""
@@ -108,7 +122,8 @@ class Cryptoki:
         slot = self._slot
         if slot is None or self._session is not None:
             raise Answered("KEY-TOKEN", "not-probed", "no token was chosen, or it is in use")
-        pin = request.pin()
+        entry = request.text("parts")
+        pin = self._parts.joined(entry) if entry else request.pin()
         # pkcs11 takes a PIN as str only, so one is made here and overwritten below.
         text = pin.decode("ascii")
         try:
@@ -125,7 +140,8 @@ class Cryptoki:
         except pkcs11.FunctionCancelled as error:
             return {"outcome": "cancelled", "code": _code(error)}
         except PKCS11Error as error:
-            raise Answered("KEY-REFUSED", _code(error), "the login did not succeed") from None
+            said = f"the login did not succeed ({_code(error)})"
+            raise Answered("KEY-REFUSED", _code(error), said) from None
         finally:
             wipe_text(text)
             pin[:] = bytes(len(pin))

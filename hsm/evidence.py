@@ -16,6 +16,7 @@ from ceremony.errors import TokenTrouble
 from ceremony.preflight import SigningKey, spki_sha256
 from ceremony.show import MOST_CHARACTERS, escaped
 from ceremony.token import FoundAs, KeyEvidence, PinState, Possession, Stage, TokenEvidence
+from hsm.attestation import attesting
 from hsm.libraries import measured
 
 LIST_MOST = 1000
@@ -66,6 +67,7 @@ def read_evidence(  # noqa: PLR0913 - each is one independent fact
         grade="asserted by module",
         stage=stage,
         possession=possession,
+        attestation=attesting(answer),
     )
 
 

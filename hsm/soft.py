@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ceremony.errors import OutOfOrder
+from ceremony.errors import OutOfOrder, TokenTrouble
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.token import (
     REHEARSAL_SPKI_SHA256,
@@ -100,6 +101,7 @@ class RehearsalToken:
         self._holds_key = False
         self._probed = False
         self._logged_in = False
+        self._halves: tuple[bytearray, ...] = ()
 
     def probe(self, certificate: bytes) -> TokenEvidence:
         """Describe the rehearsal token, with its key where `certificate` is for it."""
@@ -108,8 +110,21 @@ class RehearsalToken:
         self._probed = True
         return self._evidence()
 
-    def login(self, pin: bytearray) -> LoginResult:
+    def offer(self, typed: bytearray, part: PinPart) -> str:
+        """Keep one half of the PIN; there is no process of its own to keep it in."""
+        if part.entry is PinEntry.SHARES:
+            typed[:] = bytes(len(typed))
+            raise TokenTrouble("KEY-PIN-SLIP39", "the embedded rehearsal key takes no shares")
+        if part.number == 1:
+            self._halves = ()
+        self._halves = (*self._halves, bytearray(typed))
+        typed[:] = bytes(len(typed))
+        return "" if self._halves[-1] else "a half has at least one character"
+
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
         """Try the PIN once and overwrite it; the third wrong one locks the token."""
+        if entry is PinEntry.HALVES:
+            pin, self._halves = bytearray().join(self._halves), ()
         try:
             if not self._probed or self._logged_in:
                 raise OutOfOrder("a login follows a probe, and one is enough")

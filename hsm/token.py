@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import ClassVar
 
 from ceremony.errors import OutOfOrder, TokenTrouble, refuse
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.preflight import mechanism_for, spki_sha256
 from ceremony.token import (
     LoginResult,
@@ -29,6 +30,8 @@ from hsm.binding import Binding
 from hsm.child import Child, ChildLost, Desk, TokenRefused
 from hsm.evidence import octets, read_evidence, text
 from hsm.module import measure_module
+from hsm.offering import offered
+from hsm.outcome import failed, refused_by
 from hsm.signature import to_be_signed, verified
 from hsm.target import Target, target_of
 from hsm.uri import parse
@@ -38,25 +41,6 @@ _NO_MANDATE = Mandate(plan="", policy="", attributes="", approvals=())
 
 # What can be typed; a PIN that cannot be one is never sent, since some tokens count it.
 _PIN = re.compile(rb"[ -~]{1,255}")
-
-# Codes of C_Sign that say that no signature was made. Any other may come from a lost token,
-# for which modules have no common code, so its outcome is unknown.
-_NO_SIGNATURE = frozenset(
-    {
-        "DataInvalid",
-        "DataLenRange",
-        "FunctionCancelled",
-        "FunctionRejected",
-        "KeySizeRange",
-        "KeyTypeInconsistent",
-        "MechanismInvalid",
-        "MechanismParamInvalid",
-        "PinExpired",
-        "PinIncorrect",
-        "PinLocked",
-        "UserNotLoggedIn",
-    }
-)
 
 
 class Pkcs11Token:
@@ -89,7 +73,24 @@ class Pkcs11Token:
         self._target = target
         return self._look(target)
 
-    def login(self, pin: bytearray) -> LoginResult:
+    def offer(self, typed: bytearray, part: PinPart) -> str:
+        """Give the process one part of the PIN, and overwrite it here; return why it is none.
+
+        Raises TokenTrouble (KEY-CHILD, KEY-PIN-SLIP39); no PIN try is counted.
+        """
+        try:
+            if self._target is None or self._logged_in:
+                raise OutOfOrder("a part of a PIN follows a probe")
+            if self._child is None:
+                self._look(self._target)
+            return offered(self._child, typed, part, self._binding.limits.login)
+        except TokenTrouble:
+            self._discard()
+            raise
+        finally:
+            typed[:] = bytes(len(typed))
+
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
         """Try the PIN once, prove possession of the key, and look at the private key again.
 
         `pin` is overwritten whatever happens. An empty one asks for the PIN on the token's own
@@ -100,7 +101,7 @@ class Pkcs11Token:
             if self._target is None or self._logged_in:
                 raise OutOfOrder("a login follows a probe, and one is enough")
             evidence = self._evidence or self._look(self._target)
-            return self._login(self._target, evidence, pin)
+            return self._login(self._target, evidence, pin, entry)
         finally:
             pin[:] = bytes(len(pin))
 
@@ -115,29 +116,29 @@ class Pkcs11Token:
             signature = self._signature(target, request)
         except TokenRefused as refused:
             self._discard()
-            return _refused(refused)
+            return refused_by(refused)
         except TokenTrouble as lost:
             self._discard()
             return SignResult("unknown", rule=lost.rule, text=lost.text)
         if signature is None:
             self._discard()
-            return _failed("KEY-SIGNATURE", "what the token returned is no signature by the key")
+            return failed("KEY-SIGNATURE", "what the token returned is no signature by the key")
         return SignResult("signed", signature.hex())
 
     def close(self) -> None:
         """End the child process; the token is logged out with it."""
-        if self._child is not None:
+        if self._child:
             self._child.close()
         self._discard()
 
     def _unfit(self, target: Target, request: SignRequest) -> SignResult | None:
         """Return why the token is not even asked, if so."""
         if request.spki_sha256 != spki_sha256(target.key):
-            return _failed("KEY-MATCH", "the request is for another key")
+            return failed("KEY-MATCH", "the request is for another key")
         if request.mechanism != mechanism_for(target.key):
-            return _failed("KEY-MECHANISM", f"{request.mechanism} does not fit the key")
+            return failed("KEY-MECHANISM", f"{request.mechanism} does not fit the key")
         if not self._logged_in:
-            return _failed("KEY-LOST", "nobody is logged in; the token was asked nothing")
+            return failed("KEY-LOST", "nobody is logged in; the token was asked nothing")
         return None
 
     def _look(self, target: Target) -> TokenEvidence:
@@ -186,9 +187,12 @@ class Pkcs11Token:
                     text = f"the policy's URI names another {name} than the key bears: {borne}"
                     raise TokenTrouble("KEY-URI", text)
 
-    def _login(self, target: Target, seen: TokenEvidence, pin: bytearray) -> LoginResult:
-        reader = seen.protected_path and not pin
-        if not reader and not _PIN.fullmatch(pin):
+    def _login(
+        self, target: Target, seen: TokenEvidence, pin: bytearray, entry: PinEntry
+    ) -> LoginResult:
+        whole = entry is PinEntry.WHOLE
+        reader = seen.protected_path and whole and not pin
+        if whole and not reader and not _PIN.fullmatch(pin):
             return LoginResult("cancelled", seen.pin_state)
         child = self._child
         if child is None:
@@ -201,17 +205,14 @@ class Pkcs11Token:
                 limits.reader if reader else limits.login,
                 length=len(pin),
                 reader=int(reader),
+                parts="" if whole else entry,
                 **target.fields,
             )
             outcome = text(answer, "outcome")
-        except ChildLost as lost:
+        except TokenTrouble as trouble:
             self._discard()
-            raise TokenTrouble(
-                lost.rule, f"{lost.text}; whether the PIN try was counted is unknown"
-            ) from None
-        except TokenTrouble:
-            self._discard()
-            raise
+            said = f"{trouble.text}; whether the PIN try was counted is unknown"
+            raise TokenTrouble(trouble.rule, said) from None
         if outcome == "ok":
             self._logged_in = True
             return LoginResult("ok", "ok", self._proved(target))
@@ -286,15 +287,9 @@ class CeremonyToken(Pkcs11Token):
 
     DESK: ClassVar[Desk] = "ceremony"
 
-
-def _failed(rule: str, text: str) -> SignResult:
-    return SignResult("failed", rule=rule, text=text)
-
-
-def _refused(refused: TokenRefused) -> SignResult:
-    """Sort a no: an answer that rules a signature out, or one that a lost token may give."""
-    if refused.rule != "KEY-LOST":
-        return _failed(refused.rule, refused.text)
-    if refused.code in _NO_SIGNATURE:
-        return _failed("KEY-REFUSED", refused.text)
-    return SignResult("unknown", rule="KEY-LOST", text=refused.text)
+    def sign(self, request: SignRequest) -> SignResult:
+        """Sign, and log out: a ceremony makes one signature."""
+        result = super().sign(request)
+        if result.outcome == "signed":
+            self.close()
+        return result

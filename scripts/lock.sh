@@ -16,5 +16,6 @@ lock() {
 lock runtime pyproject.toml
 lock build --group pyproject.toml:build
 lock sigstore pyproject.toml --extra sigstore --constraints requirements/runtime.lock
-lock dev pyproject.toml --extra sigstore --group dev --group build \
+lock slip39 pyproject.toml --extra slip39 --constraints requirements/runtime.lock
+lock dev pyproject.toml --extra sigstore --extra slip39 --group dev --group build \
     --constraints requirements/runtime.lock

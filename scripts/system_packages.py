@@ -21,7 +21,8 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 class Package:
     """One package: what shows that it is there, and what goes missing without it.
 
-    `shows` is a program's name, a library as `lib:NAME`, or a file's absolute path.
+    `shows` is a program's name, a library as `lib:NAME`, a PKCS#11 module as `pkcs11:FILE`, or
+    a file's absolute path.
     """
 
     name: str
@@ -32,6 +33,9 @@ class Package:
         """Say whether this machine has it, from whatever source it came."""
         if self.shows.startswith("lib:"):
             return ctypes.util.find_library(self.shows.removeprefix("lib:")) is not None
+        if self.shows.startswith("pkcs11:"):
+            name = self.shows.removeprefix("pkcs11:")
+            return any(Path("/usr").glob(f"lib*/{name}")) or any(Path("/usr/lib").glob(f"*/{name}"))
         if self.shows.startswith("/"):
             return Path(self.shows).exists()
         return shutil.which(self.shows, path=search_path()) is not None
@@ -49,6 +53,19 @@ TESTS = (
     Package("git", "git", "the tests of what attest reads of a work tree"),
     Package("gcc", "cc", "the sabotaged PKCS#11 modules of the tests"),
     Package("libc6-dev", "/usr/include/dlfcn.h", "the headers to build them"),
+    Package("pcscd", "pcscd", "the virtual smart card's reader"),
+    Package(
+        "vsmartcard-vpcd",
+        "/usr/lib/pcsc/drivers/serial/libifdvpcd.so",
+        "the driver of the virtual smart card",
+    ),
+    Package("opensc", "pkcs11-tool", "setting up the TPM's token"),
+    Package("opensc-pkcs11", "pkcs11:opensc-pkcs11.so", "the virtual card through OpenSC"),
+    Package("ykcs11", "pkcs11:libykcs11.so.2", "the virtual card through Yubico's module"),
+    Package("swtpm", "swtpm", "the virtual TPM"),
+    Package("libtpm2-pkcs11-1", "pkcs11:libtpm2_pkcs11.so.1", "the virtual TPM as a token"),
+    Package("libnss3-tools", "certutil", "NSS softokn as a token"),
+    Package("opencryptoki", "pkcsslotd", "opencryptoki's soft token"),
     Package("faketime", "faketime", "the byte comparison with sbsign"),
     Package("gnupg", "gpg", "OpenPGP attestations that another program made"),
     Package("signify-openbsd", "signify-openbsd", "signify attestations"),

@@ -2,8 +2,8 @@
 
     python3 -I auditor.py [--json] BUNDLE [IMAGE]
 
-A second implementation of docs/spec, written from it and importing nothing of uki-ceremony,
-so that no fault of ours hides in both. It is one long file on purpose: it is read from top to
+A second implementation of docs/spec, in a form of its own and importing nothing of uki-ceremony,
+so that a fault of ours has to be made twice. It is one long file on purpose: it is read from top to
 bottom once, printed, carried to any machine and run there.
 
 It checks lines and chain, checkpoint, countersignatures, legal order, persons and counts, plan
@@ -47,6 +47,7 @@ MOST_BYTES = 4 * 2**30  # all files of a bundle together
 MOST_LINES, MOST_LINE, MOST_DEPTH = 1_000_000, 48 * 2**20, 40
 MOST_INTEGER = 2**53 - 1
 MOST_SIGNATURE = 64 * 1024
+MOST_APPROVAL = 16 * 1024
 MOST_POLICY = 2**20
 MOST_PKCS7 = 2**20
 MOST_ANSWER = 500
@@ -464,7 +465,8 @@ QUESTIONS = {
     "judge.seen": Question("external witness", "=COUNTED"),
     "read_back.words": Question("witness", "words"),
     "sign.again": Question("administrator", "=TOKEN"),
-    "sign.approve": Question("key holder", "=APPROVE"),
+    "sign.approve": Question("key holder", "approval"),
+    "sign.time_stands": Question("internal witness", "statement"),
     "sign.last_try": Question("internal witness", "=LAST TRY"),
     "sign.pin_again": Question("internal witness", "=AGAIN"),
     "sign.unknown": Question("internal witness", "=ATTEMPT"),
@@ -936,7 +938,11 @@ class Policy:
             _text(p, "id"): {_ssh_line(line).identity for line in _texts(p, "keys", ())}
             for p in _tables(root, "person")
         }
-        self.approvals = _number(_table(root, "approvals"), "threshold", 1)
+        approvals = _table(root, "approvals")
+        self.approvals = _number(approvals, "threshold", 1)
+        self.typed = approvals.get("by", "signature") == "typed"
+        self.revoked = {_text(entry, "fpr") for entry in _tables(root, "revoked")}
+        self.approvers = [p for p in self.key_holders if p != self.administrator]
         self.countersignatures = _number(_table(root, "countersignatures"), "threshold", 1)
         self.words = _number(_table(root, "read_back"), "words", 6)
         self.unsigned = _table(root, "outputs").get("unsigned", True) is not False
@@ -1200,9 +1206,20 @@ class Key(NamedTuple):
     application: Optional[bytes] = None
 
     @property
-    def identity(self) -> Tuple[str, bytes, Tuple[int, int]]:
-        """Return what tells this key from others."""
-        return self.kind, self.raw, self.numbers
+    def identity(self) -> str:
+        """Return the SHA-256 of the key's DER SubjectPublicKeyInfo, as policies write it."""
+        if self.kind == "ed25519":  # RFC 8410, 4
+            algorithm, raw = ED25519_ALGORITHM, self.raw
+        elif self.kind == "rsa":  # RFC 3279, 2.3.1
+            algorithm = der(0x30, RSA_ENCRYPTION, b"\5\0")
+            raw = der(0x30, *(der_integer(number) for number in self.numbers))
+        else:  # RFC 5480, 2
+            curve = CURVES[self.kind]
+            size = (curve.p.bit_length() + 7) // 8
+            algorithm = der(0x30, EC_PUBLIC_KEY, CURVE_OIDS[self.kind])
+            raw = b"\4" + b"".join(number.to_bytes(size, "big") for number in self.numbers)
+        spki = der(0x30, algorithm, der(3, b"\0" + raw))
+        return "sha256:" + hashlib.sha256(spki).hexdigest()
 
 
 def rsa_key(modulus: int, exponent: int) -> Key:
@@ -1410,9 +1427,11 @@ def read_certificate(data: bytes) -> Certificate:
 
 RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
 EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
+ED25519_ALGORITHM = bytes.fromhex("300506032b6570")
 CURVE_OIDS = {
-    bytes.fromhex("06082a8648ce3d030107"): P256,
-    bytes.fromhex("06052b81040022"): P384,
+    "nistp256": bytes.fromhex("06082a8648ce3d030107"),
+    "nistp384": bytes.fromhex("06052b81040022"),
+    "nistp521": bytes.fromhex("06052b81040023"),
 }
 
 
@@ -1425,9 +1444,9 @@ def spki_key(spki: bytes) -> Key:
     if names[0] == RSA_ENCRYPTION:
         modulus, exponent = (int.from_bytes(v[1], "big") for v in der_fields(bits[1][1:]))
         return rsa_key(modulus, exponent)
-    if names[0] == EC_PUBLIC_KEY and names[1] in CURVE_OIDS:
-        curve = CURVE_OIDS[names[1]]
-        return Key(curve.name, b"", curve_point(curve, bits[1][1:]))
+    for curve in (P256, P384):
+        if names == [EC_PUBLIC_KEY, CURVE_OIDS[curve.name]]:
+            return Key(curve.name, b"", curve_point(curve, bits[1][1:]))
     raise Bad("a key of a kind that signs no images")
 
 
@@ -1906,9 +1925,10 @@ class Script:
             raise Fault(INCOMPLETE, "TRN-RULESET", text)
         self.begun = begun.body
         read = self.take("open.policy")
+        self._blob(read, read.body["policy"])
         self.policy_read = read.body
         verdict = self.decide("open.policy_verdict", "ok", "refused")
-        for blob in (read.body["policy"], *read.body["signatures"]):
+        for blob in read.body["signatures"]:
             self._blob(verdict, blob)
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")
@@ -1963,6 +1983,8 @@ class Script:
             self.policy.sequence,
         ):
             raise self._differs(verdict, "it names the policy otherwise than the policy does")
+        if self.policy.typed and self.begun["mode"] != "rehearsal":
+            raise self._differs(verdict, "APP-TYPED: approvals are typed outside a rehearsal")
         signers = set()
         for blob in read.body["signatures"]:
             try:
@@ -2130,13 +2152,15 @@ class Script:
         self.step = SIGN
         self._time: Optional[Event] = None
         self._plan: Optional[Dict[str, Any]] = None
-        self._approved: List[str] = []
+        self._approved: Dict[str, Dict[str, Any]] = {}
+        self._doubted = False  # after an interruption: does the signing time stand?
         attempt = 1
         self._token_in_use, self._interrupted = True, False
         while True:
             try:
                 result = self._token_session(attempt)
             except Interrupted:
+                self._doubted = self._time is not None and not self._intent_open
                 if not self._intent_open:
                     continue
                 result = None
@@ -2157,6 +2181,11 @@ class Script:
         while True:
             if self._time and self._plan is None and not self._planned(self._time):
                 continue
+            if self._doubted:
+                said = self.ack("sign.time_stands", [self._who("internal_witness")])
+                self._doubted = False
+                if said.body["answer"] != "agree":
+                    self._time = self._plan = None
             evidence = self._look_at_token()
             if evidence is None:
                 continue
@@ -2194,47 +2223,81 @@ class Script:
         plan = self.decide("sign.plan", "ok", "refused")
         self._token_in_use = True
         self._check_plan(plan, fixed.body["wall"])
+        self._plan = facts_of(plan)
+        self._keep_approvals()
         if plan.body["outcome"] == "refused":
-            self._time, self._interrupted = None, False
+            self._doubted, self._interrupted = self._interrupted, False
+            self._time = self._plan = None
             self.ack("sign.again", [self._who("administrator")])
             return False
-        self._plan = facts_of(plan)
         return True
 
     def _check_plan(self, plan: Event, moment: str) -> None:
-        """docs/spec/steps.md: eight lines, their digest, and the attributes to be signed."""
+        """docs/spec/approvals.md: the text of the plan, and the attributes to be signed."""
         if not (self.policy and self.image and self.begun and self.taken):
             return
-        lines = [
-            "ceremony %s" % self.begun["ceremony"],
-            "mode %s" % self.begun["mode"],
-            "image sha256 %s" % self.taken["sha256"],
-            "image authenticode %s" % self.authenticode.hex(),
-            "certificate sha256 %s" % hashlib.sha256(self.policy.certificate).hexdigest(),
-            "chain sha256 %s" % hashlib.sha256(b"".join(self.policy.chain)).hexdigest(),
-            "policy sha256 %s" % self.policy.sha256,
-            "signing time %s" % moment,
-        ]
-        text = "".join(line + "\n" for line in lines).encode("utf-8")
         try:
-            wanted = {
-                "plan": lines,
-                "sha256": hashlib.sha256(text).hexdigest(),
-                "attributes": signed_attributes(self.authenticode, moment).hex(),
-            }
+            signer = read_certificate(self.policy.certificate)
+            attributes = signed_attributes(self.authenticode, moment)
         except Bad as bad:
             raise self._differs(plan, str(bad)) from None
+        lines = [
+            "uki-ceremony/plan/1 %s %s" % (self.begun["ceremony"], self.begun["mode"]),
+            "image sha256 %s" % self.taken["sha256"],
+            "image authenticode %s" % self.authenticode.hex(),
+            "key spki-sha256 %s" % hashlib.sha256(signer.spki).hexdigest(),
+            "policy sha256 %s" % self.policy.sha256,
+            "signing-time %s" % moment,
+            "attributes sha256 %s" % hashlib.sha256(attributes).hexdigest(),
+        ]
+        wanted = {
+            "plan": lines,
+            "sha256": hashlib.sha256(plan_text(lines)).hexdigest(),
+            "attributes": attributes.hex(),
+        }
         if plan.body["facts"] != wanted:
             raise self._differs(plan, "it is not the plan for this image, policy and time")
 
     def _approvals(self) -> None:
+        """Consume approvals until enough distinct key holders approved exactly this plan."""
         if self.policy is None:
             while self._peek().name == "sign.approve":
                 self.take("sign.approve")
             return
         while len(self._approved) < self.policy.approvals:
-            left = [p for p in self.policy.key_holders if p not in self._approved]
-            self._approved.append(self.ack("sign.approve", left).body["person"])
+            left = [p for p in self.policy.approvers if p not in self._approved]
+            approval = self.ack("sign.approve", left)
+            fault = self._approval_fault(approval.body)
+            if fault:
+                raise self._out_of_order(approval, fault)
+            self._approved[approval.body["person"]] = approval.body
+
+    def _approval_fault(self, approval: Dict[str, Any]) -> str:
+        """APP-SIGNATURE: say why an approval does not count for the plan, "" where it does."""
+        policy = self.policy
+        if policy is None:
+            return ""
+        if policy.typed:
+            return "" if approval["answer"] == "APPROVE" else "it is not the word APPROVE"
+        text = plan_text((self._plan or {}).get("plan", ()))
+        try:
+            armoured = approval["answer"].encode("ascii")
+            identity = ssh_signer(armoured, text, "approval@uki-ceremony").identity
+        except Bad as bad:
+            return str(bad)
+        if identity in policy.revoked:
+            return "the key is revoked"
+        owner = next((p for p, keys in policy.keys.items() if identity in keys), None)
+        return "" if owner == approval["person"] else "the key is another person's"
+
+    def _keep_approvals(self) -> None:
+        """Forget the approvals that are not for the plan that was made last."""
+        if self.policy:
+            self._approved = {
+                person: body
+                for person, body in self._approved.items()
+                if not self.policy.typed and not self._approval_fault(body)
+            }
 
     def _log_in(self, evidence: Dict[str, Any]) -> bool:
         if evidence["pin_state"] == "final-try":
@@ -2434,6 +2497,11 @@ class Script:
         ]
 
 
+def plan_text(lines: Iterable[str]) -> bytes:
+    """Return the plan as it is signed: each line ended by one line feed."""
+    return "".join(line + "\n" for line in lines).encode("utf-8")
+
+
 def refusing(decision: Event) -> List[Dict[str, Any]]:
     """Return the findings that refuse."""
     return [f for f in decision.body["findings"] if f["severity"] == "refuse"]
@@ -2451,7 +2519,9 @@ def utf8(text: str) -> bytes:
 
 
 def answer_fits(form: str, answer: str) -> bool:
-    """Tell whether an answer is one line in the form that was asked for."""
+    """Tell whether an answer is one line in the form that was asked for, or an approval."""
+    if form == "approval":
+        return len(answer) <= MOST_APPROVAL and answer.isascii()
     if len(answer) > MOST_ANSWER or re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", answer):
         return False
     if form.startswith("="):

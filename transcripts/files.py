@@ -35,6 +35,7 @@ from transcripts.log import Log, read_log
 TEMPORARY = ".part"
 MOST_LOG = 2**30  # bytes of one log
 MOST_BUNDLE = MOST_BYTES
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -221,6 +222,22 @@ def write_file(path: Path, pieces: Iterable[Buffer]) -> None:
     except OSError:
         remove(part)
         raise
+
+
+def write_new(path: Path, data: Buffer) -> None:
+    """Write a file whole, and in nobody's place: FileExistsError, other OSErrors pass."""
+    part = part_of(path)
+    try:
+        write_part(part, (data,))
+        try:
+            os.link(part, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS or os.path.lexists(path):
+                raise
+            part.rename(path)
+        sync_folder(path.parent)
+    finally:
+        remove(part)
 
 
 def remove(*paths: Path) -> None:

@@ -19,28 +19,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
-
 from ceremony.attest.dsse import IN_TOTO, pae, write_envelope
 from ceremony.attest.record import SELF_CLAIMS
 from ceremony.attest.statement import SLSA_V1
-from ceremony.errors import MediaTrouble, Trouble, refuse
-from ceremony.keys import parse_spki_der
-from ceremony.show import escaped
-from tui import ssh_keys
+from ceremony.errors import Trouble, refuse
+from tui import private_keys, ssh_keys
 from tui.building.passphrase import is_locked, passphrase
 from tui.building.writing import write_new
 
 __all__ = ["Claim", "attest", "dsse", "file_names", "minisign", "sha256_hex", "sums", "write_new"]
 
-MOST_KEY = 2**20
 ATTESTATION_NAMESPACE = "uki-attestation"
 BUILD_TYPE = "urn:uki-ceremony:build"
 SECONDS = 120  # a person may have to touch a token or type a passphrase
@@ -48,12 +36,6 @@ LINE_PINS = {"flake_lock": "flake.lock"}  # pins that are a file's SHA-256 stand
 SSH_PRIVATE = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 _SSH_LINE = re.compile(rb"(?:ssh-|ecdsa-sha2-|sk-(?:ssh|ecdsa)-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+")
-_ECDSA_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "secp256r1": hashes.SHA256(),
-    "secp384r1": hashes.SHA384(),
-    "secp521r1": hashes.SHA512(),
-}
-Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +61,7 @@ def sha256_hex(data: bytes) -> str:
 
 def attest(claim: Claim, key: Path) -> dict[str, bytes]:
     """Return the attestation's files by name; KEY-PRIVATE for a key of no known kind."""
-    head = _head(key)
+    head = private_keys.head_of(key)
     match _kind(head):
         case "sshsig":
             return sums(claim, key)
@@ -99,15 +81,7 @@ def file_names(builder: str, key: Path) -> tuple[str, ...]:
         "minisign": (f"{builder}.sha256", f"{builder}.sha256.minisig"),
         "dsse": (f"{builder}.intoto.json",),
     }
-    return names.get(_kind(_head(key)), ())
-
-
-def _head(key: Path) -> bytes:
-    try:
-        with key.open("rb") as file:
-            return file.read(MOST_KEY)
-    except OSError as error:
-        raise MediaTrouble("KEY-PRIVATE", f"{key}: {error.strerror}") from None
+    return names.get(_kind(private_keys.head_of(key)), ())
 
 
 def _kind(head: bytes) -> str:
@@ -127,7 +101,7 @@ def sums(claim: Claim, key: Path) -> dict[str, bytes]:
     try:
         signature = ssh_keys.sign(key, ATTESTATION_NAMESPACE, text)
     except Trouble as error:
-        if is_locked(_head(key)):
+        if is_locked(private_keys.head_of(key)):
             hint = "the key is locked; without a terminal load it first: ssh-add KEY"
             raise Trouble("KEY-PRIVATE", f"{error.text} ({hint})") from None
         raise
@@ -170,28 +144,11 @@ def minisign_texts(claim: Claim) -> tuple[bytes, str]:
 
 def dsse(claim: Claim, pem: bytes, password: bytes | None = None) -> dict[str, bytes]:
     """Return <builder>.intoto.json: a DSSE envelope over an in-toto Statement, SLSA v1."""
-    try:
-        private = load_pem_private_key(pem, password=password)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise refuse("KEY-PRIVATE", f"the PEM key does not load: {escaped(str(error))}") from None
-    if not isinstance(private, Private):
-        raise refuse("KEY-PRIVATE", "a PEM key that signs DSSE is ECDSA, Ed25519 or RSA")
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    hint = parse_spki_der(private.public_key().public_bytes(*form)).fpr
+    private = private_keys.load(pem, password)
+    hint = private_keys.public(private).fpr
     payload = json.dumps(statement(claim), sort_keys=True).encode()
-    signature = _signature(private, pae(IN_TOTO, payload))
+    signature = private_keys.sign(private, pae(IN_TOTO, payload))
     return {f"{claim.builder}.intoto.json": write_envelope(IN_TOTO, payload, ((hint, signature),))}
-
-
-def _signature(private: Private, message: bytes) -> bytes:
-    match private:
-        case ec.EllipticCurvePrivateKey():
-            return private.sign(message, ec.ECDSA(_ECDSA_HASHES[private.curve.name]))
-        case ed25519.Ed25519PrivateKey():
-            return private.sign(message)
-        case rsa.RSAPrivateKey():
-            salt = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
-            return private.sign(message, salt, hashes.SHA256())
 
 
 def statement(claim: Claim) -> dict[str, object]:

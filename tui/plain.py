@@ -13,8 +13,10 @@ from typing import TextIO
 
 from ceremony.effects import Login
 from ceremony.events import Aborted, Event, Excepted
+from ceremony.pin_parts import PinEntry
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import Answer, Form, Question
+from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.show import grouped, printable
 from ceremony.states import State
@@ -25,14 +27,12 @@ from transcripts.checkpoint import Head
 from tui.console import Blocks
 from tui.faces import Closing
 from tui.guides import GUIDES, PROMPTS
-from tui.secret import read_line, read_secret
+from tui.secret import MOST_SECRET, MOST_WHOLE, read_line, read_secret
 
 MOST_LINE = 4096
-MOST_COMMAND = 11
 MOST_CODE_ROWS = 60  # a code that scrolls can still be photographed from a log
 WIDTH = 76  # of a line of help behind its indent, for a serial line of 80 columns
 COMMANDS = (":exception", ":abort", ":help")
-PIN_COMMANDS = tuple(command.encode("ascii") for command in COMMANDS)
 
 
 class PlainFace:
@@ -83,18 +83,22 @@ class PlainFace:
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Read the PIN without echo; an empty one where the token has its own reader."""
-        person = self._who(login.shown, login.persons, "Who types the PIN")
+        part = login.part
+        person = self._who(login.shown, login.persons, f"Who types the {part.said}")
         if not isinstance(person, str):
             return person
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
-        pin = read_secret(self._reader, self._writer, f"{person} (key holder): PIN (not shown): ")
+        most = MOST_WHOLE if part.entry is PinEntry.SHARES else MOST_SECRET
+        prompt = f"{person} (key holder): {part.said} (not shown): "
+        pin = read_secret(self._reader, self._writer, prompt, most)
         self._say("")
-        command = bytes(pin[:MOST_COMMAND])  # a command is no secret; a PIN is not kept as bytes
-        if command in PIN_COMMANDS:
-            typed = self._command(command.decode("ascii"), person)
-            return typed or self.pin(login)
+        # Compared where it lies: a slice of a PIN would be a copy that nobody overwrites.
+        for command in COMMANDS:
+            if pin == command.encode("ascii"):
+                typed = self._command(command, person)
+                return typed or self.pin(login)
         return person, pin
 
     def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
@@ -203,6 +207,8 @@ class PlainFace:
         if rule:
             self._say(f"    must hold: {rule.says}")
             self._say(f"    next:      {rule.next}")
+        if spent := pin_try(finding.rule):
+            self._say(f"    PIN:       {spent}")
 
     def _say(self, line: str) -> None:
         self._writer.write(printable(line) + "\n")

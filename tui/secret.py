@@ -12,18 +12,22 @@ MOST_WHOLE = 1024  # bytes; of a secret that another program writes
 
 def read_line(reader: int, most: int) -> bytearray:
     """Read bytes up to a newline, unbuffered, so that nothing typed ahead is kept; EOFError."""
-    line = bytearray()
+    # One buffer of full size: one that grew would leave copies behind where it lay before.
+    buffer, length = bytearray(most), 0
     while True:
         byte = os.read(reader, 1)
-        if not byte and not line:
+        if not byte and not length:
             raise EOFError
         if byte in (b"", b"\n", b"\r"):
+            line = buffer[:length]
+            buffer[:] = bytes(most)
             return line
-        if len(line) < most:
-            line += byte
+        if length < most:
+            buffer[length] = byte[0]
+            length += 1
 
 
-def read_secret(reader: int, writer: TextIO, prompt: str) -> bytearray:
+def read_secret(reader: int, writer: TextIO, prompt: str, most: int = MOST_SECRET) -> bytearray:
     """Ask for a secret on a terminal whose echo is off before the prompt is seen."""
     before = termios.tcgetattr(reader) if os.isatty(reader) else None
     if before:
@@ -33,7 +37,7 @@ def read_secret(reader: int, writer: TextIO, prompt: str) -> bytearray:
     try:
         writer.write(prompt)
         writer.flush()
-        return read_line(reader, MOST_SECRET)
+        return read_line(reader, most)
     finally:
         if before:
             termios.tcsetattr(reader, termios.TCSAFLUSH, before)

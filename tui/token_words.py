@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ceremony.codec import Json
+from ceremony.codec import Json, encode
+from ceremony.key_attestation import Attested
+from ceremony.pin_parts import TRIES_SAID
 from ceremony.rules.register import lookup
 from ceremony.show import escaped, grouped
 from ceremony.token import TokenEvidence
@@ -16,14 +18,8 @@ from ceremony.types import Finding, Severity, refusals
 from hsm.present import Shown, ShownObject, ShownToken
 from tui.commands.findings import findings_json
 
+UNATTESTED = Attested("asserted by module")
 USED = ("CKM_RSA_PKCS", "CKM_ECDSA")  # what a ceremony signs with
-PIN_WORDS = {
-    "ok": "the token reports no failed try",
-    "count-low": "a wrong PIN was typed since the last right one",
-    "final-try": "ONE try is left",
-    "locked": "LOCKED",
-    "unknown": "the token does not say",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,7 @@ class Judged:
     certificate_sha256: str
     evidence: TokenEvidence | None
     findings: tuple[Finding, ...]
+    attested: Attested = UNATTESTED
 
     @property
     def refused(self) -> bool:
@@ -68,7 +65,7 @@ def _token(token: ShownToken) -> Iterator[str]:
     yield f"Token         {token.label}, serial {token.serial or 'none'}"
     yield f"  model       {token.model}, {token.manufacturer}"
     yield f"  slot        {token.slot_id}, {token.slot}"
-    yield f"  PIN         {PIN_WORDS[token.pin_state]}"
+    yield f"  PIN         {TRIES_SAID[token.pin_state]}"
     if token.protected_path:
         yield "              typed on the token's own reader"
     yield f"  flags       {' '.join(token.flags) or 'none'}"
@@ -92,11 +89,26 @@ def judged_lines(judged: Judged) -> Iterator[str]:
     """Yield what preflight says of one key, a line each."""
     verdict = "WOULD BE REFUSED" if judged.refused else "would be taken"
     yield f"  preflight   {judged.subject}: {verdict}"
+    yield from _birth(judged.attested)
     for finding in judged.findings:
         rule = lookup(finding.rule)
         yield f"    {finding.severity:<7} {finding.rule}: {finding.text}"
         if rule and finding.severity is Severity.REFUSE:
             yield f"            next: {rule.next}"
+
+
+def _birth(attested: Attested) -> Iterator[str]:
+    """Yield what is known of where the key was made, if anything is."""
+    if attested.device or attested.files:
+        yield f"    grade   {attested.grade}"
+    if attested.device:
+        yield f"    device  {attested.device}"
+    for name, text in attested.facts:
+        yield f"            {name} {text}"
+    if attested.root:
+        yield f"    root    {attested.root}"
+    for file in attested.files:
+        yield f"    file    {file.path}: {'read' if file.verified else 'unverified, kept'}"
 
 
 def as_json(shown: Shown, looked: Looked) -> Json:
@@ -169,6 +181,7 @@ def _judged_json(judged: Judged) -> Json:
         "libraries": [
             {"path": path, "sha256": digest} for path, digest in (seen.libraries if seen else ())
         ],
+        "attestation": encode(judged.attested),
         "verdict": "refused" if judged.refused else "ok",
         "findings": findings_json(judged.findings),
     }

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 from ceremony.errors import TokenTrouble, refuse
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.token import LoginResult, RehearsalRequest, SignRequest, SignResult, TokenEvidence
 from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
@@ -32,9 +33,13 @@ class BoundToken:
         self._token = CeremonyToken(self._binding, uri)
         return self._token.probe(certificate)
 
-    def login(self, pin: bytearray) -> LoginResult:
-        """Log in with `pin` once, and wipe it."""
-        return self._present().login(pin)
+    def offer(self, typed: bytearray, part: PinPart) -> str:
+        """Give the token's process one part of the PIN; return why it is none."""
+        return self._present().offer(typed, part)
+
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+        """Log in once with `pin`, which is wiped, or with the parts that were offered."""
+        return self._present().login(pin, entry)
 
     def sign(self, request: SignRequest) -> SignResult:
         """Have the token sign."""
@@ -63,9 +68,13 @@ class PracticeToken:
         self._token.close()
         return self._token.probe(certificate)
 
-    def login(self, pin: bytearray) -> LoginResult:
-        """Log in with the practice PIN."""
-        return self._token.login(pin)
+    def offer(self, typed: bytearray, part: PinPart) -> str:
+        """Keep one half of the practice PIN."""
+        return self._token.offer(typed, part)
+
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+        """Log in with the practice PIN, or the halves of it."""
+        return self._token.login(pin, entry)
 
     def sign(self, request: SignRequest) -> SignResult:
         """Make a practice signature; KEY-REHEARSAL for any other request."""

@@ -24,6 +24,7 @@ from ceremony.events import (
     OutputsIntended,
     OutputsWritten,
 )
+from ceremony.pin_parts import PinEntry
 from ceremony.policy import Policy
 from ceremony.questions import AGREE, DISAGREE, Form, Question, agrees
 from ceremony.show import counted, grouped
@@ -51,6 +52,8 @@ def wants(state: Seal, rules: Rules) -> Effect:
             return Record(OutputsIntended(tuple(output.file for output in made)))
         kept = {output.file.name for output in made}
         return WriteOutputs(made, tuple(name for name in state.earlier if name not in kept))
+    if state.policy and _asks_rotation(state):
+        return Ask(_rotation_question(state.policy))
     person = _next_to_state(state)
     if person and state.policy:
         return Ask(_statement_question(state, state.policy, *person))
@@ -79,6 +82,8 @@ def absorb(state: Seal, event: Event, rules: Rules) -> State:
             expect_ack(event, wanted.question)
             if event.name == "seal.again":
                 return replace(state, failed=None, written=None)
+            if event.name == "seal.rotation":
+                return replace(state, rotation=event)
             return replace(state, statements=(*state.statements, event))
         case OutputsIntended() | OutputsWritten() | OutputsFailed() | Decided() | Ack():
             raise OutOfStep(state, event)
@@ -133,6 +138,12 @@ def _next_to_state(state: Seal) -> tuple[str, str] | None:
     return left[0] if left else None
 
 
+def _asks_rotation(state: Seal) -> bool:
+    """KEY-PIN-ROTATED: who saw the shares of this PIN has them no longer after a signature."""
+    shared = state.policy is not None and state.policy.signer.pin is PinEntry.SHARES
+    return shared and state.signed is not None and state.rotation is None
+
+
 def _closing(state: Seal) -> Decided:
     """APP-AGREE: every role states that it agrees with the record."""
     against = [ack for ack in state.statements if not agrees(ack.answer)]
@@ -140,6 +151,9 @@ def _closing(state: Seal) -> Decided:
         Finding("APP-AGREE", Severity.WARN, f"{ack.person} ({ack.role}): {ack.answer}")
         for ack in against
     )
+    if state.rotation and not agrees(state.rotation.answer):
+        text = f"the PIN's shares stay as they are: {state.rotation.answer}"
+        findings += (Finding("KEY-PIN-ROTATED", Severity.WARN, text),)
     outcome = Outcome.DISPUTED if against and state.outcome is Outcome.OK else state.outcome
     facts = {
         "signed_sha256": state.signed.image.sha256.hex if state.signed else None,
@@ -160,6 +174,21 @@ def _again_question(policy: Policy | None, failed: OutputsFailed) -> Question:
         prompt="Type WRITE to write the outputs again",
         form=Form.CONFIRM,
         word="WRITE",
+    )
+
+
+def _rotation_question(policy: Policy) -> Question:
+    return Question(
+        name="seal.rotation",
+        role="internal witness",
+        persons=(policy.roles.internal_witness,),
+        shown=(
+            "The shares of the token's PIN were typed here: deal a new PIN now, elsewhere.",
+            "  uki-ceremony pin split URI --needed K --shares N --old-shares K",
+            "Every holder writes the new share down; the old sheets are destroyed.",
+        ),
+        prompt=f'Was it done? Type "{AGREE}", or "{DISAGREE} " and why not',
+        form=Form.STATEMENT,
     )
 
 

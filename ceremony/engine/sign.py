@@ -26,6 +26,7 @@ from ceremony.engine import sign_questions as questions
 from ceremony.engine import verify
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
+from ceremony.engine.sign_key import judge_key
 from ceremony.engine.sign_plan import make_plan, plan_decided, request_for
 from ceremony.errors import OutOfOrder
 from ceremony.events import (
@@ -41,6 +42,7 @@ from ceremony.events import (
     TokenFailed,
     TokenProbed,
 )
+from ceremony.pin_parts import may_have_typed
 from ceremony.preflight import preflight
 from ceremony.show import counted
 from ceremony.signer_chain import judge_chain, judge_image
@@ -99,6 +101,7 @@ def _before_login(state: Sign, evidence: TokenEvidence) -> Effect:
         shown=questions.last_look(state, evidence),
         pin_state=evidence.pin_state,
         protected_path=evidence.protected_path,
+        part=state.ready.session.policy.signer.first_part,
     )
 
 
@@ -187,8 +190,10 @@ def _judge_token(
     findings += judge_image(state.ready.approved.facts.authenticode, signer.dbx)
     if room:
         findings += _judge_room(state, room)
+    more, facts = judge_key(state, evidence)
+    findings += more
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
-    return Decided(name, outcome, findings, {"grade": evidence.grade})
+    return Decided(name, outcome, findings, facts)
 
 
 def _judge_room(state: Sign, room: RoomMeasured) -> tuple[Finding, ...]:
@@ -228,8 +233,10 @@ def _after_decision(state: Sign, decided: Decided) -> Sign:
 
 
 def _logged_in(state: Sign, event: LoggedIn) -> Sign:
-    holders = state.ready.session.policy.roles.key_holders
-    if not isinstance(wants(state), Login) or event.person not in holders:
+    wanted = wants(state)
+    if not isinstance(wanted, Login):
+        raise OutOfStep(state, event)
+    if not may_have_typed(event.persons, wanted.persons, wanted.part):
         raise OutOfStep(state, event)
     after = replace(state, login=event)
     if event.result.outcome != "ok" or event.result.evidence is None:

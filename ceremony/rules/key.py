@@ -66,6 +66,41 @@ RULES = table(
         "Note in the record where the key was made and who says so.",
     ),
     (
+        "KEY-ATTEST-KEY",
+        "Where devices attest keys, one attestation is of the signing key.",
+        "Bring the attestation of this key: it is made in the device, for its slot or object.",
+    ),
+    (
+        "KEY-ATTEST-FORM",
+        "An attestation's extensions are of the vendor's form, each once and each known.",
+        "Have the device make the attestation anew; note its firmware version.",
+    ),
+    (
+        "KEY-ATTEST-CHAIN",
+        "A path of issuing CAs leads from the attestation to a root that the policy pins.",
+        "Bring the intermediate certificates, or have the owners pin the vendor's root.",
+    ),
+    (
+        "KEY-ATTEST-DATES",
+        "Every certificate of the attestation's path is in its dates at the ceremony's time.",
+        "Check the clock; else ask the vendor for a path that holds today.",
+    ),
+    (
+        "KEY-ATTEST-ORIGIN",
+        "By the device's words the key was generated in it and cannot be exported.",
+        "Make a new key inside the device, without the capability exportable-under-wrap.",
+    ),
+    (
+        "KEY-ATTEST-KEPT",
+        "Every attestation file that the policy names is on the medium; other forms are kept.",
+        "Put the file on the medium under the name in signer.attestation_files.",
+    ),
+    (
+        "KEY-ATTEST-GRADE",
+        "Where the policy demands it, a chain to a pinned root proves where the key was made.",
+        'Read the KEY-ATTEST- lines above; else have the owners sign attestation = "report".',
+    ),
+    (
         "KEY-SIZE",
         "The key is RSA of at least 2048 bits, or P-256 or P-384 where the policy takes ECDSA.",
         "Use an RSA key of 2048 bits or more; firmware accepts little else.",
@@ -119,6 +154,26 @@ RULES = table(
         "KEY-PIN-ENTRY",
         "A PIN comes from a terminal, from a descriptor that was named, or is typed on the token.",
         "Run the command on a terminal, or give --pin-fd the number of a descriptor to read.",
+    ),
+    (
+        "KEY-PIN-PARTS",
+        "A PIN that several people type in parts is typed here, not on the token's own reader.",
+        'Use a token without a reader of its own, or have the owners sign pin = "whole".',
+    ),
+    (
+        "KEY-PIN-PART",
+        "Each part of a PIN is whole: a half that can be one, or a SLIP-39 share of this set.",
+        "Type this part again; no PIN try was spent.",
+    ),
+    (
+        "KEY-PIN-SLIP39",
+        "Where the PIN is typed as SLIP-39 shares, the package that reads them is installed.",
+        "Install the extra slip39: pip install --require-hashes -r requirements/slip39.lock",
+    ),
+    (
+        "KEY-PIN-ROTATED",
+        "A PIN whose shares were typed in a ceremony is dealt anew after the signature.",
+        "Deal a new PIN with `uki-ceremony pin split` before the token is used again.",
     ),
     (
         "KEY-PIN-LOCKED",

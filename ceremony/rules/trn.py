@@ -71,6 +71,16 @@ RULES = table(
         "Compare line, proof and checkpoint with the bundle they came from; make the proof anew.",
     ),
     (
+        "TRN-EXPORT",
+        "Only a bundle that is REPRODUCED is exported, and only an outcome ok says PASSED.",
+        "Replay the bundle and mend what it lacks; an export never says more than replay does.",
+    ),
+    (
+        "TRN-SIGSUM",
+        "A sigsum proof leads from the checkpoint to a tree head of a pinned log and quorum.",
+        "Compare proof, bundle and pinned policy; fetch the proof anew, or submit again.",
+    ),
+    (
         "TRN-BUNDLE",
         "Every file of the bundle has the digest that SHA256SUMS and the transcript give it.",
         "Fetch the bundle again from another medium.",

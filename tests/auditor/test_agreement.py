@@ -101,7 +101,7 @@ def is_image_exchanged(name: str) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_agree_on_a_damaged_example(kind: str, desk: Desk) -> None:
     files = read_folder(GOLDEN / kind / "bundle")
-    for name, said in desk.differences(forging.damaged(files, step(11))).items():
+    for name, said in desk.differences(forging.damaged(files, step(17))).items():
         assert is_image_exchanged(name), name
         assert said == ("INCOMPLETE", "DIFFERS"), name
 
@@ -109,7 +109,7 @@ def test_they_agree_on_a_damaged_example(kind: str, desk: Desk) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_agree_on_lines_that_a_forger_moved(kind: str, desk: Desk) -> None:
     files = read_folder(GOLDEN / kind / "bundle")
-    moved = [*forging.moved(files, step(11))]
+    moved = [*forging.moved(files, step(13))]
     assert desk.differences(moved) == {}
     strangers = ((name, forging.resigned(made, {})) for name, made in moved)
     assert desk.differences(strangers) == {}
@@ -136,7 +136,7 @@ def test_they_agree_on_lines_that_all_witnesses_moved(
 def test_only_judging_again_sees_what_all_witnesses_changed(
     bundle: Bundle, keys: Keys, desk: Desk
 ) -> None:
-    changed = forging.changed(bundle, step(5))
+    changed = forging.changed(bundle, step(7))
     family = ((name, forging.resigned(made, keys)) for name, made in changed)
     for name, said in desk.differences(family).items():
         event, path = name.split(" (")[0].split(" ")

@@ -52,6 +52,20 @@ def test_a_copy_of_the_one_file_audits_every_published_example(kind: str, tmp_pa
     )
 
 
+def test_python_39_runs_it() -> None:
+    found = shutil.which("python3.9")
+    if found is None or subprocess.run([found, "-V"], check=False, capture_output=True).returncode:
+        pytest.skip("python3.9 is not installed")
+    for kind in KINDS:
+        done = subprocess.run(
+            [found, "-I", "-W", "error", AUDITOR, GOLDEN / kind / "bundle"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_it_is_python_39_and_imports_the_standard_library_only() -> None:
     tree = ast.parse(AUDITOR.read_bytes(), feature_version=(3, 9))
     imported = set()

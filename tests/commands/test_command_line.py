@@ -343,13 +343,15 @@ def test_production_runs_with_a_machine_binding_and_says_so(prepared: Prepared) 
 @refuses("TRN-FOLDER")
 @accepts("TRN-FOLDER")
 def test_a_folder_that_is_no_bundle_is_told_so(finished: Prepared, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("nothing of a ceremony\n", "utf-8")
-    done = run("replay", tmp_path)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("nothing of a ceremony\n", "utf-8")
+    done = run("replay", folder)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (4, "INCOMPLETE")
     assert "TRN-FOLDER" in done.stdout
     assert "transcript.jsonl, checkpoint.txt, SHA256SUMS" in done.stdout
     assert "Resume" not in done.stdout
-    line = ("ledger", tmp_path, "--output", tmp_path / "ledger.jsonl")
+    line = ("ledger", folder, "--output", tmp_path / "ledger.jsonl")
     assert (run(*line).returncode, (tmp_path / "ledger.jsonl").exists()) == (1, False)
     assert "TRN-FOLDER" not in run("replay", finished.out).stdout
 

@@ -31,7 +31,7 @@ SCHEMAS = (
 Schema = dict[str, Any]
 KEYWORDS = {
     *("type", "enum", "properties", "required", "additionalProperties", "items"),
-    *("pattern", "minimum", "$schema", "$id", "title", "description"),
+    *("minItems", "maxItems", "pattern", "minimum", "$schema", "$id", "title", "description"),
 }
 TYPES: dict[str, type] = {
     "object": dict,
@@ -148,7 +148,11 @@ def faults(schema: Schema, value: object, where: str = "$") -> list[str]:
             return members(schema, value, where)
         case list():
             items = enumerate(value)
-            return [f for i, item in items for f in faults(schema["items"], item, f"{where}[{i}]")]
+            few, many = schema.get("minItems", 0), schema.get("maxItems", len(value))
+            wrong = [] if few <= len(value) <= many else [f"{where}: {len(value)} items"]
+            return wrong + [
+                f for i, item in items for f in faults(schema["items"], item, f"{where}[{i}]")
+            ]
         case _:
             return [] if fits(schema, value) else [f"{where}: {value!r} does not fit {schema}"]
 

@@ -100,7 +100,11 @@ class State:
     def of(files: dict[str, bytes], signatures: str) -> State:
         """Return the state that these files are."""
         logs = tuple(files.get(f"{ROOT}/{name}/{bundle.TRANSCRIPT}", b"") for name in MEDIA[:2])
-        torn = (data for name, data in files.items() if ".torn-" in Path(name).stem)
+        torn = (
+            data
+            for name, data in files.items()
+            if ".torn-" in name and not name.endswith(TEMPORARY)
+        )
         out = f"{ROOT}/out/"
         outputs = {
             name.removeprefix(out): data

@@ -123,7 +123,7 @@ def test_the_child_wipes_a_pin_that_was_wrong() -> None:
             taken.append(super().pin())
             return taken[-1]
 
-    fields = {"length": len(CANARY), "reader": 0, "certificate": ""}
+    fields = {"length": len(CANARY), "reader": 0, "parts": "", "certificate": ""}
     numbers = {"modulus": "01", "exponent": "01", "point": ""}
     desk, lock = Cryptoki(), Lock()
     desk._slot = lock  # type: ignore[assignment]  # one answer of a slot is all that is needed

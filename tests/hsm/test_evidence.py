@@ -45,6 +45,7 @@ ANSWER: dict[str, object] = {
     "pin_state": "ok",
     "protected_path": False,
     "keys": [FOUND],
+    "certificates": [],
 }
 
 
@@ -98,6 +99,9 @@ def test_what_a_token_calls_itself_is_shown_escaped() -> None:
     ("name", "value"),
     [
         *((name, None) for name in ANSWER if name != "protected_path"),
+        ("certificates", [1]),
+        ("certificates", ["zz"]),
+        ("certificates", ["00"] * 49),
         ("slot_id", "3"),
         ("slot_id", True),
         ("token_label", b"x".hex),

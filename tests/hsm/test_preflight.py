@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from marks import accepts, refuses
 
 from ceremony.errors import Refused
-from ceremony.policy_model import Signer
+from ceremony.policy_signer import Signer
 from ceremony.preflight import preflight, read_certificate, signing_key, spki_sha256
 from ceremony.rules.key import RULES
 from ceremony.token import REHEARSAL_SPKI_SHA256, KeyEvidence, TokenEvidence

@@ -17,7 +17,7 @@ from transcripts.log import read_log
 from transcripts.replay import Replayed, Verdict, replay
 from tui.rehearsal.prepare import Prepared
 
-FLIPS = 40  # a file, at fixed pseudo-random places, besides its first and last byte
+FLIPS = 12  # a file, at fixed pseudo-random places, besides its first and last byte
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def deviation(record: Record, event: Event) -> tuple[str, Cell] | None:
         case Recovered():
             return "started again", (Lines(_recovered(event)),)
         case LoggedIn() if event.result.outcome != "ok":
-            said = f"{record.who(event.person)}: {event.result.outcome}"
+            said = f"{record.whos(event.persons)}: {event.result.outcome}"
             return "login failed", (f"{said}, PIN state {event.result.pin_state}",)
         case TokenFailed() | MediaFailed() | OutputsFailed():
             return "failure", (RuleId(event.rule), f": {event.text}")

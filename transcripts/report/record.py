@@ -128,6 +128,10 @@ class Record:
         known = self.persons.get(person)
         return f"{known.name} ({known.id})" if known else person
 
+    def whos(self, persons: tuple[str, ...]) -> str:
+        """Return several persons' names and ids."""
+        return " and ".join(self.who(person) for person in persons)
+
 
 def shaped(kind: type[T], facts: Json) -> T | None:
     """Return the shape that a decision's facts have, None where they have another."""

@@ -90,7 +90,7 @@ def sentence(record: Record, event: Event) -> str:  # noqa: C901, PLR0911, PLR09
         case TimeFixed():
             return f"The signing time was fixed at {event.wall}."
         case LoggedIn():
-            return f"{record.who(event.person)} logged in: {event.result.outcome}."
+            return f"{record.whos(event.persons)} logged in: {event.result.outcome}."
         case Intended():
             return f"Attempt {event.attempt} was recorded before the token was asked to sign."
         case Signed():

@@ -41,6 +41,11 @@ GRADES = {
         "The attributes below are what the PKCS#11 module claims. Nothing here proves that the "
         "key is inside hardware or was made there."
     ),
+    "proved by attestation chain": (
+        "The device itself signed that this key was made inside it, and a chain of certificates "
+        "leads from there to a root that the policy pins. The attributes below are still what the "
+        "PKCS#11 module claims."
+    ),
     "embedded rehearsal key": "A practice key that everybody has. It proves nothing.",
 }
 
@@ -61,7 +66,7 @@ def token(record: Record) -> Section:
         rows = tuple(
             (
                 bare(number),
-                cell(record.who(event.person)),
+                cell(record.whos(event.persons)),
                 (Mark(event.result.outcome, event.result.outcome == "ok"),),
                 code(event.result.pin_state),
             )

@@ -22,8 +22,9 @@ from ceremony.ingest.reading import read_regular
 from ceremony.keys import PublicKey, Scheme, parse_minisign, parse_spki, parse_ssh_line
 from ceremony.show import escaped
 from ceremony.types import MediaFile
-from tui.attesting import ATTESTATION_NAMESPACE, MOST_KEY
+from tui.attesting import ATTESTATION_NAMESPACE
 from tui.building.advice import COPY_AGAIN
+from tui.private_keys import MOST_KEY
 
 # file, builder, good, rule, what is said, what to run, the heading
 Said: TypeAlias = tuple[str, str, bool, str, str, str, str]

@@ -12,11 +12,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
 
 from ceremony import bundle
-from ceremony.errors import Refused, refuse
+from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, Severity
@@ -45,10 +46,14 @@ def run(folder: Path) -> Exit:
     if len(paths) > MOST_BUNDLES:
         raise refuse("TRN-BUNDLE", f"more than {MOST_BUNDLES:,} bundles in one archive")
     records = []
-    for record in _replayed(folder, paths):
-        records.append(record)
-        _progress(len(records), len(paths))
-        put(_line(record))
+    try:
+        for record in _replayed(folder, paths):
+            records.append(record)
+            _progress(len(records), len(paths))
+            put(_line(record))
+    except BrokenProcessPool:
+        text = f"a worker was ended from outside behind {counted(len(records), 'ceremonies')}"
+        raise MediaTrouble("MED-GONE", text) from None
     _progress(0, 0)
     chain = check_chain(records)
     put_findings(chain)
@@ -93,7 +98,7 @@ def _replayed(folder: Path, paths: list[Path]) -> Iterator[Record]:
     processors = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["transcripts.replay"])
-    with ProcessPoolExecutor(processors, mp_context=context, initializer=_alone) as pool:
+    with ProcessPoolExecutor(processors, mp_context=context) as pool:
         waiting: list[Future[Record]] = []
         for path in paths:
             waiting.append(pool.submit(_record, folder, path))
@@ -101,12 +106,6 @@ def _replayed(folder: Path, paths: list[Path]) -> Iterator[Record]:
                 yield waiting.pop(0).result()
         for record in waiting:
             yield record.result()
-
-
-def _alone() -> None:
-    """Keep a worker to one processor: the others have workers of their own."""
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(mine)[os.getpid() % len(mine)]})
 
 
 def _record(folder: Path, path: Path) -> Record:

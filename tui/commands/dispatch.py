@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "judge attestations of an image by a policy",
     "token": "show what a token tells without a PIN, and what would be refused",
     "token-init": "make a key inside a token, and a certificate or a request for one",
+    "pin": "pin split: deal a new PIN of a token as SLIP-39 shares",
     "policy": "lint, show, sign or begin a policy",
     "inspect": "parse a UKI strictly and show what it means",
     "tbs": "write the bytes to be signed elsewhere for an image, a certificate and a time",
@@ -33,6 +34,7 @@ COMMANDS = {
     "replay": "replay a bundle and say whether it is reproduced",
     "countersign": "add a person's signature to a bundle that was sealed before",
     "proof": "check that a line or an earlier head is under a checkpoint",
+    "export": "sign what other tools read of a bundle, and check what a public log answers",
     "report": "write what a bundle says as HTML or text, to print and file",
 }
 DROP_IN = {

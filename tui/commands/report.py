@@ -19,6 +19,7 @@ from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
+from transcripts.files import write_new
 from transcripts.replay import Replayed, replay
 from transcripts.report import controls
 from transcripts.report.compose import compose, record_of
@@ -31,7 +32,6 @@ from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
-from tui.sbsigntools.draft import drafting
 
 CONTROLS = Path(controls.__file__).with_name("controls.toml")
 QR_LEVEL = ERROR_CORRECT_M
@@ -101,7 +101,11 @@ def _require_new(target: Path, bundle: Path) -> None:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Let the whole file appear under its name at once."""
-    with drafting(target) as draft:
-        draft.update(data)
-        draft.commit()
+    """Let the whole file appear under its name at once, and never in another's place."""
+    try:
+        write_new(target, data)
+    except FileExistsError:
+        raise refuse("MED-OUTPUT", f"{escaped(str(target), 4096)} is there already") from None
+    except OSError as error:
+        text_ = f"{escaped(str(target), 4096)}: {error.strerror or error}"
+        raise MediaTrouble("MED-WRITE", text_) from None

@@ -13,16 +13,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import load_der_x509_certificate, load_pem_x509_certificate
 
 from ceremony import policy as policies
 from ceremony.errors import Refused, TokenTrouble, refuse
+from ceremony.key_attestation import (
+    MOST_FILE_BYTES,
+    Attested,
+    Demands,
+    judge_attestation,
+)
 from ceremony.pe.certificate import Certificate, read_certificate, sha256
 from ceremony.pe.revocation import MOST_DBX_BYTES
 from ceremony.policy_model import MOST_POLICY_BYTES
 from ceremony.preflight import preflight
 from ceremony.signer_chain import judge_chain
-from ceremony.types import Finding, Mode, Severity
+from ceremony.types import Finding, MediaFile, Mode, Severity
 from hsm import uri as uris
 from hsm.binding import Binding, find_module, read_binding
 from hsm.present import ShownToken, show_tokens
@@ -41,16 +47,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=Path, help="take URI, certificate, chain and dbx from it")
     parser.add_argument("--cert", type=Path, help="the key's certificate, and its chain")
     parser.add_argument("--dbx", type=Path, help="what must not revoke them")
+    parser.add_argument(
+        "--attestation", metavar="FILE", type=Path, action="append", help="the key's attestation"
+    )
+    parser.add_argument(
+        "--attestation-root", metavar="FILE", type=Path, action="append", help="a root to pin"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is looked for: a URI or "", certificate and chain (DER) or none, a dbx or b""."""
+    """What is looked for: a URI or "", certificate and chain (DER) or none, a dbx or b"".
+
+    `demands` and `files` are what the key's birth is to be proved with.
+    """
 
     uri: str
     certificates: tuple[bytes, ...]
     dbx: bytes
+    demands: Demands
+    files: tuple[MediaFile, ...]
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -86,10 +103,11 @@ def binding_of(path: Path | None) -> Binding:
 def _wanted(options: argparse.Namespace) -> Wanted:
     uri, dbx = options.uri or "", b""
     certificates: tuple[bytes, ...] = ()
+    demands = Demands()
     if options.policy:
         signer = policies.load(read_small(options.policy, MOST_POLICY_BYTES)).signer
         texts = (signer.certificate, *signer.chain)
-        uri, dbx = uri or signer.uri, signer.dbx
+        uri, dbx, demands = uri or signer.uri, signer.dbx, signer.attestation
         certificates = tuple(
             load_pem_x509_certificate(text.encode()).public_bytes(Encoding.DER) for text in texts
         )
@@ -99,7 +117,24 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         dbx = read_small(options.dbx, MOST_DBX_BYTES)
     if uri:
         uris.parse(uri)
-    return Wanted(uri, certificates, dbx)
+    return Wanted(uri, certificates, dbx, *_attestation(options, demands))
+
+
+def _attestation(
+    options: argparse.Namespace, demands: Demands
+) -> tuple[Demands, tuple[MediaFile, ...]]:
+    """Return the demands with the roots and files that were named; the medium is not here."""
+    named: list[Path] = options.attestation or []
+    files = tuple(MediaFile(str(path), read_small(path, MOST_FILE_BYTES)) for path in named)
+    roots = [
+        _pem(der) for path in options.attestation_root or () for der in read_certificates(path)
+    ]
+    names = tuple(file.path for file in files)
+    return Demands((*demands.roots, *roots), names, demands.missing), files
+
+
+def _pem(der: bytes) -> str:
+    return load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode("ascii")
 
 
 def _named(token: ShownToken, uri: str) -> bool:
@@ -116,6 +151,14 @@ def _named(token: ShownToken, uri: str) -> bool:
     return all(facts.get(name, text) == text for name, text in uris.parse(uri).token)
 
 
+def token_named(binding: Binding, uri: str) -> ShownToken:
+    """Return the one token that a URI names, as it shows itself; TokenTrouble KEY-TOKEN."""
+    found = [one for one in show_tokens(binding).tokens if not one.fault and _named(one, uri)]
+    if len(found) != 1:
+        raise TokenTrouble("KEY-TOKEN", f"{len(found)} tokens fit the URI, not one")
+    return found[0]
+
+
 def _judge(binding: Binding, token: ShownToken, wanted: Wanted) -> Iterator[token_words.Judged]:
     if token.fault:
         return
@@ -127,7 +170,7 @@ def _judge(binding: Binding, token: ShownToken, wanted: Wanted) -> Iterator[toke
 
 def _judged(binding: Binding, token: ShownToken, wanted: Wanted, der: bytes) -> token_words.Judged:
     now = datetime.now(UTC)
-    evidence = None
+    evidence, attested = None, Attested("asserted by module")
     try:
         certificate = read_certificate(der)
         looking = Pkcs11Token(binding, wanted.uri or token.uri)
@@ -137,13 +180,16 @@ def _judged(binding: Binding, token: ShownToken, wanted: Wanted, der: bytes) -> 
             looking.close()
         findings = preflight(evidence, der, now, Mode.PRODUCTION)
         findings += judge_chain(der, wanted.certificates[1:], wanted.dbx, now)
+        shown = tuple(bytes.fromhex(one) for one in evidence.attestation)
+        attested, more = judge_attestation(der, shown, wanted.files, wanted.demands, now)
+        findings += more
         subject = certificate.subject
     except TokenTrouble as trouble:
         findings = (Finding(trouble.rule, Severity.REFUSE, trouble.text),)
         subject = _subject(der)
     except Refused as refused:
         findings, subject = refused.findings, _subject(der)
-    return token_words.Judged(subject, sha256(der).hex(), evidence, findings)
+    return token_words.Judged(subject, sha256(der).hex(), evidence, findings, attested)
 
 
 def _subject(der: bytes) -> str:

@@ -33,7 +33,8 @@ from tui import token_words
 from tui.building.writing import write_new
 from tui.commands import Exit
 from tui.commands.findings import put
-from tui.commands.token import binding_of
+from tui.commands.token import binding_of, token_named
+from tui.pin_prompt import ask_pin
 from tui.sbsigntools.secrets import Secrets
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}")
@@ -96,9 +97,10 @@ def _softhsm(options: argparse.Namespace, secrets: Secrets) -> Exit:
 def _on_token(options: argparse.Namespace, secrets: Secrets) -> Exit:
     wanted, subject = _wanted(options), _subject(options.subject)
     binding = binding_of(options.machine)
+    token = token_named(binding, options.uri)
     child = Child("minting", binding)
     try:
-        pin = secrets.ask("PIN of the token (not shown): ")
+        pin = ask_pin(secrets, token.label, token.pin_state)
         if not PIN.fullmatch(pin):
             raise refuse("KEY-PIN-ENTRY", "a PIN is 4 to 255 printable ASCII characters")
         minted = mint(child, binding.module, wanted, pin)
@@ -159,10 +161,18 @@ def _keep(child: Child, wanted: Wanted, certificate: x509.Certificate) -> None:
             label=wanted.label,
             id=wanted.id,
             subject=certificate.subject.public_bytes().hex(),
+            issuer=certificate.issuer.public_bytes().hex(),
+            serial=_der_integer(certificate.serial_number).hex(),
             certificate=certificate.public_bytes(Encoding.DER).hex(),
         )
     except TokenRefused as refused:
         put(f"The token does not keep the certificate itself ({refused.code}); the file does.")
+
+
+def _der_integer(number: int) -> bytes:
+    """Return a positive number of at most 20 octets (RFC 5280, 4.1.2.2) as DER."""
+    octets = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return b"\x02" + bytes([len(octets)]) + octets
 
 
 def _uri(minted: Minted, wanted: Wanted, named: str) -> str:

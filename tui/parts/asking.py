@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.timer import Timer
 
 from ceremony.effects import Login
+from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.questions import Form, Question
 from tui.faces import Closing
 from tui.parts import messages, notice
@@ -120,6 +121,7 @@ class Asking(Vertical):
         if not keep or view.dangerous:
             answer.clear()
         pin.clear()
+        pin.words = isinstance(wanted, Login) and wanted.part.entry is PinEntry.SHARES
         if not same or any(finding.rule == "APP-PERSON" for finding in view.findings):
             person.clear()
         field: Entry = pin if isinstance(wanted, Login) else answer
@@ -230,8 +232,10 @@ def prompt(view: View) -> str:
             return asked
         case Login(protected_path=True):
             return "F9 starts the login. Then enter the PIN on the token's own reader."
-        case Login():
-            return "The PIN: not shown, not recorded. Backspace clears it."
+        case Login(part=PinPart(entry=PinEntry.SHARES) as part):
+            return f"Type the {part.said}: not shown, not recorded. Backspace clears a word."
+        case Login(part=part):
+            return f"The {part.said}: not shown, not recorded. Backspace clears it."
         case Closing(rehearsal_signers=signers):
             practice = f" (or {', '.join(signers)})" if signers else ""
             return f"Signature file's path{practice}; empty: done"

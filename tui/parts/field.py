@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 500
 MOST_ROWS = 4
 MOST_PIN = 128  # bytes
+MOST_WORDS = 512  # bytes of a share: 33 words of at most 8 letters
 STARS = "*" * 8
+SPACE = 0x20
 
 
 class Entry(Widget, can_focus=True):
@@ -160,13 +162,18 @@ class Field(Entry):
 
 
 class PinField(Entry):
-    """A PIN: bytes in one buffer that is wiped, shown as a fixed row of stars or nothing."""
+    """A PIN: bytes in one buffer that is wiped, shown as a fixed row of stars or nothing.
+
+    Where it takes the `words` of a share their number is shown as well: every share has as
+    many, and a person who types blind has to know which word is next.
+    """
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
-        self._bytes = bytearray(MOST_PIN)
+        self._bytes = bytearray(MOST_WORDS)
         self._length = 0
         self.too_long = False
+        self.words = False
 
     @property
     def empty(self) -> bool:
@@ -181,7 +188,7 @@ class PinField(Entry):
 
     def clear(self) -> None:
         """Wipe the buffer."""
-        self._bytes[:] = bytes(MOST_PIN)
+        self._bytes[:] = bytes(MOST_WORDS)
         self._length = 0
         self.too_long = False
         self.refresh()
@@ -189,18 +196,39 @@ class PinField(Entry):
     def type(self, character: str) -> None:
         """Append one character as UTF-8."""
         for byte in character.encode("utf-8"):
-            if self._length == MOST_PIN:
+            if self._length == (MOST_WORDS if self.words else MOST_PIN):
                 self.too_long = True
                 return
             self._bytes[self._length] = byte
             self._length += 1
 
     def edit(self, key: str) -> bool:
-        """Clear all of it: taking one character off would tell how many there are."""
+        """Clear all of it, or the last word: one character less would tell how many there are."""
         if key not in ("backspace", "ctrl+h", "delete", "ctrl+u"):
             return False
-        self.clear()
+        if self.words and key != "ctrl+u":
+            self._clear_word()
+        else:
+            self.clear()
         return True
+
+    def _clear_word(self) -> None:
+        """Wipe the last word and the spaces behind it."""
+        for space in (True, False):
+            while self._length and (self._bytes[self._length - 1] == SPACE) is space:
+                self._length -= 1
+                self._bytes[self._length] = 0
+        self.too_long = False
+
+    @property
+    def _count(self) -> int:
+        """Return how many words were begun."""
+        before = SPACE
+        count = 0
+        for byte in memoryview(self._bytes)[: self._length]:
+            count += byte != SPACE and before == SPACE
+            before = byte
+        return count
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's signature
         """Return one row."""
@@ -209,6 +237,8 @@ class PinField(Entry):
     def render(self) -> RenderResult:
         """Draw the same stars for any PIN."""
         shown = "" if self.empty else STARS
+        if self.words and shown:
+            shown += f" word {self._count}"
         self.place_cursor(len(shown), 0)
         cursor = Content.styled(" ", "reverse") if self.has_focus else Content("")
         return Content(shown) + cursor

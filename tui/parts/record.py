@@ -40,8 +40,9 @@ def pending_lines(view: View, person: str, typed: str) -> tuple[Line, ...]:
         case Question() as question:
             ack = Ack(question.name, question.role, person or "(nobody yet)", question.shown, typed)
             return (Line(f"F9 records {ack.name} ({ack.kind})", STRONG), Line(event_text(ack)))
-        case Login():
-            body: Json = {"person": person or "(nobody yet)", "result": "as the token reports it"}
+        case Login() as login:
+            persons = [*login.typed, person or "(nobody yet)"]
+            body: Json = {"persons": [*persons], "result": "as the token reports it"}
             return (
                 Line("F9 records sign.login (effect), never the PIN or its length", STRONG),
                 Line(canonical(body).decode("utf-8")),

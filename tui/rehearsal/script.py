@@ -16,6 +16,7 @@ from typing import TextIO
 from ceremony.effects import Login
 from ceremony.errors import MediaTrouble, OutOfOrder
 from ceremony.events import Aborted, Event
+from ceremony.pin_parts import PinEntry
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import AGREE, Answer, Form, Question
 from ceremony.states import State
@@ -69,10 +70,14 @@ class ScriptFace:
         return Answer(question.persons[0], text)
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
-        """Type the PIN that stands on the sheet."""
-        other = self._instead.get("pin")
-        self._say(f"  {login.persons[0]} (key holder): PIN typed")
-        return login.persons[0], bytearray((other.pop(0) if other else self._pin).encode("ascii"))
+        """Type the PIN that stands on the sheet, or this person's half of it."""
+        other, part = self._instead.get("pin"), login.part
+        self._say(f"  {login.persons[0]} (key holder): {part.said} typed")
+        text = self._pin
+        if part.entry is PinEntry.HALVES:
+            middle = len(text) // 2
+            text = text[:middle] if part.number == 1 else text[middle:]
+        return login.persons[0], bytearray((other.pop(0) if other else text).encode("ascii"))
 
     def tell(self, news: State | Progress | tuple[Finding, ...]) -> None:
         """Print refusals; progress is of no use to a script."""

@@ -108,18 +108,18 @@ def _open_token(
 ) -> _TokenKey:
     from ceremony.preflight import preflight  # noqa: PLC0415 - a key file needs none of it
     from hsm.token import Pkcs11Token  # noqa: PLC0415
+    from tui.pin_prompt import allow, ask_pin  # noqa: PLC0415
 
     token = Pkcs11Token(binding, uri)
     now = datetime.now(UTC)
     try:
         seen = token.probe(certificate)
         _judge(preflight(seen, certificate, now, Mode.PRODUCTION), tell)
-        if seen.pin_state == "final-try" and secrets.descriptor is not None:
-            text = "one try is left, and nobody at a terminal to know it"
-            raise refuse("KEY-PIN-FINAL", text)
         pin = bytearray()
-        if not seen.protected_path:
-            pin = secrets.ask(f"PIN of token {seen.token_label} (not shown): ")
+        if seen.protected_path:
+            allow(secrets, seen.pin_state)
+        else:
+            pin = ask_pin(secrets, seen.token_label, seen.pin_state)
         login = token.login(pin)
         if login.evidence is None:
             text = f"{login.outcome}; the token says of its tries: {login.pin_state}"

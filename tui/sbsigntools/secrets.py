@@ -20,7 +20,7 @@ class Secrets:
 
     descriptor: int | None
 
-    def ask(self, prompt: str) -> bytearray:
+    def ask(self, prompt: str, most: int = MOST_WHOLE) -> bytearray:
         """Return the secret, to be overwritten by whoever takes it; Refused KEY-PIN-ENTRY."""
         if self.descriptor is not None:
             return self._from(self.descriptor)
@@ -30,7 +30,7 @@ class Secrets:
             raise refuse("KEY-PIN-ENTRY", "no terminal to ask on, and no --pin-fd") from None
         try:
             with open(terminal, "w", closefd=False) as writer:
-                secret = read_secret(terminal, writer, prompt)
+                secret = read_secret(terminal, writer, prompt, most)
                 writer.write("\n")
                 return secret
         except EOFError:

@@ -62,6 +62,8 @@ def code_page(code: Code, width: int, what: str) -> Content:
     )
     said = [row for text in texts for row in (*wrap(text, side, hang=0), "")]
     drawn = [_row(row) for row in code.cells]
+    if drawn and any(len(row) > side for row in said):  # a wrapped row would tear the code
+        return Content("\n").join(drawn)
     text = [
         Content.styled("  " + line, GOOD if code.equal and line in code.said else ASKED)
         for line in said

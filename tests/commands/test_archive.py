@@ -1,0 +1,107 @@
+"""replay ARCHIVE: one line a ceremony, the worst exit status, the chain of heads."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from marks import accepts, refuses
+
+from transcripts.archive import Record, check_chain
+from transcripts.faults import Verdict
+from tui.commands.dispatch import dispatch
+
+GOLDEN = Path(__file__).resolve().parents[2] / "transcripts" / "golden"
+
+
+def told(archive: Path) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "tui", "replay", archive],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def copied(folder: Path, *kinds: str) -> Path:
+    for place, kind in enumerate(kinds):
+        shutil.copytree(GOLDEN / kind / "bundle", folder / f"{2020 + place}" / kind)
+    return folder
+
+
+def test_every_bundle_has_a_line_and_all_have_a_summary(tmp_path: Path) -> None:
+    status, lines = told(copied(tmp_path, "happy", "aborted", "production"))
+    assert status == 0
+    assert [line.split()[:3] for line in lines[:3]] == [
+        ["REPRODUCED", "ok", "rehearsal"],
+        ["REPRODUCED", "aborted", "rehearsal"],
+        ["REPRODUCED", "ok", "production"],
+    ]
+    assert [line.split()[-1] for line in lines[:3]] == [
+        "2020/happy", "2021/aborted", "2022/production",
+    ]  # fmt: skip
+    assert lines[3:] == [
+        "3 ceremonies: 3 REPRODUCED",
+        "chain: 0 name the one before, 3 name none, 0 faults",
+    ]
+
+
+@refuses("TRN-BUNDLE", "TRN-PREVIOUS")
+def test_the_worst_of_all_is_the_exit_status(tmp_path: Path) -> None:
+    archive = copied(tmp_path, "happy", "chained", "misheard")
+    status, lines = told(archive)
+    assert status == 4  # the ceremony before is not here
+    assert any("TRN-PREVIOUS" in line and "not here" in line for line in lines)
+    (archive / "2022/misheard/anchor.p7").write_bytes(b"another")
+    (archive / "2023").mkdir()
+    (archive / "2023/transcript.jsonl").write_bytes(b"\x00" * 1000 + b"\n")
+    (archive / "2024").mkdir()
+    (archive / "2024/SHA256SUMS").symlink_to("/etc/hostname")
+    status, lines = told(archive)
+    assert status == 1
+    assert [line.split()[0] for line in lines[:5]] == [
+        "REPRODUCED", "REPRODUCED", "DIFFERS", "FORGED", "DIFFERS",
+    ]  # fmt: skip
+    assert "line 0" in lines[3]
+
+
+def test_what_is_for_one_bundle_is_refused_for_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = str(copied(tmp_path, "happy"))
+    for words in (["--json"], ["--prove", "1"], ["--consistent-with", "1:x"]):
+        assert dispatch(["replay", archive, *words]) == 1
+    assert "name one of them" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert dispatch(["replay", str(tmp_path / "empty")]) == 4
+
+
+def record(name: str, head: str, previous: str = "", **changes: object) -> Record:
+    made = Record(
+        name, Verdict.REPRODUCED, "ok", "production", name, 43, head, previous,
+        judged=True, text="",
+    )  # fmt: skip
+    return Record(**{f: getattr(made, f) for f in Record.__slots__} | changes)
+
+
+@accepts("TRN-PREVIOUS")
+def test_a_chain_with_a_copy_and_a_ceremony_that_ended_early_holds() -> None:
+    chain = [record("a", "A"), record("b", "B", "A"), record("c", "C", "B")]
+    chain += [record("b", "B", "A"), record("early", "E", "B", judged=False)]
+    assert check_chain(chain) == ()
+
+
+@refuses("TRN-PREVIOUS", "TRN-CEREMONY")
+def test_gaps_forks_and_two_records_of_one_ceremony_are_named() -> None:
+    (gap,) = check_chain([record("a", "A"), record("c", "C", "B")])
+    assert (gap.severity, gap.text) == ("warn", "c follows B, which is not here")
+    (fork,) = check_chain([record("a", "A"), record("b", "B", "A"), record("c", "C", "A")])
+    assert (fork.severity, fork.text) == ("refuse", "b, c all follow A")
+    double = [record("x", "A", ceremony="1"), record("y", "B", ceremony="1")]
+    (found,) = check_chain(double)
+    assert (found.rule, found.text) == ("TRN-CEREMONY", "x, y tell one ceremony differently")

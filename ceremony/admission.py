@@ -24,8 +24,9 @@ from ceremony.attest.record import (
     Reading,
 )
 from ceremony.attest.sigstore_key import ALGORITHM as SIGSTORE
+from ceremony.certified import certificate_faults, revocations, revoked_at, signing_key
 from ceremony.policy_model import Missing, Policy, Untimed
-from ceremony.policy_people import CONTAINERS, Revocation
+from ceremony.policy_people import CONTAINERS, Touch
 from ceremony.retraction import RULE as RETRACTION
 from ceremony.retraction import named as retracts
 from ceremony.show import escaped
@@ -168,23 +169,24 @@ def _speech_faults(attestation: Attestation, policy: Policy, now: datetime) -> I
 
 
 def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
-    """QRM-ALGORITHM, QRM-TOUCH, QRM-REVOKED, QRM-WINDOW."""
+    """QRM-ALGORITHM, QRM-TOUCH, QRM-REVOKED, QRM-CERTIFICATE, QRM-WINDOW."""
     key = policy.enrolled[attestation.key.fpr][1]
     made = attestation.claims.time or now
     # A Sigstore identity signs by a key that lives for minutes; its root decides which serve.
     sigstore = attestation.key.algorithm == SIGSTORE
-    if not sigstore and not attestation.key.allowed_by(
-        policy.algorithms_at(now), attestation.scheme
-    ):
-        text = f"the policy allows no {attestation.key.algorithm} ({attestation.scheme})"
+    signer = signing_key(attestation)
+    if not sigstore and not signer.allowed_by(policy.algorithms_at(now), attestation.scheme):
+        text = f"the policy allows no {signer.algorithm} ({attestation.scheme})"
         yield Standing.NOT_COUNTED, "QRM-ALGORITHM", text
-    if not attestation.touched:
+    if not attestation.touched and key.touch is Touch.REQUIRED:
         text = "the security key was not touched for this signature"
         yield Standing.NOT_COUNTED, "QRM-TOUCH", text
-    revoked = policy.revocations.get(attestation.key.fpr)
-    if revoked and (revoked.mode is Revocation.ALL or made >= revoked.since):
-        text = f"the key is revoked since {revoked.since:%Y-%m-%d} (mode {revoked.mode})"
-        yield Standing.NOT_COUNTED, "QRM-REVOKED", text
+    for name, revoked in revocations(attestation, policy):
+        if revoked_at(revoked, made):
+            text = f"{name} is revoked since {revoked.since:%Y-%m-%d} (mode {revoked.mode})"
+            yield Standing.NOT_COUNTED, "QRM-REVOKED", text
+    for rule, text in certificate_faults(attestation, key, policy, made, now):
+        yield Standing.NOT_COUNTED, rule, text
     if not key.valid_from <= made < key.valid_to:
         window = f"{key.valid_from:%Y-%m-%d} to {key.valid_to:%Y-%m-%d}"
         text = f"signed {made:%Y-%m-%d}, the key is enrolled from {window}"

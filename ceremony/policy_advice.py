@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ceremony import groups, policy_components
 from ceremony.policy_model import Missing, Policy
-from ceremony.policy_people import CONTAINERS, BuilderKey, KeyWrapping
+from ceremony.policy_people import CONTAINERS, BuilderKey, KeyWrapping, Touch
 from ceremony.policy_tables import Faults
 from ceremony.principals import principal_names, principals
 from ceremony.show import escaped
@@ -24,6 +24,7 @@ _PLAIN = ("dsse", "in-toto-link", "rebuilderd", "narinfo")
 # Which formats a key in each wrapping can sign.
 _SIGNS = {
     KeyWrapping.SSH: ("sshsig", *_PLAIN),
+    KeyWrapping.SSH_CA: ("sshsig",),
     KeyWrapping.MINISIGN: ("minisign", "signify", *_PLAIN),
     KeyWrapping.SPKI: _PLAIN,
     KeyWrapping.OPENPGP: ("openpgp",),
@@ -70,6 +71,9 @@ def _keys(policy: Policy) -> Iterator[Advice]:
                 yield place, "from", f"{who} begins after the policy, on {begins}"
             if key.key.fpr in policy.revocations:
                 yield place, "", f"{who} is revoked"
+            if key.touch is Touch.OPTIONAL:
+                why = f"{who} signs untouched: whoever has its machine has its vote"
+                yield place, "touch", why
             if not set(_formats(key)) & set(builder.formats):
                 yield place, "type", f"{who} signs none of the builder's formats"
 

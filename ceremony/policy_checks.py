@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ceremony import approval, groups, policy_components, policy_release
 from ceremony.policy_model import Approving, Policy
-from ceremony.policy_people import Builder
+from ceremony.policy_people import Builder, Revoked
 from ceremony.policy_tables import Faults
 from ceremony.principals import principal_names
 from ceremony.quorum_rules import QuorumRule
@@ -43,11 +43,17 @@ def _check_ids(policy: Policy, faults: Faults) -> None:
         ("person", [person.id for person in policy.persons]),
         ("builder", [builder.id for builder in policy.builders]),
         ("component", [part.id for part in policy.components]),
-        ("revoked", [entry.fpr for entry in policy.revoked]),
+        ("revoked", [_revoked(entry) for entry in policy.revoked]),
     ):
         for number, name in enumerate(ids, 1):
             if name in ids[: number - 1]:
                 faults.add("POL-TWICE", f"{table} {number}", "", f"{escaped(name)} stands twice")
+
+
+def _revoked(entry: Revoked) -> str:
+    """Return what a revocation voids: one key once, each part of an authority's work once."""
+    parts = (*map(str, entry.serials), *entry.key_ids)
+    return " ".join((entry.fpr, *parts))
 
 
 def _check_keys(policy: Policy, faults: Faults) -> None:

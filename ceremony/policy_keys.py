@@ -74,12 +74,31 @@ def _builder_keys(table: Table) -> tuple[people.BuilderKey, ...]:
     if valid_from >= valid_to:
         table.fault("POL-PERIOD", "to", "the window ends before it begins")
     wrapped = _wrapped(table, wrapping)
+    principals = _principals(table) if wrapping is KeyWrapping.SSH_CA else ()
+    touch = _touch(table, wrapping, wrapped)
     table.end()
     entry = int(table.name.partition(" ")[2])
+    window = (namespace, valid_from, valid_to)
     return tuple(
-        people.BuilderKey(key, wrapping, key_id, namespace, valid_from, valid_to, entry)
+        people.BuilderKey(key, wrapping, key_id, *window, entry, principals, touch)
         for key, key_id in wrapped
     )
+
+
+def _principals(table: Table) -> tuple[str, ...]:
+    principals = table.texts("principals")
+    if table.has("principals") and not principals:
+        why = "at least one name is wanted, as ssh-keygen -s CA -n NAME certifies it"
+        table.fault("POL-VALUE", "principals", why)
+    return principals
+
+
+def _touch(table: Table, wrapping: KeyWrapping, wrapped: tuple[Wrapped, ...]) -> people.Touch:
+    touch = table.choice("touch", people.Touch, people.Touch.REQUIRED)
+    plain = wrapping is not KeyWrapping.SSH_CA and not any(k.is_security_key for k, _ in wrapped)
+    if table.has("touch") and wrapped and plain:
+        table.fault("POL-VALUE", "touch", "only a security key (sk-) can be touched")
+    return touch
 
 
 def _wrapped(table: Table, wrapping: KeyWrapping) -> tuple[Wrapped, ...]:
@@ -107,7 +126,7 @@ def _sigstore(identity: str, issuer: str, root: str) -> tuple[Wrapped, ...]:
 
 def _parsed(wrapping: KeyWrapping, public: str) -> tuple[Wrapped, ...]:
     match wrapping:
-        case KeyWrapping.SSH:
+        case KeyWrapping.SSH | KeyWrapping.SSH_CA:
             return ((keys.parse_ssh_line(public)[0], ""),)
         case KeyWrapping.MINISIGN:
             key, key_id = keys.parse_minisign(public)

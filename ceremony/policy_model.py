@@ -277,5 +277,5 @@ class Policy:
 
     @cached_property
     def revocations(self) -> Mapping[str, Revoked]:
-        """Return the revocations by key identity."""
-        return {entry.fpr: entry for entry in self.revoked}
+        """Return the revocations of keys by their identity."""
+        return {entry.fpr: entry for entry in self.revoked if entry.whole}

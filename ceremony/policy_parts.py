@@ -33,6 +33,8 @@ MOST_WORDS = 32
 MOST_DBX_TEXT = 1 << 17
 PIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+SERIAL = re.compile(r"[1-9][0-9]{0,19}")
+MOST_SERIAL = (1 << 64) - 1
 NEVER = ("sha1", "md5", "dsa")  # no policy can allow these; it may say so
 MOST_SUNSETS = 64
 
@@ -257,12 +259,22 @@ def person(table: Table) -> people.Person:
 
 
 def revoked(table: Table) -> people.Revoked:
-    """Read [[revoked]]: a key whose signatures are void."""
+    """Read [[revoked]]: a key whose signatures are void, or some of an authority's certificates."""
     fpr = table.text("fpr")
     if fpr and not FINGERPRINT.fullmatch(fpr):
         table.fault("POL-VALUE", "fpr", "sha256: and 64 lower-case hex digits are wanted")
     mode = table.choice("mode", people.Revocation, people.Revocation.ALL)
-    read = people.Revoked(fpr, table.moment("since"), mode)
+    serials, key_ids = table.texts("serials", ()), table.texts("key_ids", ())
+    for serial in serials:
+        # ssh-keygen numbers a certificate 0 where nobody gives it a number.
+        if not SERIAL.fullmatch(serial) or int(serial) > MOST_SERIAL:
+            why = f'{escaped(serial)} is no serial as "4711": 1 to {MOST_SERIAL}'
+            table.fault("POL-VALUE", "serials", why)
+    numbers = tuple(int(serial) for serial in serials if SERIAL.fullmatch(serial))
+    read = people.Revoked(fpr, table.moment("since"), mode, numbers, key_ids)
+    for key in ("serials", "key_ids"):
+        if table.has(key) and read.whole:
+            table.fault("POL-VALUE", key, "an empty list would void the whole authority")
     table.end()
     return read
 

@@ -34,10 +34,18 @@ class Revocation(StrEnum):
     AFTER = "after"
 
 
+class Touch(StrEnum):
+    """Whether a security key's signature counts that nobody touched it for."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
 class KeyWrapping(StrEnum):
     """In which form a builder's key is written in the policy."""
 
     SSH = "ssh"
+    SSH_CA = "ssh-ca"
     MINISIGN = "minisign"
     SPKI = "spki"
     OPENPGP = "openpgp"
@@ -71,7 +79,8 @@ class BuilderKey:
     `key_id` is what its wrapping calls it, a hint: a minisign or signify id, an OpenPGP
     fingerprint, a Nix key's name, the trusted root of a Sigstore identity. An OpenPGP
     certificate gives one of these for each of its keys that can sign. `entry` is the number
-    of the [[builder.key]] table that the key stands in.
+    of the [[builder.key]] table that the key stands in. A certificate authority certifies
+    keys for one of the `principals` and signs nothing itself.
     """
 
     key: PublicKey
@@ -81,6 +90,8 @@ class BuilderKey:
     valid_from: datetime
     valid_to: datetime
     entry: int = 0
+    principals: tuple[str, ...] = ()
+    touch: Touch = Touch.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +117,19 @@ class Builder:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A key whose signatures are void, by identity."""
+    """A key whose signatures are void, by identity.
+
+    With `serials` or `key_ids` it is a certificate authority's, and void are only the
+    certificates that bear one of them.
+    """
 
     fpr: str
     since: datetime
     mode: Revocation
+    serials: tuple[int, ...] = ()
+    key_ids: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """True where the key itself is void."""
+        return not (self.serials or self.key_ids)

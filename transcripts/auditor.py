@@ -557,7 +557,7 @@ class Lines:
 
     def _read(self, raw: bytes, place: int) -> Event:
         def forged(rule: str, text: str) -> Fault:
-            return Fault(FORGED, rule, "line %d: %s" % (place, text))
+            return Fault(FORGED, rule, "event %d: %s" % (place + 1, text))
 
         if place == MOST_LINES:
             raise forged("TRN-LINE", "more than %d lines" % MOST_LINES)
@@ -1799,10 +1799,12 @@ class Script:
 
     def _differs(self, event: Event, text: str) -> Fault:
         """Return the fault of a decision or intent; what comes after it has lost its ground."""
-        return Fault(DIFFERS, "TRN-DECISION", "line %d, %s: %s" % (event.seq, event.name, text))
+        return Fault(
+            DIFFERS, "TRN-DECISION", "event %d, %s: %s" % (event.seq + 1, event.name, text)
+        )
 
     def _out_of_order(self, event: Event, text: str) -> Fault:
-        text = "line %d, %s: %s" % (event.seq, event.name, text)
+        text = "event %d, %s: %s" % (event.seq + 1, event.name, text)
         return Fault(FORGED, "TRN-ORDER", text)
 
     def _peek(self) -> Event:
@@ -1935,7 +1937,7 @@ class Script:
         while True:
             clock = self.take("open.clock")
             if not is_moment(clock.body["wall"]):
-                raise Fault(FORGED, "AIR-CLOCK", "line %d: not a UTC time" % clock.seq)
+                raise Fault(FORGED, "AIR-CLOCK", "event %d: not a UTC time" % (clock.seq + 1))
             told = self.ack("open.clock_read", [self._who("internal_witness")])
             verdict = self.decide("open.clock_verdict", "ok", "refused")
             self._check_clock(verdict, clock.body["wall"], told.body["answer"])
@@ -2003,7 +2005,7 @@ class Script:
         except Bad as bad:
             if event.body.get("outcome") == "ok":
                 raise self._differs(event, str(bad)) from None
-            raise Fault(FORGED, "TRN-EVENT", "line %d: %s" % (event.seq, bad)) from None
+            raise Fault(FORGED, "TRN-EVENT", "event %d: %s" % (event.seq + 1, bad)) from None
 
     def _inventory(self) -> None:
         self.step = INVENTORY
@@ -2216,7 +2218,7 @@ class Script:
     def _planned(self, fixed: Event) -> bool:
         """Consume the plan's decision, also after an interruption; False: it was refused."""
         if not is_moment(fixed.body["wall"]):
-            raise Fault(FORGED, "AIR-CLOCK", "line %d: not a UTC time" % fixed.seq)
+            raise Fault(FORGED, "AIR-CLOCK", "event %d: not a UTC time" % (fixed.seq + 1))
         self._token_in_use = False
         plan = self.decide("sign.plan", "ok", "refused")
         self._token_in_use = True

@@ -90,9 +90,9 @@ def read_line(data: bytes) -> Line:
         stamp = decode(Stamp, value["time"], "time")
         event = _event(name, kind, value["body"])
     except Malformed as error:
-        raise refuse("TRN-EVENT", f"line {seq}, {escaped(name, 40)}: {error}") from None
+        raise refuse("TRN-EVENT", f"{escaped(name, 40)}: {error}") from None
     if (event.name, event.kind) != (name, kind) or _body(event) != value["body"]:
-        raise refuse("TRN-EVENT", f"line {seq}, {escaped(name, 40)}: reads as another event")
+        raise refuse("TRN-EVENT", f"{escaped(name, 40)}: reads as another event")
     return Line(ceremony, seq, prev, stamp, event)
 
 
@@ -147,8 +147,9 @@ def read_log(data: bytes) -> Log:
 
 
 def _misplaced(place: int, error: Refused) -> Finding:
+    """Say which event it is, as screens number them: from 1."""
     found = error.findings[0]
-    return Finding(found.rule, Severity.REFUSE, f"line {place}: {found.text}")
+    return Finding(found.rule, Severity.REFUSE, f"event {place + 1}: {found.text}")
 
 
 def _check_link(line: Line, place: int, before: Line | None, raw_before: bytes) -> None:

@@ -65,7 +65,7 @@ class Earlier:
 def prove_line(raw: tuple[bytes, ...], index: int, head: Head) -> Proof:
     """Return the proof that line `index` of `raw` is under `head`; TRN-PROOF if there is none."""
     if not 0 <= index < len(raw):
-        text = f"there is no line {index:,}; the transcript has {len(raw):,}, counted from 0"
+        text = f"there is no event {index + 1:,}; the transcript has {len(raw):,}, counted from 1"
         raise refuse("TRN-PROOF", text)
     leaves = tuple(map(merkle.leaf, raw))
     return Proof(INDEX, index, merkle.inclusion(leaves, index), head)

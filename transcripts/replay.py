@@ -214,7 +214,7 @@ def _fold(log: Log, rules: Rules) -> tuple[State, list[Fault]]:
         except Refused as error:
             found = error.findings[0]
             verdict = Verdict.INCOMPLETE if found.rule == "TRN-RULESET" else Verdict.FORGED
-            return state, [fault(verdict, found.rule, f"line {line.seq}: {found.text}")]
+            return state, [fault(verdict, found.rule, f"event {line.seq + 1}: {found.text}")]
     return state, []
 
 
@@ -244,11 +244,12 @@ def _lacks_extra(event: Event) -> bool:
 def _decision_fault(line: Line, error: Differs) -> Fault:
     """Name the first member that differs, and both its values."""
     if isinstance(error.expected, Decided) and _lacks_extra(error.expected):
-        return fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"line {line.seq}: {EXTRA}")
+        return fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"event {line.seq + 1}: {EXTRA}")
     forged = isinstance(line.event, Recovered)  # no decision: lines were taken out or put in
     rule = "TRN-ORDER" if forged else "TRN-DECISION"
     at = differing.of_decision(line, rule, error)
-    text = f"line {at.line}, {at.event}: {at.path} recomputed {at.expected}, recorded {at.found}"
+    said = f"{at.path} recomputed {at.expected}, recorded {at.found}"
+    text = f"event {at.line + 1}, {at.event}: {said}"
     verdict = Verdict.FORGED if forged else Verdict.DIFFERS
     return replace(fault(verdict, rule, text), difference=at)
 
@@ -256,8 +257,8 @@ def _decision_fault(line: Line, error: Differs) -> Fault:
 def _order_fault(line: Line, state: State, rules: Rules, error: OutOfOrder) -> Fault:
     said = str(error)
     if "the content with SHA-256" in said:
-        text = f"line {line.seq}: {said}; give the unsigned image with --image"
+        text = f"event {line.seq + 1}: {said}; give the unsigned image with --image"
         return fault(Verdict.INCOMPLETE, "TRN-IMAGE", text)
     at = differing.of_order(line, state, rules, error)
-    text = f"line {at.line}, {at.event}: {said}; awaited: {at.expected}"
+    text = f"event {at.line + 1}, {at.event}: {said}; awaited: {at.expected}"
     return replace(fault(Verdict.FORGED, "TRN-ORDER", text), difference=at)

@@ -54,7 +54,7 @@ def unknown(transcript: bytes) -> str:
         return ""
     carries = ", ".join(CARRIED)
     return (
-        f"line 0 names rule set {escaped(version, 40)} of {escaped(form, 60)}; this program "
+        f"event 1 names rule set {escaped(version, 40)} of {escaped(form, 60)}; this program "
         f"carries {carries} of {FORMAT}. Install {_tool(tool)}, which wrote it, or a later one"
     )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ceremony.artifact_names import PLACE
 from ceremony.policy_model import Missing, Policy, Untimed
-from ceremony.policy_people import CONTAINERS, BuilderKey
+from ceremony.policy_people import CONTAINERS, BuilderKey, Touch
 from ceremony.principals import principals
 from ceremony.release_rules import Resign, VersionOrder
 from ceremony.show import counted, escaped, grouped
@@ -121,7 +121,7 @@ def _parts(policy: Policy) -> Iterator[str]:
 
 
 def _builders(policy: Policy) -> Iterator[str]:
-    revoked = {entry.fpr for entry in policy.revoked}
+    revoked = policy.revocations
     for principal in principals(policy.builders):
         if len(principal.builders) > 1:
             who = ", ".join(map(escaped, principal.builders))
@@ -136,11 +136,21 @@ def _builders(policy: Policy) -> Iterator[str]:
             yield "  counts only with a jail-metadata.txt that shows a closed jail"
         for key in builder.keys:
             yield f"  {_key(key)}{', REVOKED' if key.key.fpr in revoked else ''}"
+    for entry in policy.revoked:
+        if not entry.whole:
+            which = [
+                *(f"serial {serial}" for serial in entry.serials),
+                *map(escaped, entry.key_ids),
+            ]
+            yield f"Void certificates of {entry.fpr[:23]}...: {', '.join(which)}"
 
 
 def _key(key: BuilderKey) -> str:
     window = f"{key.valid_from:%Y-%m-%d} to {key.valid_to:%Y-%m-%d}"
-    return f"{key.wrapping} key {key.key.fpr[:23]}..., {key.key.algorithm}, {window}"
+    words = f"{key.wrapping} key {key.key.fpr[:23]}..., {key.key.algorithm}, {window}"
+    if key.principals:
+        words += f", certifies keys for {', '.join(map(escaped, key.principals))}"
+    return words + (", untouched signatures count" if key.touch is Touch.OPTIONAL else "")
 
 
 def _people(policy: Policy) -> Iterator[str]:

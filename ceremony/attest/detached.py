@@ -21,11 +21,11 @@ from ceremony.attest.minisign import (
 )
 from ceremony.attest.record import Attestation, Claims, Malformed, Proof, Reading, Unverified
 from ceremony.attest.ssh_wire import uint32
-from ceremony.attest.sshsig import SshSignature, read_sshsig, verify_sshsig
+from ceremony.attest.sshsig import SshSignature, read_certifiable, verify_sshsig
 from ceremony.errors import Refused
-from ceremony.keys import Scheme
+from ceremony.keys import PublicKey, Scheme
 from ceremony.policy_model import Policy
-from ceremony.policy_people import ATTESTATION_NAMESPACE, Builder, BuilderKey
+from ceremony.policy_people import ATTESTATION_NAMESPACE, Builder, BuilderKey, KeyWrapping
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile
 
@@ -34,12 +34,15 @@ MINISIGN = "minisign"
 
 
 def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:
-    """Read an SSHSIG and the checksum file it signs."""
+    """Read an SSHSIG, by a key or by a certificate, and the checksum file it signs."""
     try:
-        signature = read_sshsig(file.data)
+        signature = read_certifiable(file.data)
     except Refused as error:
         return _malformed(file, SSHSIG, "", error)
-    enrolled = policy.enrolled.get(signature.public_key.fpr)
+    certificate = signature.certificate
+    key = certificate.authority if certificate else signature.public_key
+    # Where the certificate's authority is nobody's, it is told whose the key itself is.
+    enrolled = policy.enrolled.get(key.fpr) or policy.enrolled.get(signature.public_key.fpr)
     builder = enrolled[0].id if enrolled else ""
     namespace = enrolled[1].namespace if enrolled else ATTESTATION_NAMESPACE
     try:
@@ -50,10 +53,10 @@ def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Pol
     if content is None:
         return _unverified(file, SSHSIG, builder, fault, tried)
     if enrolled is None:
-        return _stranger(file, SSHSIG, signature.public_key.fpr, content)
-    if enrolled[1].key != signature.public_key:
-        text = f"the key is enrolled as {enrolled[1].key.algorithm}, for another application"
-        return Unverified(file.path, SSHSIG, builder, "QRM-ENROLLED", text, _says(content))
+        named = f"{key.fpr}, an authority," if certificate else key.fpr
+        return _stranger(file, SSHSIG, named, content)
+    if why := _other_use(signature, key, enrolled[1]):
+        return Unverified(file.path, SSHSIG, builder, *why, _says(content))
     try:
         claims = contents.claims(content.data)
     except Refused as error:
@@ -63,17 +66,36 @@ def read_sshsig_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Pol
         format=SSHSIG,
         sha256=hashlib.sha256(file.data).hexdigest(),
         builder=builder,
-        key=signature.public_key,
+        key=key,
         scheme=signature.scheme,
         touched=signature.touched,
         claims=claims,
         proof=Proof(content.data, signature.signature, _ssh_parts(signature)),
+        certificate=certificate,
     )
+
+
+def _other_use(signature: SshSignature, key: PublicKey, held: BuilderKey) -> tuple[str, str] | None:
+    """Return (rule, text) where a key is not used as it is enrolled."""
+    certified = signature.certificate is not None
+    if certified and held.key.fpr != key.fpr:
+        text = "the key is enrolled, the authority of its certificate is not"
+        return "QRM-CERTIFICATE", text
+    if certified and held.wrapping is not KeyWrapping.SSH_CA:
+        return "QRM-CERTIFICATE", "the certificate's authority is enrolled as a plain key only"
+    if not certified and held.wrapping is KeyWrapping.SSH_CA:
+        return "QRM-CERTIFICATE", "the key is enrolled as an authority, which signs nothing itself"
+    if held.key != key:
+        text = f"the key is enrolled as {held.key.algorithm}, for another application"
+        return "QRM-ENROLLED", text
+    return None
 
 
 def _ssh_parts(signature: SshSignature) -> tuple[bytes, ...]:
     security_key = bytes([signature.flags]) + uint32(signature.counter)
-    return signature.hash_algorithm.encode(), security_key
+    certificate = signature.certificate
+    halves = (certificate.signed, certificate.signature) if certificate else ()
+    return signature.hash_algorithm.encode(), security_key, *halves
 
 
 def read_minisign_pair(file: MediaFile, signed: tuple[MediaFile, ...], policy: Policy) -> Reading:

@@ -19,10 +19,11 @@ from ceremony.attest.openpgp import hashed_content
 from ceremony.attest.openpgp_file import BINARY, TEXT
 from ceremony.attest.openpgp_signature import digest_of, weak_hash
 from ceremony.attest.record import Attestation, Claims, Proof
+from ceremony.attest.ssh_certificate import SshCertificate, proved_certificate
 from ceremony.attest.sshsig import HASHES, SshSignature, verify_sshsig
 from ceremony.errors import refuse
 from ceremony.keys import Scheme
-from ceremony.policy_people import BuilderKey
+from ceremony.policy_people import BuilderKey, KeyWrapping
 
 RULE = "MED-SANDBOX"
 _HASH = re.compile(r"[0-9a-f]{40,128}")
@@ -45,9 +46,14 @@ def check_proof(
 
     `names` are the artifact's, `archives` what was found of archives apart from this reading.
     """
+    authority = held.wrapping is KeyWrapping.SSH_CA
     match attestation.format, proof.parts:
-        case "sshsig", (algorithm, touch):
+        case "sshsig", (algorithm, touch) if not authority:
             _check_ssh(attestation, proof, held, algorithm, touch)
+        case "sshsig", (algorithm, touch, _signed, _by) if authority:
+            _check_ssh(attestation, proof, held, algorithm, touch)
+        case _ if authority:
+            raise refuse(RULE, "an authority signs nothing but certificates")
         case "minisign", (algorithm, comment, outer):
             said = Minisignature(algorithm, "", proof.signature, comment.decode(), outer)
             verify_minisign(said, proof.content, held.key)
@@ -66,19 +72,32 @@ def check_proof(
         _check_words(attestation.claims, proof, names)
 
 
+def certificate_of(kind: str, proof: Proof, held: BuilderKey) -> SshCertificate | None:
+    """Return the certificate that a proof rests on, after the check that `held` signed it.
+
+    None where it rests on the enrolled key itself. Refused: ATT-CERTIFICATE, ATT-KEY.
+    """
+    match kind, proof.parts:
+        case "sshsig", (_, _, signed, signature):
+            return proved_certificate(signed, signature, held.key)
+        case _:
+            return None
+
+
 def _check_ssh(
     attestation: Attestation, proof: Proof, held: BuilderKey, algorithm: bytes, touch: bytes
 ) -> None:
     if algorithm.decode() not in HASHES or len(touch) != 5:  # noqa: PLR2004 - a byte, a uint32
         raise refuse(RULE, "the proof of an SSHSIG is of an unknown form")
     said = SshSignature(
-        public_key=held.key,
+        public_key=attestation.certificate.public_key if attestation.certificate else held.key,
         namespace=held.namespace,
         hash_algorithm=algorithm.decode(),
         scheme=attestation.scheme,
         signature=proof.signature,
         flags=touch[0],
         counter=int.from_bytes(touch[1:], "big"),
+        certificate=attestation.certificate,
     )
     verify_sshsig(said, proof.content, held.namespace)
     if said.touched is not attestation.touched:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from ceremony.attest.ssh_certificate import SshCertificate
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme
 from ceremony.show import escaped
@@ -68,7 +69,8 @@ class Proof:
 class Attestation:
     """Claims that an enrolled key signed. `sha256` (hex) is over the signature's own file.
 
-    `proof` is None where only the reader itself can check, as for a Sigstore bundle.
+    `proof` is None where only the reader itself can check, as for a Sigstore bundle. With a
+    `certificate` the enrolled `key` is the authority's that signed it.
     """
 
     file: str
@@ -80,6 +82,7 @@ class Attestation:
     touched: bool
     claims: Claims
     proof: Proof | None = None
+    certificate: SshCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)

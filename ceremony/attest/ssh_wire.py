@@ -1,4 +1,4 @@
-"""The wire types of RFC 4251 section 5: uint32, string, mpint.
+"""The wire types of RFC 4251 section 5: uint32, uint64, string, mpint.
 
 Decides whether bytes are exactly such a sequence. Refuses to know what they mean.
 """
@@ -9,6 +9,7 @@ from ceremony.errors import refuse
 
 MOST_STRING_BYTES = 1 << 20
 UINT32_BYTES = 4
+UINT64_BYTES = 8
 HIGH_BIT = 0x80
 
 
@@ -19,6 +20,16 @@ class WireReader:
         self._data = data
         self._rule = rule
         self._at = 0
+
+    @property
+    def at(self) -> int:
+        """Return how many bytes have been read."""
+        return self._at
+
+    @property
+    def more(self) -> bool:
+        """Say whether bytes are left."""
+        return self._at < len(self._data)
 
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes."""
@@ -35,6 +46,10 @@ class WireReader:
     def uint32(self) -> int:
         """Return the next four bytes as a big-endian number."""
         return int.from_bytes(self.take(UINT32_BYTES), "big")
+
+    def uint64(self) -> int:
+        """Return the next eight bytes as a big-endian number."""
+        return int.from_bytes(self.take(UINT64_BYTES), "big")
 
     def string(self) -> bytes:
         """Return the next length-prefixed string."""

@@ -12,12 +12,22 @@ Refuses to know whose key it is and what the message means.
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
 from ceremony.attest import contents
+from ceremony.attest.ssh_certificate import (
+    VERIFY_REQUIRED,
+    SshCertificate,
+    is_certificate,
+    read_certificate,
+)
+from ceremony.attest.ssh_signature import (
+    VERIFIED,
+    KeySignature,
+    read_signature,
+    touched,
+    verify_signature,
+)
 from ceremony.attest.ssh_wire import WireReader, string, uint32
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
@@ -32,22 +42,15 @@ END = b"-----END SSH SIGNATURE-----"
 MOST_BYTES = 1 << 16
 MOST_COLUMNS = 76
 WRITTEN_COLUMNS = 70  # as ssh-keygen writes
-TOUCHED = 0x01  # PROTOCOL.u2f: bit 0, user presence
-
 HASHES = ("sha256", "sha512")
-_ECDSA = {
-    "ecdsa-sha2-nistp256": "ecdsa-p256-sha256",
-    "ecdsa-sha2-nistp384": "ecdsa-p384-sha384",
-    "ecdsa-sha2-nistp521": "ecdsa-p521-sha512",
-}
-_RSA = {"rsa-sha2-256": Scheme.RSA_PKCS1_SHA256, "rsa-sha2-512": Scheme.RSA_PKCS1_SHA512}
 
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
     """A parsed signature: the raw value in the form `key.verify` takes, and what it says.
 
-    `flags` and `counter` are the security key's, 0 for other keys.
+    `flags` and `counter` are the security key's, 0 for other keys. With a `certificate`
+    the key is the one that it certifies.
     """
 
     public_key: PublicKey
@@ -57,11 +60,13 @@ class SshSignature:
     signature: bytes
     flags: int = 0
     counter: int = 0
+    certificate: SshCertificate | None = None
 
     @property
     def touched(self) -> bool:
-        """True when no touch is needed or the security key says that it was touched."""
-        return not self.public_key.is_security_key or bool(self.flags & TOUCHED)
+        """True when each security key that signed, the authority's too, says it was touched."""
+        certified = self.certificate is None or self.certificate.touched
+        return certified and touched(self.public_key, self.flags)
 
 
 def signed_data(namespace: str, message: bytes, hash_algorithm: str = "sha512") -> bytes:
@@ -87,7 +92,18 @@ def looks_like_sshsig(data: bytes) -> bool:
 
 
 def read_sshsig(data: bytes) -> SshSignature:
-    """Read an armoured signature strictly; Refused (ATT-SSHSIG) says what is wrong."""
+    """Read an armoured signature by a plain key; Refused (ATT-) says what is wrong."""
+    signature = read_certifiable(data)
+    if signature.certificate is not None:
+        raise refuse("ATT-CERTIFICATE", "it is signed by a certificate; here only plain keys sign")
+    return signature
+
+
+def read_certifiable(data: bytes) -> SshSignature:
+    """Read an armoured signature by a plain key or a certificate; Refused (ATT-) says why not.
+
+    A certificate is whole and signed by its authority; whether that one counts is open.
+    """
     wire = WireReader(_dearmored(data), RULE)
     if wire.take(len(MAGIC)) != MAGIC:
         raise refuse(RULE, "the blob does not begin with SSHSIG")
@@ -95,7 +111,9 @@ def read_sshsig(data: bytes) -> SshSignature:
     # they support."
     if (version := wire.uint32()) != VERSION:
         raise refuse(RULE, f"SSHSIG version {version} is not known here")
-    key = parse_ssh_blob(wire.string())
+    blob = wire.string()
+    certificate = read_certificate(blob) if is_certificate(blob) else None
+    key = certificate.public_key if certificate else parse_ssh_blob(blob)
     namespace = wire.name()
     # "The namespace value MUST NOT be the empty string."
     if not namespace:
@@ -105,9 +123,18 @@ def read_sshsig(data: bytes) -> SshSignature:
     hash_algorithm = wire.name()
     if hash_algorithm not in HASHES:
         raise refuse(RULE, f"the hash {escaped(hash_algorithm)} is neither sha256 nor sha512")
-    signature = wire.string()
+    made = read_signature(key, wire.string(), RULE)
     wire.end()
-    return _signature(key, namespace, hash_algorithm, signature)
+    return SshSignature(
+        public_key=key,
+        namespace=namespace,
+        hash_algorithm=hash_algorithm,
+        scheme=made.scheme,
+        signature=made.value,
+        flags=made.flags,
+        counter=made.counter,
+        certificate=certificate,
+    )
 
 
 def verify_sshsig(signature: SshSignature, message: bytes, namespace: str) -> PublicKey:
@@ -117,18 +144,16 @@ def verify_sshsig(signature: SshSignature, message: bytes, namespace: str) -> Pu
             "ATT-NAMESPACE",
             f"signed for the namespace {escaped(signature.namespace)}, not {escaped(namespace)}",
         )
-    data = signed_data(namespace, message, signature.hash_algorithm)
     key = signature.public_key
-    if key.is_security_key:
-        # PROTOCOL.u2f, "SSH U2F Signatures": over the hash of the application, the flags byte,
-        # the counter and the hash of the data.
-        data = (
-            hashlib.sha256(key.application.encode()).digest()
-            + bytes([signature.flags])
-            + uint32(signature.counter)
-            + hashlib.sha256(data).digest()
-        )
-    key.verify(signature.signature, data, signature.scheme)
+    made = KeySignature(signature.scheme, signature.signature, signature.flags, signature.counter)
+    verify_signature(key, made, signed_data(namespace, message, signature.hash_algorithm))
+    certificate = signature.certificate
+    verified = key.is_security_key and signature.flags & VERIFIED
+    # PROTOCOL.certkeys: "signatures made with this certificate must assert FIDO user
+    # verification (e.g. PIN or biometric)".
+    if certificate and VERIFY_REQUIRED in certificate.options and not verified:
+        text = f"the certificate says {VERIFY_REQUIRED}, and the signer gave no PIN or finger"
+        raise refuse("ATT-CERTIFICATE", text)
     return key
 
 
@@ -146,35 +171,3 @@ def _dearmored(data: bytes) -> bytes:
     except UnicodeDecodeError:
         raise refuse(RULE, "the armour is not ASCII") from None
     return decoded(text, RULE)
-
-
-def _signature(key: PublicKey, namespace: str, hash_algorithm: str, blob: bytes) -> SshSignature:
-    wire = WireReader(blob, RULE)
-    kind = wire.name()
-    flags = counter = 0
-    match kind:
-        case "ssh-ed25519" if key.algorithm == "ed25519":
-            scheme, raw = Scheme.ED25519, wire.string()
-        case "sk-ssh-ed25519@openssh.com" if key.algorithm == "sk-ssh-ed25519":
-            scheme, raw = Scheme.ED25519, wire.string()
-            flags, counter = wire.byte(), wire.uint32()
-        case "sk-ecdsa-sha2-nistp256@openssh.com" if key.algorithm == "sk-ecdsa-p256":
-            scheme, raw = Scheme.ECDSA, _der(wire.string())
-            flags, counter = wire.byte(), wire.uint32()
-        case _ if _ECDSA.get(kind) == key.algorithm:
-            scheme, raw = Scheme.ECDSA, _der(wire.string())
-        # PROTOCOL.sshsig: RSA "MUST use either rsa-sha2-256 or rsa-sha2-512".
-        case _ if kind in _RSA and key.algorithm.startswith("rsa-"):
-            scheme, raw = _RSA[kind], wire.string()
-        case _:
-            raise refuse(RULE, f"a {key.algorithm} key makes no {escaped(kind)} signature")
-    wire.end()
-    return SshSignature(key, namespace, hash_algorithm, scheme, raw, flags, counter)
-
-
-def _der(blob: bytes) -> bytes:
-    """Return an SSH ECDSA signature (RFC 5656 3.1.2: mpint r, mpint s) as DER."""
-    wire = WireReader(blob, RULE)
-    der = encode_dss_signature(wire.mpint(), wire.mpint())
-    wire.end()
-    return der

@@ -7,24 +7,25 @@ from ceremony.pe.certificate import Algorithm
 from ceremony.questions import Form, Question
 from ceremony.show import escaped, grouped
 from ceremony.states import Sign
-from ceremony.token import TokenEvidence
+from ceremony.token import PinState, TokenEvidence
+
+_TRIES: dict[PinState, str] = {
+    "ok": "the token reports no failed try",
+    "count-low": "AT LEAST ONE PIN TRY WAS WRONG",
+    "final-try": "THIS IS THE LAST PIN TRY",
+    "locked": "THE PIN IS LOCKED",
+    "unknown": "the token does not say how many tries are left",
+}
 
 
 def last_look(state: Sign, evidence: TokenEvidence) -> tuple[str, ...]:
     """Return the consequence, in one sentence, before the PIN is typed."""
-    tries = {
-        "ok": "the token reports no failed try",
-        "count-low": "AT LEAST ONE PIN TRY WAS WRONG",
-        "final-try": "THIS IS THE LAST PIN TRY",
-        "locked": "THE PIN IS LOCKED",
-        "unknown": "the token does not say how many tries are left",
-    }[evidence.pin_state]
     label = escaped(evidence.token_label.strip(), 32)
     serial = escaped(evidence.token_serial.strip(), 24)
     return (
         f"This makes 1 signature with the key on token {label}.",
         "It cannot be unmade.",
-        f"Attempt {state.attempt}. PIN: {tries}.",
+        f"Attempt {state.attempt}. PIN: {_TRIES[evidence.pin_state]}.",
         f"Token   {escaped(evidence.token_model.strip(), 32)}, serial {serial}",
         f"Module  {escaped(evidence.module_path, 58)}",
         f"        {grouped(evidence.module_sha256[:32])}",
@@ -62,7 +63,7 @@ def pin_again(state: Sign, login: LoggedIn) -> Question:
         persons=(state.ready.session.policy.roles.internal_witness,),
         shown=(
             said,
-            f"The token now reports: PIN {login.result.pin_state}.",
+            f"Its PIN: {_TRIES[login.result.pin_state]}.",
             "Let the key holder look the PIN up before another try.",
         ),
         prompt="Type AGAIN to read the token again and let a PIN be typed",

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from ceremony.attest.aids import Aids
 from ceremony.attest.gather import Evidence, Format
-from ceremony.attest.proof import check_proof
+from ceremony.attest.proof import certificate_of, check_proof
 from ceremony.attest.record import (
     Artifact,
     Attestation,
@@ -134,6 +134,7 @@ def _attestation(  # noqa: PLR0913, PLR0917 - the told and what it is held again
         scheme=scheme,
         touched=touched,
         claims=claims,
+        certificate=certificate_of(str(evidence.format), proof, held) if proof else None,
     )
     if evidence.format is Format.SIGSTORE:
         if proof is not None:

@@ -17,6 +17,11 @@ RULES = table(
         "Nothing, if the file is none; else see the formats in docs/spec.",
     ),
     (
+        "ATT-BUILDER",
+        "A builder's id is letters, digits, dot, dash and underscore.",
+        "Give --builder the id that the policy's [[builder]] table has for you.",
+    ),
+    (
         "ATT-UNSIGNED",
         "A checksum file comes with a signature.",
         "Bring the signature file too, beside it and named after it.",
@@ -143,8 +148,8 @@ RULES = table(
     ),
     (
         "ATT-CERTIFICATE",
-        "An SSHSIG is made by a plain key, not by an SSH certificate.",
-        "Sign with the key itself: ssh-keygen -Y sign without the -cert.pub file beside it.",
+        "An SSH certificate is whole and signed by its authority; only builders may use one.",
+        "Certify the key again (ssh-keygen -s CA -n NAME KEY.pub), or sign with the key itself.",
     ),
     (
         "ATT-SIGNATURE",

@@ -22,8 +22,8 @@ RULES = table(
     ),
     (
         "MED-SPECIAL",
-        "The medium holds regular files and folders only; links and devices are not followed.",
-        "Copy the files themselves to a fresh medium, then read it again.",
+        "What is read is a regular file; links, folders and devices in its place are not.",
+        "Name the file itself; on a medium, copy the files themselves to a fresh one, and read it.",
     ),
     (
         "MED-SPARSE",
@@ -64,6 +64,11 @@ RULES = table(
         "MED-OUTPUT",
         "The output folder is new or empty: an existing output is never overwritten.",
         "Name an empty folder, or move the outputs that are there to safety.",
+    ),
+    (
+        "MED-MOUNT",
+        "The folders that --log and --out are to be made in are there.",
+        "Mount the medium first (findmnt shows it), then run the same command again.",
     ),
     (
         "MED-FOLDER",

@@ -27,12 +27,17 @@ RULES = table(
     ),
     (
         "QRM-TOUCH",
-        "A security key was touched for the signature.",
+        "A security key was touched for the signature, unless the policy says otherwise.",
         "Ask the builder to sign again with a key that asks for touch.",
     ),
     (
+        "QRM-CERTIFICATE",
+        "An SSH certificate is a user's, of an enrolled authority, for its principal, valid then.",
+        "Ask the builder for a certificate as the policy enrols it, and to sign again.",
+    ),
+    (
         "QRM-REVOKED",
-        "The key is not revoked.",
+        "Neither the key, nor its certificate, nor its certificate's authority is revoked.",
         "Ask the builder to attest again with a key that is enrolled and not revoked.",
     ),
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,6 @@ from quorum.casebook import (
 from quorum.release import COMMIT, IMAGE, OTHER, Release, checksums, facts, pair
 from quorum.security_key import SecurityKey
 from quorum.toml_text import Table
-from quorum.tool_keys import NAMESPACE, SshKey
 
 from ceremony.pe.inspect import OPEN_GATES, inspect
 from ceremony.pe.sign import assemble, plan
@@ -66,23 +64,6 @@ def case(
     return note
 
 
-@case("50a", "REFUSE", 2, "ATT-CERTIFICATE")
-def an_sshsig_by_certificate(release: Release) -> Built:
-    authority = SshKey.make(_fresh(release, "authority"))
-    user = SshKey.make(_fresh(release, "user"))
-    command: list[str | Path] = [
-        *("ssh-keygen", "-q", "-s", authority.path, "-I", "dan", "-n", "dan"),
-        f"{user.path}.pub",
-    ]
-    subprocess.run(command, check=True)
-    content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT})
-    sign: list[str | Path] = ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f"]
-    signed = subprocess.run(
-        [*sign, f"{user.path}-cert.pub"], input=content, capture_output=True, check=True
-    )
-    return with_third(release, *pair("dan/SHA256SUMS", content, signed.stdout))
-
-
 @case("50b", "REFUSE", 2, "QRM-TOUCH")
 def a_security_key_that_nobody_touched(release: Release) -> Built:
     return _security_key(release, flags=0)
@@ -91,6 +72,11 @@ def a_security_key_that_nobody_touched(release: Release) -> Built:
 @case("50c", "ACCEPT", 3)
 def a_security_key_that_was_touched(release: Release) -> Built:
     return _security_key(release, flags=1)
+
+
+@case("50d", "ACCEPT", 3)
+def a_security_key_that_nobody_touches_where_the_policy_says_so(release: Release) -> Built:
+    return _security_key(release, flags=0, touch="optional")
 
 
 @case("74a", "ACCEPT", 3, "QRM-SIGNED", signed_facts)
@@ -171,10 +157,10 @@ def _openpgp(release: Release, exported: bytes) -> Table:
     return tables
 
 
-def _security_key(release: Release, flags: int) -> Built:
+def _security_key(release: Release, flags: int, **more: str) -> Built:
     token = SecurityKey.make()
     tables = release.tables()
-    keys_of(tables, 3)[0]["public"] = token.line
+    keys_of(tables, 3)[0].update(public=token.line, **more)
     content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT})
     files = pair("dan/SHA256SUMS", content, token.sign(content, flags=flags))
     return loaded(tables), (*release.all("ann", "bob"), *files)

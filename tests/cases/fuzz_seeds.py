@@ -17,9 +17,13 @@ from attest.links import enrolling, metablock
 from attest.sigstore_made import IDENTITY, ISSUER, Instance
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from quorum.casebook import keys_of, loaded
 from quorum.enrolling import builder, enrolled
 from quorum.nar_bytes import archive
 from quorum.release import COMMIT, IMAGE, Release, checksums, sha256, statement
+from quorum.security_key import SecurityKey
+from quorum.ssh_authority import Making, listed, options
+from quorum.toml_text import Table
 
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.dsse import IN_TOTO, pae
@@ -30,6 +34,7 @@ from ceremony.attest.signify import parse_signify_key
 from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.attest.sigstore_bundle import looks_like_trusted_root
 from ceremony.attest.sigstore_key import parse_sigstore_key
+from ceremony.attest.ssh_wire import string
 from ceremony.keys import ED25519_SPKI_WITH_NULL
 from ceremony.policy import Policy
 from ceremony.policy_people import KeyWrapping
@@ -52,6 +57,7 @@ class Medium:
 
 def media(release: Release, verifier: Verifier | None) -> Iterator[Medium]:
     """Yield a medium of each format."""
+    yield from _certified(release)
     yield from _signify(release)
     yield from _nix(release)
     yield from _links(release)
@@ -60,6 +66,29 @@ def media(release: Release, verifier: Verifier | None) -> Iterator[Medium]:
 
 def _b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def _certified(release: Release) -> Iterator[Medium]:
+    """PROTOCOL.certkeys: a plain certificate, and one whose every field holds something."""
+    plain = Making()
+    full = Making(
+        plain.authority,
+        SecurityKey.make("ecdsa"),
+        principals=listed("fay", "dan"),
+        after=1,
+        critical=options(("verify-required", b"")),
+        extensions=options(("permit-pty", b""), ("x@example.org", string(b"y"))),
+        reserved=b"z",
+    )
+    tables = release.tables("ann", "bob", "cat")
+    key: Table = {"type": "ssh-ca", "public": plain.line, "principals": ["dan"]}
+    keys_of(tables, 0)[0].update(key)
+    for by in (plain, full):
+        files = (
+            MediaFile("k/SHA256SUMS", SUMS),
+            MediaFile("k/SHA256SUMS.sig", by.sign(SUMS, flags=5)),
+        )
+        yield Medium(loaded(tables), files)
 
 
 def _signify(release: Release) -> Iterator[Medium]:

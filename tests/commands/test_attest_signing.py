@@ -38,7 +38,7 @@ def fits(desk: Desk, public: Path) -> bool:
     return done.status == 0 and "signed by" in done.out
 
 
-@accepts("KEY-PRIVATE", "MED-FOLDER")
+@accepts("KEY-PRIVATE", "MED-FOLDER", "ATT-BUILDER")
 @pytest.mark.parametrize(
     "options",
     [("-t", "ed25519"), ("-t", "ecdsa", "-b", "384"), ("-t", "rsa", "-b", "3072")],
@@ -288,9 +288,9 @@ def test_wrong_usage(desk: Desk, words: tuple[str, ...]) -> None:
     assert (done.status, "usage:" in done.err) == (2, True)
 
 
-@refuses("ATT-FORMAT")
+@refuses("ATT-BUILDER")
 @pytest.mark.parametrize("builder", ["../x", "a/b", "", "-x", "a\x1b"])
 def test_a_builders_id_that_is_no_file_name(desk: Desk, builder: str) -> None:
     words = ("attest", desk.image, f"--builder={builder}", "--key", desk.ssh())
     done = desk.run(*words, "--output", desk.out)
-    assert (done.status, "ATT-FORMAT" in done.err, any(desk.out.iterdir())) == (1, True, False)
+    assert (done.status, "ATT-BUILDER" in done.err, any(desk.out.iterdir())) == (1, True, False)

@@ -29,7 +29,8 @@ BEYOND = {
     *("POL-MEMBERS", "POL-RULE", "POL-THRESHOLD", "POL-ROLES", "POL-CERTIFICATE", "POL-PERIOD"),
     *("POL-KEY-TWICE", "POL-PUBLIC-KEY", "POL-TWICE", "POL-COMPONENT"),
 }
-# A date as text, a number of groups, a place in a name, a window that overflows.
+# A date as text, a number of groups, a place in a name, a window that overflows, a key that
+# cannot be touched, a number of 64 bits.
 BEYOND_VALUES = (
     "weak_votes_max",
     "flake_lock",
@@ -39,6 +40,8 @@ BEYOND_VALUES = (
     "valid_from",
     "rsa",
     "dbx",
+    "touch (line",
+    "serials (line",
 )
 
 
@@ -110,7 +113,8 @@ def test_the_schema_knows_the_keys_that_the_loader_asks_for(
     sigstore = {"type": "sigstore", "identity": "a@b.c", "issuer": "https://x"}
     row = tables["builder"]
     assert isinstance(row, list)
-    row[0]["key"].append(row[0]["key"][0] | sigstore)
+    authority = {"type": "ssh-ca", "principals": ["a"]}
+    row[0]["key"] += [row[0]["key"][0] | more for more in (sigstore, authority)]
     tables["revoked"] = [{}]
     tables["component"] = [{"distinct": minima}]
     signer = tables["signer"]

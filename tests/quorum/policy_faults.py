@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from quorum.casebook import keys_of, rows
 from quorum.release import KIM, NOW, Release, base64_text, certificate
+from quorum.ssh_authority import Making
 from quorum.toml_text import Table
 from quorum.tool_keys import BareKey
 
@@ -95,6 +96,28 @@ def rewrapped(release: Release, tables: Table) -> None:
 def owner_twice(release: Release, tables: Table) -> None:
     line = release.owners[0].line
     section(tables, "owners")["keys"] = [line, line + " under another name"]
+
+
+def authority(tables: Table, **changes: object) -> None:
+    """Make ann's key an authority's, with `changes`."""
+    keys_of(tables, 0)[0].update({"type": "ssh-ca", "principals": ["ann"]} | changes)
+
+
+def certified_line(release: Release, tables: Table) -> None:
+    """Enrol a certificate where an authority's key belongs."""
+    blob = base64.b64encode(Making().blob).decode()
+    authority(tables, public=f"ssh-ed25519-cert-v01@openssh.com {blob}")
+
+
+def shared_authority(release: Release, tables: Table) -> None:
+    """Enrol one authority for two builders, with a principal each."""
+    authority(tables)
+    keys_of(tables, 1)[0].update(keys_of(tables, 0)[0] | {"principals": ["bob"]})
+
+
+def voided(tables: Table, **entry: object) -> None:
+    """Revoke some certificates of an authority."""
+    tables["revoked"] = [{"fpr": "sha256:" + "ab" * 32, "since": NOW} | entry]
 
 
 def kim_is_revoked(_release: Release, tables: Table) -> None:
@@ -231,4 +254,21 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-COMPONENT", "no place for a version", lambda _, t: part(t, names=["a-{version}"])),
     ("POL-SCHEMA", "schema", lambda _, t: t.update(schema="uki-ceremony/policy/2")),
     ("POL-SCHEMA", "schema", lambda _, t: t.pop("schema")),
+    (
+        "POL-MISSING",
+        "[builder.key 1].principals",
+        lambda _, t: keys_of(t, 0)[0].update(type="ssh-ca"),
+    ),
+    ("POL-VALUE", "[builder.key 1].principals", lambda _, t: authority(t, principals=[])),
+    ("POL-TWICE", "[builder.key 1].principals", lambda _, t: authority(t, principals=["a", "a"])),
+    ("POL-UNKNOWN", "[builder.key 1].principals", lambda _, t: authority(t, type="ssh")),
+    ("POL-PUBLIC-KEY", "[builder.key 1].public", certified_line),
+    ("POL-KEY-TWICE", "ann and bob", shared_authority),
+    ("POL-VALUE", "[builder.key 1].touch", lambda _, t: authority(t, touch="maybe")),
+    ("POL-VALUE", "touch (line", lambda _, t: keys_of(t, 0)[0].update(touch="optional")),
+    ("POL-VALUE", "[revoked 1].serials", lambda _, t: voided(t, serials=["0"])),
+    ("POL-VALUE", "[revoked 1].serials", lambda _, t: voided(t, serials=[7])),
+    ("POL-VALUE", "serials (line", lambda _, t: voided(t, serials=[str(1 << 64)])),
+    ("POL-VALUE", "[revoked 1].serials", lambda _, t: voided(t, serials=[])),
+    ("POL-VALUE", "[revoked 1].key_ids", lambda _, t: voided(t, key_ids=[])),
 ]

@@ -102,7 +102,7 @@ def test_the_member_and_both_values_are_named() -> None:
 def test_the_text_says_the_same() -> None:
     found = forged(outcome)
     line = NAMES.index("judge.verdict")
-    text = f'line {line}, judge.verdict: body.outcome recomputed "ok", recorded "refused"'
+    text = f'event {line + 1}, judge.verdict: body.outcome recomputed "ok", recorded "refused"'
     assert found.findings[0].text == text
     assert found.verdict is Verdict.FORGED  # the people signed another checkpoint
 

@@ -241,14 +241,14 @@ def checked(text: bytes, early: proofs.Earlier) -> None:
 def test_a_proof_made_and_checked_by_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    proof, line = tmp_path / "6.tlog-proof", tmp_path / "line"
+    proof, line = tmp_path / "7.tlog-proof", tmp_path / "line"
     line.write_bytes(LINES[6] + b"\n")
-    asked = ["replay", str(HAPPY), "--prove", "6", "--output", str(proof)]
+    asked = ["replay", str(HAPPY), "--prove", "7", "--output", str(proof)]
     assert dispatch(asked) == 0
     assert dispatch(asked) == 1  # nothing is overwritten
     checkpoint = ["--checkpoint", str(HAPPY / "checkpoint.txt")]
     assert dispatch(["proof", str(proof), *checkpoint, "--line", str(line)]) == 0
-    assert "line 6 of" in capsys.readouterr().out
+    assert "event 7 of" in capsys.readouterr().out
     line.write_bytes(LINES[7])
     assert dispatch(["proof", str(proof), *checkpoint, "--line", str(line)]) == 1
     other = ["--checkpoint", str(GOLDEN / "misheard" / "bundle" / "checkpoint.txt")]

@@ -1,6 +1,6 @@
 """The record as a report reads it: numbered events, the policy's people, the replay's answer.
 
-Events are numbered from 1, as the screen did; line n of the file is event n + 1. Decisions
+Events are numbered from 1, as the screen did; `seq` in the file counts from 0. Decisions
 are read back into their shapes where they have them: what does not fit is None, never a
 fault, because a report of a forged record must be written as well.
 """

@@ -87,7 +87,7 @@ def _findings(record: Record) -> list[Block]:
     items: tuple[Cell, ...] = tuple((RuleId(f.rule), f": {f.text}") for f in found[:MOST_FINDINGS])
     if len(found) > MOST_FINDINGS:
         items += ((f"and {len(found) - MOST_FINDINGS:,} more",),)
-    said = "What replay found (line n of the transcript is event n + 1 here):"
+    said = "What replay found:"
     return [Paragraph((said,)), Bullets(items)]
 
 

@@ -23,7 +23,11 @@ _ADVICE = {
     "ATT-ALONE": "bring the checksum file too, unchanged, into the same folder",
     "ATT-UNSIGNED": "sign it: ssh-keygen -Y sign -n {namespace} -f KEY {file}",
     "ATT-NAMESPACE": "sign again: ssh-keygen -Y sign -n {namespace} -f KEY FILE",
-    "ATT-CERTIFICATE": "sign with the key itself: move the file KEY-cert.pub away, and " + AGAIN,
+    "ATT-CERTIFICATE": "have your authority certify the key again, and attest with"
+    " --key KEY-cert.pub",
+    "QRM-CERTIFICATE": "have your authority certify the key{principals}, valid now and without"
+    " options, and attest with --key KEY-cert.pub; where the key itself is enrolled, with"
+    " --key KEY",
     "ATT-SIGNATURE": "the file is not what was signed, or another key signed it; " + AGAIN,
     "ATT-PIN": AGAIN + " --source DIR",
     "ATT-TWICE": AGAIN,
@@ -68,6 +72,7 @@ def next_step(
     return advice.format(
         builder=escaped(builder.id) if builder else "ID",
         keys=_keys(builder),
+        principals=_principals(builder),
         formats=escaped(", ".join(builder.formats)) if builder else "see the policy",
         algorithms=escaped(", ".join(policy.algorithms)),
         isolation=escaped(builder.isolation) if builder and builder.isolation else "KIND",
@@ -82,3 +87,9 @@ def _keys(builder: Builder | None) -> str:
     if builder is None or not builder.keys:
         return "the policy's [[builder]] tables name them"
     return ", ".join(key.key.fpr for key in builder.keys)
+
+
+def _principals(builder: Builder | None) -> str:
+    """Return how ssh-keygen -s certifies for a builder, "" where it has no authority."""
+    names = [name for key in builder.keys for name in key.principals] if builder else []
+    return f" (ssh-keygen -s CA -n {escaped(names[0])} KEY.pub)" if names else ""

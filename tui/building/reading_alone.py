@@ -14,7 +14,7 @@ from ceremony.attest.dsse import pae, read_envelope
 from ceremony.attest.gather import Evidence, Format, gather
 from ceremony.attest.minisign import read_comment, read_minisign, verify_minisign
 from ceremony.attest.record import Claims
-from ceremony.attest.sshsig import read_sshsig, verify_sshsig
+from ceremony.attest.sshsig import read_certifiable, verify_sshsig
 from ceremony.attest.statement import read_statement
 from ceremony.attest.sums import read_sums
 from ceremony.errors import Refused, refuse
@@ -76,12 +76,18 @@ def _said(evidence: Evidence, public: PublicKey | None) -> Said:
 
 
 def _sshsig(evidence: Evidence, public: PublicKey | None) -> str:
-    signature = read_sshsig(evidence.file.data)
+    signature = read_certifiable(evidence.file.data)
     content = _signed(evidence)
     key = verify_sshsig(signature, content.data, ATTESTATION_NAMESPACE)
+    by = f"signed by {key.algorithm} {key.fpr}"
+    certificate = signature.certificate
+    if certificate:
+        key = certificate.authority
+        whom = ", ".join(map(escaped, certificate.principals)) or "nobody"
+        by += f", certified for {whom} by {key.fpr}"
     if public is not None and public.fpr != key.fpr:
         raise refuse("ATT-SIGNATURE", f"another key signed it: {key.fpr}")
-    return f"signed by {key.algorithm} {key.fpr}; {_words(read_sums(content.data))}"
+    return f"{by}; {_words(read_sums(content.data))}"
 
 
 def _minisign(evidence: Evidence, public: PublicKey | None) -> tuple[str, str]:

@@ -75,7 +75,8 @@ def run(options: argparse.Namespace) -> Exit:
 
         return verifying.run(options)
     if not _BUILDER.fullmatch(options.builder):
-        raise refuse("ATT-FORMAT", "a builder's id is letters, digits, dot, dash and underscore")
+        text = f"{escaped(options.builder)} is no builder's id"
+        raise refuse("ATT-BUILDER", text)
     require_folder(options.output)  # before a key is asked for anything
     if options.twice:
         return _twice(options)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from ceremony.errors import MediaTrouble, Refused, TokenTrouble
 from ceremony.events import Outcome
@@ -18,6 +20,7 @@ from tui.faces import Face
 from tui.plain import PlainFace
 from tui.wiring import Ended, Places, hold
 
+NAME = "uki-ceremony"
 STOPPED = "INCOMPLETE: nothing that was recorded is lost."
 
 LOCK_MINUTES = 10
@@ -68,13 +71,13 @@ def held(places: Places, run: Run) -> Exit:
         ended = run(lambda face: hold(places, face))
     except (MediaTrouble, TokenTrouble) as trouble:
         put_findings(_as_findings(trouble), to_stderr=True)
-        put(STOPPED, _again())
+        put(STOPPED, again())
         return Exit.TROUBLE
     except Refused as error:
         put_findings(error.findings, to_stderr=True)
         return Exit.REFUSED
     except (KeyboardInterrupt, EOFError):
-        put("", STOPPED, _again())
+        put("", STOPPED, again())
         return Exit.INCOMPLETE
     return _said(ended, places)
 
@@ -93,7 +96,7 @@ def _said(ended: Ended, places: Places) -> Exit:
         case Outcome.OK if ended.released:
             return Exit.YES
         case Outcome.OK:
-            put("signed, unwitnessed: not releasable before enough people countersigned", _again())
+            put("signed, unwitnessed: not releasable before enough people countersigned", again())
             return Exit.INCOMPLETE
         case Outcome.ABORTED:
             return Exit.INCOMPLETE
@@ -101,8 +104,18 @@ def _said(ended: Ended, places: Places) -> Exit:
             return Exit.REFUSED
 
 
-def _again() -> str:
-    return "Resume with: " + shlex.join(["uki-ceremony", *sys.argv[1:]])
+def again() -> str:
+    """Return the line that says which command goes on, as it can be typed here."""
+    return "Resume with: " + shlex.join([*_program(), *sys.argv[1:]])
+
+
+def _program() -> tuple[str, ...]:
+    """Return how this program is started: by its name only where the shell finds this very one."""
+    script = Path(sys.executable).with_name(NAME)
+    found = shutil.which(NAME)
+    if found and Path(found).absolute() == script.absolute():
+        return (NAME,)
+    return (str(script),) if script.is_file() else (sys.executable, "-I", "-m", "tui")
 
 
 def _as_findings(trouble: MediaTrouble | TokenTrouble) -> tuple[Finding, ...]:

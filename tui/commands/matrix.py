@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ceremony.policy_model import Policy
+from ceremony.policy_people import Builder, KeyWrapping
 from ceremony.rules.register import lookup
 from ceremony.show import escaped
 from ceremony.verdicts import Answer, Part, Row, Standing, Verdict
@@ -118,11 +119,17 @@ def _command(policy: Policy, verdict: Verdict, row: Row) -> str:
     builder = policy.builder_named[row.builder]
     known = dict(verdict.inputs)
     words = ["uki-ceremony", "attest", policy.artifact.names[0], "--builder", builder.id]
-    wrapping = str(builder.keys[0].wrapping) if builder.keys else ""
-    words += ["--key", f"{wrapping.upper()}_KEY_FILE".lstrip("_")]
+    words += ["--key", _key_file(builder)]
     for name in policy.inputs.must_agree:
         if name == "flake_lock":
             words += ["--flake-lock", policy.inputs.flake_lock_file or "flake.lock"]
         else:
             words += ["--pin", f"{name}={known.get(name, 'VALUE')}"]
     return shlex.join(words)
+
+
+def _key_file(builder: Builder) -> str:
+    wrapping = builder.keys[0].wrapping if builder.keys else None
+    if wrapping is KeyWrapping.SSH_CA:
+        return "SSH_KEY_FILE-cert.pub"
+    return f"{wrapping.upper()}_KEY_FILE" if wrapping else "KEY_FILE"

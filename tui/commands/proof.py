@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> Exit:
     if options.line:
         line = read_regular(options.line, MOST_LINE + 1)
         proofs.check_line(proof, line.removesuffix(b"\n"))
-        said = f"line {proof.place} of {proof.head.count}, from 0"
+        said = f"event {proof.place + 1} of {proof.head.count}"
     else:
         earlier = proofs.read_earlier(options.earlier)
         proofs.check_extension(proof, earlier)

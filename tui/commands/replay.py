@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
     proof = parser.add_mutually_exclusive_group()
-    proof.add_argument("--prove", metavar="N", type=int, help="prove line N, counted from 0")
+    proof.add_argument("--prove", metavar="N", type=int, help="prove event N, counted from 1")
     proof.add_argument(
         "--consistent-with",
         metavar="COUNT:ROOT",
@@ -105,8 +105,8 @@ def _prove(files: Mapping[str, Buffer], found: Replayed, options: argparse.Names
     if found.head is None or not _asks_for_proof(options):
         return
     if options.prove is not None:
-        proof = proofs.prove_line(raw, options.prove, found.head)
-        said = f"line {proof.place}"
+        proof = proofs.prove_line(raw, options.prove - 1, found.head)
+        said = f"event {proof.place + 1}"
     else:
         earlier = proofs.read_earlier(options.consistent_with)
         proof = proofs.prove_extension(raw, earlier, found.head)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ceremony.errors import refuse
+from ceremony.show import escaped
 from ceremony.types import Mode
 from tui.before import given_head
 from tui.commands import Exit, holding
@@ -53,6 +54,10 @@ def run(options: argparse.Namespace) -> Exit:
     if len({folder.resolve() for folder in logs}) != len(logs) or len(logs) < 2:  # noqa: PLR2004
         raise refuse("TRN-LOG", "a production ceremony needs two different log folders (--log)")
     out = options.out.absolute()
+    for folder in (*logs, out):
+        if not folder.parent.is_dir():
+            text = f"{escaped(str(folder.parent))} is not there, and {escaped(folder.name)} is to"
+            raise refuse("MED-MOUNT", f"{text} be in it")
     approvals = options.approvals or out.with_name(f"{out.name}-approvals")
     places = Places(
         mode=Mode.PRODUCTION,

@@ -86,19 +86,16 @@ def replay(
     faults += _check_given(log, contents, image)
     head = _head(log)
     faults += sealed.check_checkpoint(files, head)
-    witnesses: tuple[str, ...] = ()
-    needed = 0
-    if isinstance(state, Close):
-        faults += sealed.check_outputs(files, digests, state)
-        witnesses, needed, signed = sealed.check_countersignatures(files, state.policy)
-        faults += signed
-    elif order:
-        # Whose signature is under another checkpoint is said, whoever else may have signed.
-        _, _, signed = sealed.check_countersignatures(files, policy_of(state))
-        faults += [each for each in signed if each.verdict is Verdict.FORGED]
-    elif not faults:
+    if not (isinstance(state, Close) or faults):
         text = f"the transcript stops in the step {state.step}, before its close line"
         faults.append(fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))
+    stated = state.files if isinstance(state, Close) else sealed.stated_outputs(log.lines)
+    if stated is not None:
+        faults += sealed.check_outputs(files, digests, stated)
+    witnesses, needed, signed = sealed.check_countersignatures(
+        files, policy_of(state), closed=isinstance(state, Close)
+    )
+    faults += signed
     first = log.lines[0].event if log.lines else None
     return Replayed(
         verdict=worst(faults),

@@ -2833,7 +2833,10 @@ def _check_countersignature(files: Dict[str, File], policy: Policy, name: str, p
     checkpoint = files.get("checkpoint.txt")
     message = small_file(checkpoint, 512) if checkpoint else b""
     signature = small_file(files[name], MOST_SIGNATURE)
-    if ssh_signer(signature, message, "transcript@uki-ceremony").identity not in keys:
+    identity = ssh_signer(signature, message, "transcript@uki-ceremony").identity
+    if identity in policy.revoked:
+        raise Bad("the key is revoked")
+    if identity not in keys:
         raise Bad("the key is not one of %s's" % shown(person))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -30,7 +30,7 @@ from ceremony.policy_people import CONTAINERS, Touch
 from ceremony.retraction import RULE as RETRACTION
 from ceremony.retraction import named as retracts
 from ceremony.show import escaped
-from ceremony.types import MediaFile
+from ceremony.types import DigestPairs, MediaFile
 from ceremony.verdicts import Standing
 from ceremony.version import PIN as VERSION
 
@@ -49,23 +49,30 @@ class Subject:
 
     sha256 is always there. `files` are all small files on the media, for builders' evidence.
     A signed image is judged as what it was before: `forms` are the digests of each file that
-    may have become it, `digests` the first of them, `signed` the SHA-256 of it as it stands.
+    may have become it, of an unsigned one its own; `signed` is the SHA-256 of a signed one as
+    it stands.
     """
 
-    digests: Mapping[str, str]
+    forms: tuple[Mapping[str, str], ...]
     names: tuple[str, ...]
     files: tuple[MediaFile, ...] = ()
-    forms: tuple[Mapping[str, str], ...] = ()
     signed: str = ""
 
     @property
     def sha256(self) -> str:
         """Return the digest that votes are compared by."""
-        return self.digests["sha256"]
+        return self.forms[0]["sha256"]
 
     def form(self, sha256: str) -> Mapping[str, str]:
         """Return all digests of the form with this SHA-256, else those of the first form."""
-        return next((form for form in self.forms if form["sha256"] == sha256), self.digests)
+        return next((form for form in self.forms if form["sha256"] == sha256), self.forms[0])
+
+    def knowing(self, further: tuple[DigestPairs, ...]) -> Subject:
+        """Return the subject with further digests of each form, where somebody has them."""
+        if not further:
+            return self
+        pairs = zip(self.forms, further, strict=True)
+        return replace(self, forms=tuple({**form, **dict(more)} for form, more in pairs))
 
 
 @dataclass(frozen=True, slots=True)

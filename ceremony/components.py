@@ -19,7 +19,7 @@ from ceremony.matrix import rows
 from ceremony.policy_model import Policy
 from ceremony.quorum_rules import Component
 from ceremony.show import escaped
-from ceremony.types import Finding, ImageFacts, Severity
+from ceremony.types import Finding, ImageFacts, Section, Severity
 from ceremony.verdicts import Part
 
 RULE = "QRM-COMPONENT"
@@ -69,7 +69,7 @@ def _counted(
     scoped = replace(policy, quorum=component.quorum)
     if component.section and not sha256:
         fitting = ()
-        text = f"the image has no one section {escaped(component.section)}"
+        text = f"the image has no one section {escaped(component.section)}, alone in memory"
         findings.append(Finding(RULE, Severity.REFUSE, f"{escaped(component.id)}: {text}"))
     found = count(scoped, fitting, sha256, None, principal)
     findings += _told(component, found)
@@ -86,8 +86,19 @@ def _who(component: Component, vote: Vote) -> str:
 
 
 def _section(component: Component, image: ImageFacts) -> str:
-    found = [part.content.hex for part in image.sections if part.name == component.section]
-    return found[0] if len(found) == 1 else ""
+    """Return the digest of the one section, "" where another is mapped over it.
+
+    Firmware copies sections one after the other: what was copied last is what runs.
+    """
+    found = [part for part in image.sections if part.name == component.section]
+    if len(found) != 1 or any(_meet(found[0], o) for o in image.sections if o is not found[0]):
+        return ""
+    return found[0].content.hex
+
+
+def _meet(one: Section, other: Section) -> bool:
+    first, second = sorted((one, other), key=lambda section: section.virtual_address)
+    return second.virtual_address < first.virtual_address + (first.virtual_size or first.size)
 
 
 def _most(votes: tuple[Vote, ...], principal: Mapping[str, str]) -> str:

@@ -1,41 +1,36 @@
 """The image's further digests: what builders list besides SHA-256 is checked, not believed.
 
-Decides which algorithms are computed and takes the image's bytes in file order, as a sink of
-the same single read as all else. Votes are compared by SHA-256; these only have to agree.
-Refuses to know who lists them.
+Decides which algorithms there are, and that one is computed only when an attestation of an
+enrolled key lists it: it takes longer than SHA-256, and votes are compared by SHA-256 alone.
+Refuses to know who lists them and where the image's bytes are.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import TypeAlias
 
 from ceremony.pe.headers import Bytes
+from ceremony.types import DigestPairs
 
 ALGORITHMS = ("sha384", "sha512")
 
-
-class FurtherDigest:
-    """One further digest of a file, as a sink that may be fed on a thread of its own."""
-
-    def __init__(self, algorithm: str) -> None:
-        if algorithm not in ALGORITHMS:
-            raise TypeError(f"{algorithm} is none of {', '.join(ALGORITHMS)}")
-        self.algorithm = algorithm
-        self._hash = hashlib.new(algorithm)
-
-    def update(self, chunk: Bytes) -> None:
-        """Take the next bytes of the file."""
-        self._hash.update(chunk)
-
-    def pair(self) -> tuple[str, str]:
-        """Return the algorithm and the lower-case hex digits, as judge's `digests` takes them."""
-        return self.algorithm, self._hash.hexdigest()
+# From algorithms to the digests of each file that votes may be about, in the order of the
+# facts: the image, or all that a signed one may have been before.
+Further: TypeAlias = Callable[[tuple[str, ...]], tuple[DigestPairs, ...]]
 
 
-def further_digests(*pieces: Bytes) -> tuple[tuple[str, str], ...]:
-    """Return every further digest of a file given in pieces."""
-    sinks = tuple(FurtherDigest(algorithm) for algorithm in ALGORITHMS)
+def nothing_further(_algorithms: tuple[str, ...]) -> tuple[DigestPairs, ...]:
+    """Compute none: for whoever has the image's facts and not its bytes."""
+    return ()
+
+
+def further_digest(algorithm: str, *pieces: Bytes) -> tuple[str, str]:
+    """Return one further digest of a file given in pieces, as (algorithm, lower-case hex)."""
+    if algorithm not in ALGORITHMS:
+        raise TypeError(f"{algorithm} is none of {', '.join(ALGORITHMS)}")
+    hasher = hashlib.new(algorithm)
     for piece in pieces:
-        for sink in sinks:
-            sink.update(piece)
-    return tuple(sink.pair() for sink in sinks)
+        hasher.update(piece)
+    return algorithm, hasher.hexdigest()

@@ -19,6 +19,7 @@ from ceremony.attest.gather import Evidence, Format, Reader, gather, read_here
 from ceremony.attest.record import Attestation, Reading
 from ceremony.attest.sigstore import pinned_roots
 from ceremony.components import RULE as COMPONENT
+from ceremony.digesting import ALGORITHMS, Further, nothing_further
 from ceremony.policy_model import Policy
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -46,11 +47,14 @@ def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
     principal: Mapping[str, str],
     aids: Aids = NONE,
     read: Reader = read_here,
+    further: Further = nothing_further,
 ) -> Heard:
     """Read and admit every file of the subject's; `principal` names one by builder id."""
     aids = replace(aids, names=subject.names)
     readings, barred = _readings(policy, subject.files, aids, read)
     signed = [one for one in readings if isinstance(one, Attestation)]
+    if listed := _listed(signed, subject.names):
+        subject = subject.knowing(further(listed))
     speaks = [
         retraction.named(one.claims) is not None and may_speak(one, policy, now) for one in signed
     ]
@@ -80,13 +84,20 @@ def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
     return Heard(tuple(votes), tuple(map(tuple, parts)), tuple(barred), told, hashes)
 
 
+def _listed(signed: list[Attestation], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which further digests of the image the attestations list."""
+    artifacts = (one for reading in signed for one in reading.claims.artifacts)
+    listed = {name for one in artifacts if one.name in names for name, _ in one.digests}
+    return tuple(name for name in ALGORITHMS if name in listed)
+
+
 def _about_parts(
     attestation: Attestation, policy: Policy, subject: Subject, now: datetime
 ) -> dict[int, Vote | Barred]:
     """Return what an attestation is about each component that it names, by its place."""
     named = {artifact.name for artifact in attestation.claims.artifacts}
     return {
-        place: admit(attestation, policy, Subject(_ANY, part.names, subject.files), now)
+        place: admit(attestation, policy, Subject((_ANY,), part.names, subject.files), now)
         for place, part in enumerate(policy.components)
         if not named.isdisjoint(part.names)
     }

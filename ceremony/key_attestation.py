@@ -204,7 +204,13 @@ class _Judging:
 
 
 def _issued(issuer: x509.Certificate, below: Path) -> bool:
-    """Say whether `issuer` signed below[-1] as a CA that may have this many CAs below it."""
+    """Say whether `issuer` signed below[-1] as a CA that may have this many CAs below it.
+
+    A key that a device speaks of is a user's, whatever its certificate says of CAs: what it
+    signs is the user's word and not the device's.
+    """
+    if speaks(issuer):
+        return False
     try:
         basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:

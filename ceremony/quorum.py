@@ -19,6 +19,7 @@ from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.gather import Reader, read_here
 from ceremony.counting import Stand, count
+from ceremony.digesting import Further, nothing_further
 from ceremony.errors import refuse
 from ceremony.hearing import hear, locks
 from ceremony.matrix import principal_votes, rows
@@ -80,16 +81,15 @@ def judge(  # noqa: PLR0913 - the seven things that a verdict is a function of
     now: datetime,
     *,
     aids: Aids = NONE,
-    digests: tuple[tuple[str, str], ...] = (),
+    further: Further = nothing_further,
     ledger_head: str = "",
 ) -> Verdict:
     """Judge one image; `now` is the ceremony's confirmed time, aware.
 
-    `aids` are what some formats need besides the files. `digests` are further digests of the
-    image's bytes as (algorithm, hex), besides those of `image`: an attestation that lists
-    sha384 or sha512 besides sha256 counts only if they are known and fit. `ledger_head` is
-    the head of the ledger (hex) that people confirmed, "" for nobody did; it matters only to
-    a policy that demands a ledger.
+    `aids` are what some formats need besides the files. `further` computes further digests of
+    the image when they are asked for: an attestation that lists sha384 or sha512 besides
+    sha256 counts only if they are known and fit. `ledger_head` is the head of the ledger (hex)
+    that people confirmed, "" for nobody did; it matters only to a policy that demands a ledger.
     """
     return examine(
         policy,
@@ -98,7 +98,7 @@ def judge(  # noqa: PLR0913 - the seven things that a verdict is a function of
         files,
         now,
         aids=aids,
-        digests=digests,
+        further=further,
         ledger_head=ledger_head,
     ).verdict
 
@@ -111,7 +111,7 @@ def examine(  # noqa: PLR0913 - as judge
     now: datetime,
     *,
     aids: Aids = NONE,
-    digests: tuple[tuple[str, str], ...] = (),
+    further: Further = nothing_further,
     ledger_head: str = "",
     read: Reader = read_here,
 ) -> Judged:
@@ -120,9 +120,9 @@ def examine(  # noqa: PLR0913 - as judge
     `read` reads the evidence, in this process or in another: the answer is the same.
     """
     wanted = exact(policy.artifact.names, image_name)
-    subject = _subject(image, wanted, files, digests)
+    subject = _subject(image, wanted, files)
     names = principal_names(policy)
-    taken = hear(policy, subject, now, names, aids, read)
+    taken = hear(policy, subject, now, names, aids, read, further)
     on_media = locks(policy, files)
     counted = count(policy, taken.votes, subject.sha256, on_media, names)
     build = components.Build(image, counted.inputs, on_media)
@@ -161,18 +161,10 @@ def examine(  # noqa: PLR0913 - as judge
     return Judged(verdict, text, taken.attestations, book)
 
 
-def _subject(
-    image: ImageFacts,
-    names: tuple[str, ...],
-    files: tuple[MediaFile, ...],
-    digests: tuple[tuple[str, str], ...],
-) -> Subject:
+def _subject(image: ImageFacts, names: tuple[str, ...], files: tuple[MediaFile, ...]) -> Subject:
     """Return what the votes are about: the image, a signed one as it was before."""
-    if not image.unsigned:
-        known = {**dict(image.digests), **dict(digests), "sha256": image.sha256.hex}
-        return Subject(known, names, files)
-    forms = tuple(map(dict, image.unsigned))
-    return Subject(forms[0], names, files, forms, image.sha256.hex)
+    forms = tuple({"sha256": digest.hex} for digest in image.unsigned or (image.sha256,))
+    return Subject(forms, names, files, image.sha256.hex if image.unsigned else "")
 
 
 def _signed_findings(policy: Policy, image: ImageFacts) -> tuple[Finding, ...]:

@@ -143,9 +143,8 @@ class Meaning:
 class ImageFacts:
     """All that the strict parser found out about one image.
 
-    `digests` are further digests of its bytes as (algorithm, hex), which builders may list.
-    `unsigned` are all digests of the files that it may have been before it was signed; an
-    image without a signature has none.
+    `unsigned` are the files that it may have been before it was signed; an image without a
+    signature has none.
     """
 
     size: int
@@ -156,8 +155,7 @@ class ImageFacts:
     signatures: tuple[EmbeddedSignature, ...]
     meaning: Meaning
     findings: tuple[Finding, ...]
-    digests: DigestPairs = ()
-    unsigned: tuple[DigestPairs, ...] = ()
+    unsigned: tuple[Digest, ...] = ()
 
     @property
     def accepted(self) -> bool:

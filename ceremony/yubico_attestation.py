@@ -77,6 +77,11 @@ def speaks(certificate: x509.Certificate) -> str:
 def statement(certificate: x509.Certificate) -> Statement:
     """Return what the certificate says, or raise Refused KEY-ATTEST-FORM."""
     arc = speaks(certificate)
+    oids = [one.oid.dotted_string for one in certificate.extensions]
+    if all(any(oid.startswith(each) for oid in oids) for each in (PIV_ARC, HSM_ARC)):
+        # A YubiHSM signs over a template that its user wrote: a YubiKey's words in it would
+        # be read instead of the device's own origin.
+        raise refuse(RULE, "it speaks in the words of two kinds of device")
     values = {
         one.oid.dotted_string.removeprefix(arc): one.value.public_bytes()
         for one in certificate.extensions

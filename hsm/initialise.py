@@ -59,8 +59,10 @@ class _Arranged(Library):
             call = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)
             arguments = _Arguments(flags=_OS_LOCKING_OK, reserved=self._text.encode("utf-8"))
             code = int(call(functions.contents.initialize)(ctypes.byref(arguments)))
+        if code in _CODES:
+            raise _CODES[code]
         if code:
-            raise _CODES.get(code, PKCS11Error)(f"Unmapped error code {code:#x}")
+            raise PKCS11Error(f"Unmapped error code {code:#x}")  # as the library itself says it
 
 
 def loaded(module: str, text: str) -> Library:

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         return 2
     purpose = arguments[0]
     checkout = os.open(ROOT, os.O_RDONLY)
-    fcntl.flock(checkout, fcntl.LOCK_EX)  # two set-ups at once would spoil each other's .venv
+    wait_for_turn(checkout)
     provide_ensurepip(purpose)
     system_packages.provide(system_packages.PURPOSES[purpose])
     try:
@@ -56,6 +56,15 @@ def main(arguments: list[str]) -> int:
         print(f"set-up: stopped, this failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
         return 3
     return 0
+
+
+def wait_for_turn(checkout: int) -> None:
+    """Lock the checkout: two set-ups at once would spoil each other's .venv."""
+    try:
+        fcntl.flock(checkout, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("set-up: waiting for another set-up in this folder to end", flush=True)
+        fcntl.flock(checkout, fcntl.LOCK_EX)
 
 
 def environment() -> None:

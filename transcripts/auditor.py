@@ -203,23 +203,49 @@ def small_file(file: File, most: int) -> bytes:
     return b"".join(chunks(file.path))
 
 
+def is_countersignature(name: str) -> bool:
+    """Tell whether a file is a countersignature by its name."""
+    return name.startswith("checkpoint.") and name.endswith(".sshsig")
+
+
+def take_left_over(files: Dict[str, File]) -> Iterator[Fault]:
+    """docs/spec/bundle.md: take out what a late countersigning leaves where it is broken off."""
+    for name in sorted(files):
+        whole = name[: -len(".part")]
+        if name.endswith(".part") and (whole == "SHA256SUMS" or is_countersignature(whole)):
+            del files[name]
+            text = "%s: a late countersigning was broken off" % shown(name)
+            yield Fault(INCOMPLETE, "TRN-BUNDLE", text)
+
+
+def sums_text(files: Dict[str, File]) -> bytes:
+    """Return what SHA256SUMS must be over these files."""
+    names = sorted(name for name in files if name != "SHA256SUMS")
+    return "".join("%s  %s\n" % (files[name].sha256, name) for name in names).encode("utf-8")
+
+
 def check_sums(files: Dict[str, File]) -> Iterator[Fault]:
     """docs/spec/bundle.md: SHA256SUMS names every other file, by its digest, in one form."""
     if "SHA256SUMS" not in files:
         yield Fault(INCOMPLETE, "TRN-BUNDLE", "SHA256SUMS is missing")
         return
-    wanted = "".join(
-        "%s  %s\n" % (files[name].sha256, name) for name in sorted(files) if name != "SHA256SUMS"
-    )
+    wanted = sums_text(files)
     try:
         stated = small_file(files["SHA256SUMS"], 64 * 2**20)
     except Bad as bad:
         yield Fault(DIFFERS, "TRN-BUNDLE", "SHA256SUMS: %s" % bad)
         return
-    if stated == wanted.encode("utf-8"):
+    if stated == wanted:
         return
     listed = set(stated.decode("utf-8", "replace").split("\n"))
-    there = set(wanted.split("\n"))
+    there = set(wanted.decode("utf-8").split("\n"))
+    named = {line[66:] for line in listed}
+    late = {name for name in files if is_countersignature(name) and name not in named}
+    if late and stated == sums_text({name: files[name] for name in files if name not in late}):
+        for name in sorted(late):
+            text = "%s: SHA256SUMS does not list it yet" % shown(name)
+            yield Fault(INCOMPLETE, "TRN-BUNDLE", text)
+        return
     for line in sorted(listed ^ there)[:8]:
         text = "%s: not as SHA256SUMS lists it" % (shown(line[66:]) or "a line")
         yield Fault(DIFFERS, "TRN-BUNDLE", text)
@@ -365,8 +391,9 @@ TokenEvidence
     library_version str; cryptoki str; slot_id int; slot_description str; slot_manufacturer str;
     token_label str; token_serial str; token_model str; token_manufacturer str; token_flags [str];
     mechanisms [str]; keys [KeyEvidence]; pin_state =ok|count-low|final-try|locked|unknown;
-    protected_path bool; grade =asserted by module|embedded rehearsal key;
-    stage =before-login|after-login; possession =proved|not-tried
+    protected_path bool; libraries [(str,str)]; sandbox str;
+    grade =asserted by module|embedded rehearsal key|proved by attestation chain;
+    stage =before-login|after-login; possession =proved|not-tried; attestation [str]
 """
 _EVENTS = """
 observe open.begin
@@ -394,7 +421,7 @@ observe sign.room
 observe sign.time
     wall str
 effect sign.login
-    person str; result LoginResult
+    persons [str]; result LoginResult
 effect sign.intent
     attempt int; authenticode str; spki_sha256 str; mechanism str; signing_time str;
     attributes str; plan_sha256 str
@@ -953,6 +980,10 @@ class Policy:
         signer = _table(root, "signer")
         self.certificate = _pem(_text(signer, "certificate"))
         self.chain = [_pem(text) for text in _texts(signer, "chain", ())]
+        self.ecdsa = signer.get("ecdsa", False) is True
+        parts = {"whole": 1, "halves": 2, "shares": _number(signer, "pin_shares", 0)}
+        self.pin_parts = parts.get(_text(signer, "pin", "whole"), 0)
+        self.attested = bool(_texts(signer, "attestation_files", ()))
 
 
 def _table(root: Dict[str, Any], name: str) -> Dict[str, Any]:
@@ -1450,6 +1481,14 @@ def spki_key(spki: bytes) -> Key:
     raise Bad("a key of a kind that signs no images")
 
 
+def is_ecdsa(certificate: bytes) -> bool:
+    """Tell whether a certificate has a key of a curve."""
+    try:
+        return read_certificate(certificate).key.kind in CURVES
+    except Bad:
+        return False
+
+
 def attributes_fit(key: Key, attributes: bytes, signature: bytes) -> bool:
     """Tell whether a certificate's key signed the attributes, with SHA-256."""
     if key.kind == "rsa":
@@ -1781,6 +1820,7 @@ class Script:
         self.notes: List[str] = []
         self.begun: Optional[Dict[str, Any]] = None
         self.policy_read: Optional[Dict[str, Any]] = None
+        self.named: Optional[Policy] = None  # the policy as it was read, accepted or not
         self.policy: Optional[Policy] = None
         self.unreadable_policy = False
         self.media: Dict[str, Any] = {}
@@ -1790,6 +1830,7 @@ class Script:
         self.authenticode = b""
         self.signed: Optional[Signed] = None
         self.files: List[Dict[str, Any]] = []
+        self.sealed = False
         self.outcome = "open"
 
     # -- reading one event
@@ -1900,8 +1941,7 @@ class Script:
             self._inspect()
             self._judge()
             self._read_back()
-            signature = self._sign()
-            self._verify(signature)
+            self._verify(*self._sign())
         except Refusal as refusal:
             outcome = refusal.outcome
         except Aborted:
@@ -1915,24 +1955,25 @@ class Script:
 
     def _open(self) -> None:
         begun = self.take("open.begin")
-        if (begun.body["format"], begun.body["ruleset"]) != (FORMAT, RULESET):
-            text = "format %s, rule set %s: only %s, %s is known here" % (
-                shown(begun.body["format"], 40),
-                shown(begun.body["ruleset"], 10),
-                FORMAT,
-                RULESET,
-            )
-            raise Fault(INCOMPLETE, "TRN-RULESET", text)
+        previous = begun.body["previous_head"]
+        if previous is not None and not HEX64.fullmatch(previous):
+            text = "line %d: the previous head is not 64 hex digits" % begun.seq
+            raise Fault(FORGED, "TRN-PREVIOUS", text)
         self.begun = begun.body
         read = self.take("open.policy")
-        self._blob(read, read.body["policy"])
+        data = self._blob(read, read.body["policy"])
         self.policy_read = read.body
+        unreadable = ""
+        try:
+            self.named = Policy(data)
+        except CannotJudge as error:
+            unreadable = str(error)
         verdict = self.decide("open.policy_verdict", "ok", "refused")
         for blob in read.body["signatures"]:
             self._blob(verdict, blob)
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")
-        self._accept_policy(read, verdict)
+        self._accept_policy(read, verdict, unreadable)
         self.ack("open.roles", [self._who("internal_witness")])
         while True:
             clock = self.take("open.clock")
@@ -1963,7 +2004,7 @@ class Script:
         if found != (outcome, {"drift_seconds": drift}, rules):
             raise self._differs(verdict, "%d s apart, %s" % (drift, outcome))
 
-    def _accept_policy(self, read: Event, verdict: Event) -> None:
+    def _accept_policy(self, read: Event, verdict: Event, unreadable: str) -> None:
         data = self._blob(read, read.body["policy"])
         facts = facts_of(verdict)
         stated = (facts.get("sha256"), facts.get("ceremony"), facts.get("mode"))
@@ -1971,11 +2012,10 @@ class Script:
         there = (hashlib.sha256(data).hexdigest(), self.begun["ceremony"], self.begun["mode"])
         if stated != there:
             raise self._differs(verdict, "it is about another policy, ceremony or mode")
-        try:
-            self.policy = Policy(data)
-        except CannotJudge as error:
+        self.policy = self.named
+        if self.policy is None:
             self.unreadable_policy = True
-            text = "policy.toml cannot be judged here: %s; use uki-ceremony replay" % error
+            text = "policy.toml cannot be judged here: %s; use uki-ceremony replay" % unreadable
             self._fault(INCOMPLETE, "POL-TOML", text)
             return
         if (facts.get("policy_id"), facts.get("sequence")) != (
@@ -2147,8 +2187,8 @@ class Script:
 
     # -- signing
 
-    def _sign(self) -> str:
-        """Return the signature that the token gave, in hex."""
+    def _sign(self) -> Tuple[str, int]:
+        """Return the signature that the token gave, in hex, and how many attempts it took."""
         self.step = SIGN
         self._time: Optional[Event] = None
         self._plan: Optional[Dict[str, Any]] = None
@@ -2165,7 +2205,7 @@ class Script:
                     continue
                 result = None
             if result is not None and result["outcome"] == "signed":
-                return str(result["signature"])
+                return str(result["signature"]), attempt
             self._without_token("sign.unknown", "internal_witness")
             self._intent_open = False
             attempt += 1
@@ -2306,8 +2346,12 @@ class Script:
         if login.name == "sign.trouble":
             self.ack("sign.again", [self._who("administrator")])
             return False
-        if self.policy and login.body["person"] not in self.policy.key_holders:
-            raise self._out_of_order(login, "no key holder")
+        persons = login.body["persons"]
+        if self.policy and not (
+            len(persons) == len(set(persons)) == self.policy.pin_parts
+            and set(persons) <= set(self.policy.key_holders)
+        ):
+            raise self._out_of_order(login, "not as many key holders as the PIN has parts")
         result = login.body["result"]
         if result["outcome"] != "ok" or result["evidence"] is None:
             self.ack("sign.pin_again", [self._who("internal_witness")])
@@ -2320,11 +2364,20 @@ class Script:
         return True
 
     def _check_grade(self, verdict: Event, evidence: Dict[str, Any]) -> None:
-        """Fault unless the decision names the grade of key; practice keys serve in rehearsals."""
-        grade = evidence["grade"]
-        accepted = verdict.body["outcome"] == "ok"
-        practice = grade == "embedded rehearsal key" and (self.begun or {})["mode"] != "rehearsal"
-        if verdict.body["facts"] != {"grade": grade} or (accepted and practice):
+        """Fault unless the decision says of the key what token and policy let it say.
+
+        What a device's attestation proves is replay's to judge; without one nothing is proved.
+        """
+        facts, grade = facts_of(verdict), evidence["grade"]
+        if grade == PRACTICE:
+            fits = facts == key_facts(PRACTICE)
+        elif evidence["attestation"] or (self.policy and self.policy.attested):
+            fits = any(facts == key_facts(said, facts.get("attestation")) for said in JUDGED)
+        else:
+            fits = facts == key_facts(ASSERTED)
+        practice = grade == PRACTICE and (self.begun or {})["mode"] != "rehearsal"
+        unwanted = self.policy and not self.policy.ecdsa and is_ecdsa(self.policy.certificate)
+        if not fits or (verdict.body["outcome"] == "ok" and (practice or unwanted)):
             raise self._differs(verdict, "it is not about the token that was seen")
 
     def _intent(self, attempt: int) -> None:
@@ -2351,7 +2404,7 @@ class Script:
         if {name: intent.body[name] for name in wanted} != wanted:
             raise self._differs(intent, "it is not what the approved plan says")
 
-    def _verify(self, signature: str) -> None:
+    def _verify(self, signature: str, attempts: int) -> None:
         self.step = VERIFY
         self._token_in_use = False
         self._interrupted = False
@@ -2359,6 +2412,10 @@ class Script:
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")
         facts = facts_of(verdict)
+        several = attempts > 1 and self.policy is not None and is_ecdsa(self.policy.certificate)
+        warned = any(finding["rule"] == "SIG-ATTEMPTS" for finding in verdict.body["findings"])
+        if self.policy and warned != several:
+            raise self._differs(verdict, "SIG-ATTEMPTS: so many signatures may exist, or not")
         cms = self._expected_cms(verdict, signature)
         second = self.take("verify.second").body
         opinion = self.decide("verify.second_verdict", "ok", "refused")
@@ -2446,6 +2503,7 @@ class Script:
                 if same != (verdict.body["outcome"] == "ok") or verdict.body["facts"] != found:
                     raise self._differs(verdict, "it is not what was read back")
                 if verdict.body["outcome"] == "ok":
+                    self.sealed = True
                     return found
             self._outputs_failed = True
             self.ack("seal.again", [self.policy.administrator if self.policy else "administrator"])
@@ -2518,11 +2576,23 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+PRACTICE, ASSERTED = "embedded rehearsal key", "asserted by module"
+JUDGED = (ASSERTED, "proved by attestation chain")
+
+
+def key_facts(grade: str, said: Any = None) -> Dict[str, Any]:
+    """Return the facts of sign.preflight, with what is `said` of an attestation."""
+    told: Dict[str, Any] = {"device": "", "facts": [], "chain": [], "root": "", "files": []}
+    if isinstance(said, dict):
+        told = {name: said.get(name) for name in told}
+    return {"grade": grade, "attestation": {"grade": grade, **told}}
+
+
 def answer_fits(form: str, answer: str) -> bool:
     """Tell whether an answer is one line in the form that was asked for, or an approval."""
     if form == "approval":
         return len(answer) <= MOST_APPROVAL and answer.isascii()
-    if len(answer) > MOST_ANSWER or re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", answer):
+    if len(answer) > MOST_ANSWER or not answer.isprintable():
         return False
     if form.startswith("="):
         return answer == form[1:]
@@ -2611,16 +2681,17 @@ def audit(folder: str, given: Optional[str]) -> Report:
         files = read_bundle(folder)
     except Bad as bad:
         return _report(None, None, [], [Fault(DIFFERS, "TRN-BUNDLE", str(bad))])
-    faults = list(check_sums(files))
+    faults = [*take_left_over(files), *check_sums(files)]
     image = read_file(given) if given else None
     transcript = files.get("transcript.jsonl")
+    unknown = unknown_rules(transcript.path) if transcript else ""
+    if unknown:
+        return _report(None, None, [], [*faults, Fault(INCOMPLETE, "TRN-RULESET", unknown)])
     lines = Lines(transcript.path if transcript else None)
     events = iter(lines)
     script = Script(events, Images(files, image))
-    closed = False
     try:
         script.hold()
-        closed = True
     except Unfinished:
         pass
     except Fault as fault:
@@ -2629,19 +2700,44 @@ def audit(folder: str, given: Optional[str]) -> Report:
         pass
     faults += script.faults
     faults += _check_end(lines)
-    if not closed:
+    if script.step != CLOSE:
         text = "the transcript stops in the step %s, before its close line" % script.step
         faults.append(Fault(INCOMPLETE, "TRN-CLOSE", text))
     faults += check_checkpoint(files, lines)
-    witnesses: List[str] = []
-    if closed:
+    if script.sealed or script.step == CLOSE:
         faults += check_outputs(files, script)
-        if image and script.image_file and script.taken and image.sha256 != script.taken["sha256"]:
-            text = "the image that was given is not the one of this ceremony"
-            faults.append(Fault(DIFFERS, "TRN-IMAGE", text))
-        witnesses, more = check_countersignatures(files, script)
-        faults += more
-    return _report(script, lines, witnesses, faults)
+    if image and script.image_file and script.taken and image.sha256 != script.taken["sha256"]:
+        text = "the image that was given is not the one of this ceremony"
+        faults.append(Fault(DIFFERS, "TRN-IMAGE", text))
+    witnesses, more = _countersigned(files, script)
+    return _report(script, lines, witnesses, faults + more)
+
+
+def unknown_rules(path: str) -> str:
+    """TRN-RULESET: say which rule set the first line names, "" where it is known or no line."""
+    with open_regular(path) as file:
+        first = file.readline(MOST_LINE + 2)
+    try:
+        body = parse_line(first[:-1])["body"] if first.endswith(b"\n") else {}
+        named = body["format"], body["ruleset"]
+    except (Bad, KeyError, TypeError):
+        return ""
+    if named == (FORMAT, RULESET) or not all(isinstance(text, str) for text in named):
+        return ""
+    text = "line 0 is of format %s, rule set %s; known here: %s, %s"
+    return text % (shown(named[0], 40), shown(named[1], 10), FORMAT, RULESET)
+
+
+def _countersigned(files: Dict[str, File], script: Script) -> Tuple[List[str], List[Fault]]:
+    """Before the close line nobody is missing, and what does not hold under a policy is told."""
+    if script.unreadable_policy:
+        return [], []
+    if script.step == CLOSE:
+        return check_countersignatures(files, script.policy)
+    if script.named is None:
+        return [], []
+    _, faults = check_countersignatures(files, script.named)
+    return [], [fault for fault in faults if fault.verdict == FORGED]
 
 
 def _check_end(lines: Lines) -> Iterator[Fault]:
@@ -2701,20 +2797,12 @@ def _check_signed(
         yield Fault(DIFFERS, "TRN-IMAGE", "%s.signed.efi: %s" % (stem, bad))
 
 
-def is_countersignature(name: str) -> bool:
-    """Tell whether a file is a countersignature by its name."""
-    return name.startswith("checkpoint.") and name.endswith(".sshsig")
-
-
 def check_countersignatures(
-    files: Dict[str, File], script: Script
+    files: Dict[str, File], policy: Optional[Policy]
 ) -> Tuple[List[str], List[Fault]]:
     """Return the persons who count as witnesses, and what is wrong or missing."""
     names = [name for name in sorted(files) if is_countersignature(name)]
     rule = "TRN-COUNTERSIGNATURE"
-    policy = script.policy
-    if script.unreadable_policy:
-        return [], []
     if policy is None:
         text = "there is no policy that names anybody who could have signed this"
         return [], [Fault(FORGED, rule, text)] if names else []
@@ -2745,7 +2833,10 @@ def _check_countersignature(files: Dict[str, File], policy: Policy, name: str, p
     checkpoint = files.get("checkpoint.txt")
     message = small_file(checkpoint, 512) if checkpoint else b""
     signature = small_file(files[name], MOST_SIGNATURE)
-    if ssh_signer(signature, message, "transcript@uki-ceremony").identity not in keys:
+    identity = ssh_signer(signature, message, "transcript@uki-ceremony").identity
+    if identity in policy.revoked:
+        raise Bad("the key is revoked")
+    if identity not in keys:
         raise Bad("the key is not one of %s's" % shown(person))
 
 

@@ -57,6 +57,8 @@ def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> No
     key = verify_sshsig(signature, checkpoint, NAMESPACE)
     if key.is_security_key and not signature.touched:
         raise refuse("TRN-COUNTERSIGNATURE", "the security key was not touched")
+    if key.fpr in policy.revocations:  # be it from a moment on: an SSHSIG says no time
+        raise refuse("TRN-COUNTERSIGNATURE", f"the key {key.fpr} is revoked")
     if key.fpr not in keys:
         text = f"the key is {_owner(policy, key.fpr)}, not one of {escaped(person)}'s"
         raise refuse("TRN-COUNTERSIGNATURE", text)

@@ -81,24 +81,22 @@ def replay(
     log = read_log(transcript)
     faults = [*_check_log(log), *sums]
     contents = _contents(log, files, digests, image)
-    state, order = _fold(log, replace(_rules(log, contents, verifier), read=read))
+    tree = Tree()
+    state, order = _fold(log, replace(_rules(log, contents, verifier), read=read), tree)
     faults += order
     faults += _check_given(log, contents, image)
-    head = _head(log)
+    head = _head(log, tree)
     faults += sealed.check_checkpoint(files, head)
-    witnesses: tuple[str, ...] = ()
-    needed = 0
-    if isinstance(state, Close):
-        faults += sealed.check_outputs(files, digests, state)
-        witnesses, needed, signed = sealed.check_countersignatures(files, state.policy)
-        faults += signed
-    elif order:
-        # Whose signature is under another checkpoint is said, whoever else may have signed.
-        _, _, signed = sealed.check_countersignatures(files, policy_of(state))
-        faults += [each for each in signed if each.verdict is Verdict.FORGED]
-    elif not faults:
+    if not (isinstance(state, Close) or faults):
         text = f"the transcript stops in the step {state.step}, before its close line"
         faults.append(fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))
+    stated = state.files if isinstance(state, Close) else sealed.stated_outputs(log.lines)
+    if stated is not None:
+        faults += sealed.check_outputs(files, digests, stated)
+    witnesses, needed, signed = sealed.check_countersignatures(
+        files, policy_of(state), closed=isinstance(state, Close)
+    )
+    faults += signed
     first = log.lines[0].event if log.lines else None
     return Replayed(
         verdict=worst(faults),
@@ -149,10 +147,10 @@ def _check_log(log: Log) -> list[Fault]:
     return []
 
 
-def _head(log: Log) -> Head | None:
+def _head(log: Log, tree: Tree) -> Head | None:
     if not log.lines or not isinstance(log.lines[0].event, Begun):
         return None
-    tree = Tree(log.raw)
+    _grow(tree, log, len(log.raw))
     return Head(origin(log.lines[0].ceremony, log.lines[0].event.mode), tree.size, tree.root())
 
 
@@ -194,19 +192,25 @@ def _rules(log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None) 
     version = first.ruleset if isinstance(first, Begun) else RULESET
     large = any(len(content) > threads.WORTH_IT for content in contents.values())
     run = threads.at_once if large else in_turn
-    return Rules(contents, version, fitting(log, verifier), run=run)
+    return Rules(contents, version, fitting(log, verifier), run=run, hashed=True)
 
 
-def _fold(log: Log, rules: Rules) -> tuple[State, list[Fault]]:
+def _grow(tree: Tree, log: Log, size: int) -> None:
+    """Let the tree over the first lines grow to `size` of them: every line is hashed once."""
+    for at in range(tree.size, size):
+        tree.append(log.raw[at])
+
+
+def _fold(log: Log, rules: Rules, tree: Tree) -> tuple[State, list[Fault]]:
     """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
     engine = rulesets.carried(rules.version)
     state = engine.begin()
-    tree = Tree()
-    for line, raw in zip(log.lines, log.raw, strict=True):
+    for line in log.lines:
         try:
-            _check_recovered(line, tree)
+            if isinstance(line.event, Recovered):
+                _grow(tree, log, line.seq)
+                _check_recovered(line.event, tree)
             state = engine.advance(state, line.event, rules)
-            tree.append(raw)
         except Differs as error:
             return state, [_decision_fault(line, error)]
         except OutOfOrder as error:
@@ -218,11 +222,8 @@ def _fold(log: Log, rules: Rules) -> tuple[State, list[Fault]]:
     return state, []
 
 
-def _check_recovered(line: Line, tree: Tree) -> None:
+def _check_recovered(event: Recovered, tree: Tree) -> None:
     """TRN-ORDER: what a witness compared on resuming are the lines that really were there."""
-    event = line.event
-    if not isinstance(event, Recovered):
-        return
     really = replace(event, lines=tree.size, head=Head("", tree.size, tree.root()).spoken)
     if really != event:
         raise Differs(really, event)

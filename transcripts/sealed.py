@@ -7,17 +7,18 @@ was sealed and who may sign is told by the last state of the fold.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ceremony import bundle
 from ceremony.effects import Buffer
 from ceremony.errors import Refused
+from ceremony.events import Decided, Outcome, OutputFile, OutputsWritten
 from ceremony.policy import Policy
 from ceremony.show import escaped
-from ceremony.states import Close
 from transcripts import countersign
 from transcripts.checkpoint import Head, read_checkpoint
 from transcripts.faults import Fault, Verdict, fault
+from transcripts.log import Line
 
 MOST_NAMED = 8
 TEMPORARY = ".part"  # as files.py writes
@@ -106,12 +107,26 @@ def check_checkpoint(files: Mapping[str, Buffer], head: Head | None) -> list[Fau
     return []
 
 
+def stated_outputs(lines: Iterable[Line]) -> tuple[OutputFile, ...] | None:
+    """Return the outputs that a transcript says were read back, None where it does not say."""
+    read: tuple[OutputFile, ...] = ()
+    for event in (line.event for line in lines):
+        match event:
+            case OutputsWritten():
+                read = event.files
+            case Decided(name="seal.verdict", outcome=Outcome.OK):
+                return read
+            case _:
+                pass
+    return None
+
+
 def check_outputs(
-    files: Mapping[str, Buffer], digests: Mapping[str, str], state: Close
+    files: Mapping[str, Buffer], digests: Mapping[str, str], outputs: Sequence[OutputFile]
 ) -> list[Fault]:
     """TRN-IMAGE, TRN-BUNDLE: what was sealed is what is here, byte for byte."""
     faults = []
-    for output in state.files:
+    for output in outputs:
         if output.name not in files:
             text = f"{output.name} was written, and is missing here"
             faults.append(fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text))
@@ -119,7 +134,7 @@ def check_outputs(
             rule = "TRN-IMAGE" if output.name.endswith(".efi") else "TRN-BUNDLE"
             text = f"{output.name} is not the file that was sealed"
             faults.append(fault(Verdict.DIFFERS, rule, text))
-    sealed = {output.name for output in state.files}
+    sealed = {output.name for output in outputs}
     faults += [
         fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{escaped(name)} is no part of this ceremony")
         for name in strangers(files, sealed)
@@ -134,10 +149,16 @@ def strangers(names: Iterable[str], sealed: Iterable[str]) -> list[str]:
 
 
 def check_countersignatures(
-    files: Mapping[str, Buffer], policy: Policy | None
+    files: Mapping[str, Buffer], policy: Policy | None, *, closed: bool
 ) -> tuple[tuple[str, ...], int, list[Fault]]:
-    """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed."""
+    """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed.
+
+    Before the close line nobody is missing yet, and where no policy was read nobody is named;
+    a signature that does not hold is said all the same.
+    """
     signatures = {n: bytes(d) for n, d in files.items() if countersign.is_countersignature(n)}
+    if policy is None and not closed:
+        return (), 0, []
     if policy is None:
         text = "there is no policy that names anybody who could have signed this"
         nobody = [fault(Verdict.FORGED, "TRN-COUNTERSIGNATURE", text)] if signatures else []
@@ -145,6 +166,8 @@ def check_countersignatures(
     checkpoint = bytes(files.get(bundle.CHECKPOINT, b""))
     counted = countersign.count(policy, signatures, checkpoint)
     faults = [Fault(Verdict.FORGED, finding) for finding in counted.findings]
+    if not closed:
+        return (), 0, faults
     needed = policy.countersignatures.threshold
     if len(counted.witnesses) < needed:
         text = f"{len(counted.witnesses)} of {needed} witnesses signed the checkpoint"

@@ -64,6 +64,9 @@ def start(arguments: list[str]) -> int:
     if not sys.flags.isolated:
         # -I keeps the working folder, PYTHON* and the user's site-packages out of the path.
         os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *arguments])  # noqa: S606
+    from tui.secret import keep_from_cores  # noqa: PLC0415 - in the clean interpreter only
+
+    keep_from_cores()
     return _started(arguments)
 
 

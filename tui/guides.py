@@ -140,7 +140,7 @@ GUIDES: dict[Step, Guide] = {
         "one of them types the PIN, the intent is recorded, and the token signs once.",
         do=(
             "Compare the digest with step 4's and the time with a clock; know the signer.",
-            "Every key holder who approves signs plan.txt elsewhere; PageDown to its QR code.",
+            "Every key holder who approves signs plan.txt elsewhere; its QR code is shown.",
             "Type the path of the signature, or of a picture of its code, and {go_on}.",
             "A key holder types the PIN, unwatched, and {go_on} makes the signature.",
         ),

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
+import resource
 import termios
 from typing import TextIO
 
 MOST_SECRET = 128  # bytes; what is typed beyond is dropped
 MOST_WHOLE = 1024  # bytes; of a secret that another program writes
+
+
+PR_SET_DUMPABLE = 4  # linux/prctl.h
+
+
+def keep_from_cores() -> None:
+    """Let no core of this process be made, not even one that the kernel pipes to a program.
+
+    core(5): "The RLIMIT_CORE limit is not enforced for core dumps that are piped to a program";
+    a process that is not dumpable makes none.
+    """
+    import ctypes  # noqa: PLC0415 - a build that signs with a key file never needs it
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def read_line(reader: int, most: int) -> bytearray:

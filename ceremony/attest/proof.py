@@ -1,10 +1,11 @@
 """Whether an attestation that another process read rests on an enrolled key's signature.
 
 Decides from the proof alone, without reading a format: the signature is the enrolled key's
-over exactly these bytes, and every digest that the claims give the image, and every hash
-among its pins, stands in them literally. So whoever read a file wrongly, or was taken over
-while reading it, cannot make a vote for an image that no builder named. Refuses to know
-files and how they are laid out; a Sigstore bundle has no proof that this file could check.
+over exactly these bytes, and every digest that the claims give the image or a part of it, and
+every hash among its pins, stands in them literally. So whoever read a file wrongly, or was
+taken over while reading it, cannot make a vote for an image or a part that no builder named.
+Refuses to know files and how they are laid out; a Sigstore bundle has no proof that this file
+could check.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def check_proof(
 ) -> None:
     """Refuse (ATT-SIGNATURE, MED-SANDBOX) unless `held` signed what the attestation says.
 
-    `names` are the artifact's, `archives` what was found of archives apart from this reading.
+    `names` are the artifact's and its parts', `archives` what was found of archives apart from
+    this reading.
     """
     authority = held.wrapping is KeyWrapping.SSH_CA
     match attestation.format, proof.parts:

@@ -41,7 +41,8 @@ def gates(policy: Policy) -> Gates:
 def enter(session: Session, taken: Taken, rules: Rules) -> Inspect:
     """Return the step's first state, its decision made."""
     content = rules.content(taken.image.sha256)
-    facts = inspect_image(content, gates(session.policy), rules.run)
+    known = rules.known(taken.image.sha256)
+    facts = inspect_image(content, gates(session.policy), rules.run, known)
     if facts.sha256.hex != taken.image.sha256:
         raise OutOfOrder("the content is not the image that was taken in")
     outcome = Outcome.REFUSED if refusals(facts.findings) else Outcome.OK

@@ -16,6 +16,7 @@ from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
 from ceremony.events import Ack, Decided, Event, Outcome
 from ceremony.ledger import Ledger
+from ceremony.pe.unsigned import further_digests
 from ceremony.policy import Policy
 from ceremony.questions import Form, Question
 from ceremony.quorum import Judged, apply_override, examine
@@ -64,6 +65,9 @@ def _examined(
         _files(taken),
         session.now,
         aids=Aids(archives=taken.media.archives, verifier=rules.verifier),
+        further=lambda listed: further_digests(
+            rules.content(taken.image.sha256), listed, rules.run
+        ),
         ledger_head=ledger_head,
         read=rules.read,
     )

@@ -13,6 +13,7 @@ from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer
 from ceremony.errors import OutOfOrder
 from ceremony.turns import Runner, in_turn
+from ceremony.types import Digest, DigestKind
 
 RULESET = "1"
 
@@ -21,7 +22,8 @@ RULESET = "1"
 class Rules:
     """One version of the rules, and the large contents the ceremony has copied in.
 
-    `contents` maps the SHA-256 in hex of an image to its bytes. `verifier` verifies Sigstore
+    `contents` maps the SHA-256 in hex of an image to its bytes; `hashed` says that whoever
+    put them there took the digests of these very bytes. `verifier` verifies Sigstore
     bundles, from their bytes alone, where that part is installed. `read` reads attestations:
     in this process for a replay, in a confined child while a ceremony is held. It may raise
     Refused (MED-SANDBOX), and what it returns never depends on where it read. `run`
@@ -33,6 +35,7 @@ class Rules:
     verifier: Verifier | None = None
     read: Reader = read_here
     run: Runner = in_turn
+    hashed: bool = False
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""
@@ -40,3 +43,9 @@ class Rules:
             return self.contents[sha256]
         except KeyError:
             raise OutOfOrder(f"the content with SHA-256 {sha256} is not here") from None
+
+    def known(self, sha256: str) -> Digest | None:
+        """Return the digest of the bytes under this name, None where it is to be computed."""
+        if not self.hashed or sha256 not in self.contents:
+            return None
+        return Digest.from_hex(DigestKind.FILE_SHA256, sha256)

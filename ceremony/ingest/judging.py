@@ -19,6 +19,7 @@ from ceremony.attest.record import Reading
 from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.blobs import from_blob
 from ceremony.codec import Json, Malformed, decode, encode
+from ceremony.digesting import Further, nothing_further
 from ceremony.effects import Buffer
 from ceremony.errors import Refused, refuse
 from ceremony.events import MediaRead, PolicyRead
@@ -51,7 +52,8 @@ Readings = dict[Evidence, tuple[Reading, ...]]
 class Case:
     """All that a verdict is a function of, the policy as bytes.
 
-    `verifier` says whether Sigstore bundles can be verified: the child loads its own.
+    `verifier` says whether Sigstore bundles can be verified: the child loads its own. `further`
+    computes further digests of the image, which this process has.
     """
 
     policy: bytes
@@ -62,6 +64,7 @@ class Case:
     archives: tuple[NarFacts, ...] = ()
     ledger_head: str = ""
     verifier: Verifier | None = None
+    further: Further = nothing_further
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def _verdict(policy: Policy, case: Case) -> Verdict:
         case.files,
         case.now,
         aids=_aids(policy, case),
+        further=case.further,
         ledger_head=case.ledger_head,
         read=read_apart,
     ).verdict

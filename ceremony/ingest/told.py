@@ -142,7 +142,8 @@ def _attestation(  # noqa: PLR0913, PLR0917 - the told and what it is held again
         return attestation
     if proof is None:
         raise Garbage("an attestation without its proof")
-    check_proof(attestation, proof, held, aids.names, aids.archives)
+    parts = (name for part in policy.components for name in part.names)
+    check_proof(attestation, proof, held, (*aids.names, *parts), aids.archives)
     return attestation
 
 

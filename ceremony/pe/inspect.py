@@ -1,8 +1,9 @@
 """Everything about one image in one call: facts, meaning and all findings.
 
 Decides nothing of its own: it applies the policy's gates to what layout, table, entries and
-contents tell, in one pass over the bytes a digest. It never raises on hostile bytes; what
-cannot be told stays empty and a finding says why.
+contents tell, in one pass over the bytes a digest; further digests are taken when somebody
+lists one (digesting.py). It never raises on hostile bytes; what cannot be told stays empty
+and a finding says why.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from ceremony.digesting import ALGORITHMS, FurtherDigest
 from ceremony.pe.digest import Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
 from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
@@ -55,12 +55,17 @@ class Gates:
 OPEN_GATES = Gates(None, (), Severity.WARN, Severity.WARN, MOST_BYTES)
 
 
-def inspect(image: Bytes, gates: Gates, run: Runner = in_turn) -> ImageFacts:
-    """Return all facts and findings of an image held in memory; `run` does the hashing."""
+def inspect(
+    image: Bytes, gates: Gates, run: Runner = in_turn, known: Digest | None = None
+) -> ImageFacts:
+    """Return all facts and findings of an image held in memory; `run` does the hashing.
+
+    `known` is the SHA-256 of these very bytes, where this process has hashed them before.
+    """
     view = memoryview(image)
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
-    file_digest, digest, further, hashed = _digests(view, layout, run)
+    file_digest, digest, hashed = _digests(view, layout, run, known)
     found = reading.findings + _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
@@ -72,7 +77,6 @@ def inspect(image: Bytes, gates: Gates, run: Runner = in_turn) -> ImageFacts:
             signatures=(),
             meaning=NOTHING,
             findings=found,
-            digests=further,
         )
     contents = {at: content for at, (_, content) in hashed.items()}
     meaning, meant = read_meaning(view, layout.sections, contents)
@@ -88,19 +92,17 @@ def inspect(image: Bytes, gates: Gates, run: Runner = in_turn) -> ImageFacts:
         signatures=signatures,
         meaning=meaning,
         findings=found,
-        digests=further,
-        unsigned=unsigned_forms(view, layout),
+        unsigned=unsigned_forms(view, layout, run),
     )
 
 
 def _digests(
-    view: memoryview, layout: Layout | None, run: Runner
-) -> tuple[Digest, Digest | None, tuple[tuple[str, str], ...], SectionDigests]:
-    """Hash the file plainly, as Authenticode does, as builders may, and section by section."""
+    view: memoryview, layout: Layout | None, run: Runner, known: Digest | None
+) -> tuple[Digest, Digest | None, SectionDigests]:
+    """Hash the file plainly unless it was, as Authenticode does, and section by section."""
     plain = FileSha256()
     portable = None if layout is None else Authenticode(layout)
-    further = tuple(FurtherDigest(algorithm) for algorithm in ALGORITHMS)
-    sinks: list[Sink] = [plain, *further]
+    sinks: list[Sink] = [] if known else [plain]
     if portable is not None:
         sinks.append(portable)
     hashed: SectionDigests = {}
@@ -110,8 +112,7 @@ def _digests(
             hashed[section.at] = _section_digests(view, section)
 
     run([by_section, *(partial(sink.update, view) for sink in sinks)])
-    pairs = tuple(sink.pair() for sink in further)
-    return plain.digest(), None if portable is None else portable.digest(), pairs, hashed
+    return known or plain.digest(), None if portable is None else portable.digest(), hashed
 
 
 def _section_digests(view: memoryview, section: SectionHeader) -> tuple[Digest, str]:

@@ -1,9 +1,10 @@
-"""The digests that a signed image had before it was signed, for builders attest only that.
+"""What votes about an image are compared with: a signed one as it was before it was signed.
 
 Decides which files may have become this one by signing: the certificate table is gone, its
 directory is zero, the CheckSum is as it stands, zero or right, and the zeros that a signer
 put behind the image to align its table stand or not. All of them have one Authenticode
-digest, so a vote for one is a vote for what is signed here. Refuses to know votes.
+digest, so a vote for one is a vote for what is signed here. Builders attest only that.
+Refuses to know votes.
 """
 
 from __future__ import annotations
@@ -11,39 +12,70 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from functools import partial
 
-from ceremony.digesting import FurtherDigest
-from ceremony.pe.digest import CHUNK, CheckSum
-from ceremony.pe.headers import Bytes
-from ceremony.pe.layout import Layout
+from ceremony.digesting import further_digest
+from ceremony.pe.digest import CheckSum
+from ceremony.pe.headers import HEAD_BYTES, Bytes
+from ceremony.pe.layout import Layout, read_layout
 from ceremony.pe.table import ALIGNMENT
-from ceremony.types import DigestPairs
+from ceremony.turns import Runner, in_turn
+from ceremony.types import Digest, DigestKind, DigestPairs
 
 DIRECTORY_BYTES = 8
 
 
-def unsigned_forms(view: memoryview, layout: Layout) -> tuple[DigestPairs, ...]:
-    """Return (algorithm, hex) of each file that this one may have been; none if unsigned.
+def unsigned_forms(view: memoryview, layout: Layout, run: Runner = in_turn) -> tuple[Digest, ...]:
+    """Return the SHA-256 of each file that this one may have been; none if unsigned.
 
     The first is as sbsign's own removal leaves it but for the CheckSum, which stays.
     """
+    forms = tuple(_forms(view, layout))
+    found: dict[int, Digest] = {}
+
+    def hashed(place: int) -> None:
+        hasher = hashlib.sha256()
+        for piece in forms[place]:
+            hasher.update(piece)
+        found[place] = Digest(DigestKind.FILE_SHA256, hasher.digest())
+
+    run([partial(hashed, place) for place in range(len(forms))])
+    return tuple(found[place] for place in range(len(forms)))
+
+
+def further_digests(
+    image: Bytes, algorithms: tuple[str, ...], run: Runner = in_turn
+) -> tuple[DigestPairs, ...]:
+    """Return these digests of an unsigned image, or of each form in `unsigned_forms`' order."""
+    view = memoryview(image)
+    layout = read_layout(view[:HEAD_BYTES], len(view)).layout
+    forms = (layout and tuple(_forms(view, layout))) or ((view,),)
+    found: dict[tuple[int, str], tuple[str, str]] = {}
+
+    def hashed(place: int, algorithm: str) -> None:
+        found[place, algorithm] = further_digest(algorithm, *forms[place])
+
+    each = [(place, name) for place in range(len(forms)) for name in algorithms]
+    run([partial(hashed, place, name) for place, name in each])
+    return tuple(tuple(found[place, name] for name in algorithms) for place in range(len(forms)))
+
+
+def _forms(view: memoryview, layout: Layout) -> Iterator[tuple[Bytes, ...]]:
+    """Yield the pieces of each file that a signed one may have been."""
     if not layout.table_size:
-        return ()
+        return
     head = bytearray(view[: layout.headers_end])
     head[layout.directory_at : layout.directory_at + DIRECTORY_BYTES] = bytes(DIRECTORY_BYTES)
     total = CheckSum(layout.checksum_at)
     total.update(bytes(head))
-    for chunk in _body(view, layout.headers_end, layout.end):
-        total.update(chunk)
+    total.update(view[layout.headers_end : layout.end])
     there = struct.unpack_from("<I", head, layout.checksum_at)[0]
-    forms: dict[DigestPairs, None] = {}
     for size in _sizes(view, layout):
         # The sum of the words does not change by zeros at the end; the size is added to it.
         right = (total.value() - (layout.end - size)) & 0xFFFFFFFF
         for value in dict.fromkeys((there, 0, right)):
             struct.pack_into("<I", head, layout.checksum_at, value)
-            forms[_digests(bytes(head), _body(view, layout.headers_end, size))] = None
-    return tuple(forms)
+            yield bytes(head), view[layout.headers_end : size]
 
 
 def _sizes(view: memoryview, layout: Layout) -> Iterator[int]:
@@ -53,19 +85,3 @@ def _sizes(view: memoryview, layout: Layout) -> Iterator[int]:
         if size < layout.sections_end or view[size]:
             return
         yield size
-
-
-def _body(view: memoryview, start: int, end: int) -> Iterator[memoryview]:
-    return (view[at : min(at + CHUNK, end)] for at in range(start, end, CHUNK))
-
-
-def _digests(head: Bytes, body: Iterator[memoryview]) -> DigestPairs:
-    plain = hashlib.sha256(head)
-    further = (FurtherDigest("sha384"), FurtherDigest("sha512"))
-    for sink in further:
-        sink.update(head)
-    for chunk in body:
-        plain.update(chunk)
-        for sink in further:
-            sink.update(chunk)
-    return (("sha256", plain.hexdigest()), *(sink.pair() for sink in further))

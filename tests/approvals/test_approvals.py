@@ -16,6 +16,7 @@ from quorum.toml_text import toml
 from ceremony.approval import MOST_APPROVALS, NAMESPACE, approved_by, approvers, count
 from ceremony.errors import Refused
 from ceremony.policy import load
+from transcripts import checkpoint, countersign
 
 OTHER = plan_of(time="2026-11-22T14:03:08Z").text.encode()
 
@@ -105,6 +106,22 @@ def test_a_revoked_key_does_not_approve(holders: Holders, mode: str) -> None:
         approved_by(policy, holders.plan, holders.sign("ed25519"))
     assert approved_by(policy, holders.plan, holders.sign("second")) == "ed25519"
     assert "ed25519" in approvers(policy)
+
+
+@refuses("TRN-COUNTERSIGNATURE")
+@pytest.mark.parametrize("mode", ["all", "after"])
+def test_a_revoked_key_does_not_countersign(holders: Holders, mode: str) -> None:
+    fpr = holders.policy.persons[4].keys[0].key.fpr
+    since = holders.policy.valid_from
+    policy = load(toml(holders.tables | {"revoked": [{"fpr": fpr, "since": since, "mode": mode}]}))
+    head = b"uki-ceremony/0/production\n1\n\n"
+    name = countersign.file_name("ed25519")
+    made = {key: holders.sign(key, head, checkpoint.NAMESPACE) for key in ("ed25519", "second")}
+    assert countersign.count(holders.policy, {name: made["ed25519"]}, head).witnesses
+    counted = countersign.count(policy, {name: made["ed25519"]}, head)
+    assert not counted.witnesses
+    assert "is revoked" in counted.findings[0].text
+    assert countersign.count(policy, {name: made["second"]}, head).witnesses == ("ed25519",)
 
 
 @refuses("APP-THRESHOLD")

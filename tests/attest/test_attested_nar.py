@@ -29,7 +29,7 @@ from ceremony.policy_people import KeyWrapping
 from ceremony.types import MediaFile
 
 NAMES = ("ann-1", "bob-1", "eve-1")
-SUBJECT = Subject({"sha256": sha256(IMAGE)}, ("anchor.efi",))
+SUBJECT = Subject(({"sha256": sha256(IMAGE)},), ("anchor.efi",))
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def test_real_bundles_are_judged_as_the_table_says(
         inputs=replace(policy.inputs, must_agree=()),
     )
     digest = artifact.digest("sha256") if artifact else hashlib.sha256(files[0].data).hexdigest()
-    image = replace(facts(), sha256=Digest.from_hex(DigestKind.FILE_SHA256, digest), digests=())
+    image = replace(facts(), sha256=Digest.from_hex(DigestKind.FILE_SHA256, digest))
     now = claims.time if claims and claims.time else NOW
     aids = Aids(verifier=verifier)
     verdict = judge(policy, policy.artifact.names[0], image, files, now, aids=aids)

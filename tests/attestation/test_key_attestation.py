@@ -133,6 +133,13 @@ def _swapped(desk: Desk) -> tuple[bytes, ...]:
     return (attest(leaf, desk.key.public_key(), YUBIKEY), leaf.der)
 
 
+def _by_a_users_key(desk: Desk) -> tuple[bytes, ...]:
+    """Return a path in which an imported key, attested with a CA's template, attests itself."""
+    imported = YUBIHSM | {f"{HSM}.3": b"\x03\x02\x00\x02"}
+    users = authority("a user's key", desk.root, length=0, extensions=imported)
+    return (attest(users, desk.key.public_key(), YUBIHSM), users.der)
+
+
 PATHS: dict[str, Callable[[Desk], tuple[bytes, ...]]] = {
     "other-root": lambda d: _under(d, authority("Test PIV Root CA", length=1)),
     "no-intermediate": lambda d: (d.leaf(),),
@@ -140,6 +147,7 @@ PATHS: dict[str, Callable[[Desk], tuple[bytes, ...]]] = {
     "no-constraints": lambda d: _under(d, d.root, ca=None),
     "key-usage-does-not-sign": lambda d: _under(d, d.root, signs=False),
     "issued-by-an-attestation": _swapped,
+    "issued-by-a-users-key-that-is-attested-as-a-ca": _by_a_users_key,
     "too-many-cas": lambda d: _under_two(d, 0),
     "signature-of-another": lambda d: (d.leaf(authority("Yubico PIV Attestation")), d.device.der),
 }
@@ -241,6 +249,15 @@ HSM_FORMS: dict[str, dict[str, bytes | None]] = {
 def test_a_yubihsms_extension_of_another_form_proves_nothing(desk: Desk, defect: str) -> None:
     changes = {f"{HSM}.{name}": value for name, value in HSM_FORMS[defect].items()}
     said = {oid: value for oid, value in (YUBIHSM | changes).items() if value is not None}
+    attested, findings = desk.judge(
+        attest(desk.device, desk.key.public_key(), said), desk.device.der
+    )
+    assert attested.grade == ASSERTED
+    assert gaps(findings) == {"KEY-ATTEST-FORM"}
+
+
+def test_an_imported_key_is_not_proved_by_a_yubikeys_words_beside_the_hsms(desk: Desk) -> None:
+    said = YUBIHSM | {f"{HSM}.3": b"\x03\x02\x00\x02"} | YUBIKEY
     attested, findings = desk.judge(
         attest(desk.device, desk.key.public_key(), said), desk.device.der
     )

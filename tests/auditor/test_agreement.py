@@ -91,19 +91,10 @@ def keys(finished: Prepared) -> Keys:
     return made
 
 
-def is_image_exchanged(name: str) -> bool:
-    """Replay stops where it lacks the image; the auditor goes on to the digests of the outputs."""
-    return (
-        re.fullmatch(r"anchor\.efi (flipped at \d+|emptied|longer), sums mended", name) is not None
-    )
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_agree_on_a_damaged_example(kind: str, desk: Desk) -> None:
     files = read_folder(GOLDEN / kind / "bundle")
-    for name, said in desk.differences(forging.damaged(files, step(17))).items():
-        assert is_image_exchanged(name), name
-        assert said == ("INCOMPLETE", "DIFFERS"), name
+    assert desk.differences(forging.damaged(files, step(17))) == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,7 +114,7 @@ def test_they_agree_on_what_a_forger_with_a_purpose_makes(
     for name, files in forging.forged(bundle, other, keys):
         by_replay, by_auditor = desk.both(files)
         assert by_auditor != "REPRODUCED", name
-        assert by_replay == by_auditor or (by_replay, by_auditor) == ("DIFFERS", "FORGED"), name
+        assert by_replay == by_auditor, name
 
 
 def test_they_agree_on_lines_that_all_witnesses_moved(

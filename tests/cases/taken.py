@@ -7,6 +7,7 @@ reported, and for each file what became of it and why.
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from pathlib import Path
 
 from quorum.casebook import Case
@@ -14,6 +15,7 @@ from quorum.release import IMAGE, NOW, Release
 
 from ceremony.blobs import from_blob
 from ceremony.ingest.media import FolderMedia
+from ceremony.pe.unsigned import further_digests
 from ceremony.quorum import Verdict, judge
 from ceremony.types import MediaFile, Severity
 
@@ -50,7 +52,9 @@ def taken(files: tuple[MediaFile, ...], folder: Path) -> tuple[MediaFile, ...]:
 def seen(case: Case, release: Release, folder: Path) -> Row:
     """Return the row that a case gives."""
     policy, files = case.build(release)
-    return row(case.says, judge(policy, "anchor.efi", case.image(), taken(files, folder), NOW))
+    there, further = taken(files, folder), partial(further_digests, IMAGE)
+    verdict = judge(policy, "anchor.efi", case.image(), there, NOW, further=further)
+    return row(case.says, verdict)
 
 
 def row(says: str, verdict: Verdict) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -104,3 +105,20 @@ def test_the_demo_fails_with_the_status_of_the_ceremony(tmp_path: Path) -> None:
     command = ["sh", str(tmp_path / "scripts" / "demo.sh"), "", "", "1"]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     assert (done.returncode, "make demo DIR=rehearsal/1" in done.stdout) == (4, True)
+
+
+def test_a_set_up_that_waits_for_another_one_says_so(tmp_path: Path) -> None:
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(SCRIPTS)!r}); import bootstrap;"
+        "bootstrap.wait_for_turn(os.open(sys.argv[1], os.O_RDONLY)); print('its turn')"
+    )
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        first = waiting.stdout.readline()
+        os.close(held)
+        rest = waiting.stdout.read()
+    assert first == "set-up: waiting for another set-up in this folder to end\n"
+    assert rest == "its turn\n"

@@ -108,7 +108,7 @@ def logged_in(binding: Binding, prepared: Prepared, target: Target, pinned: str 
     child.ask("probe", 10, uri=[], **target.fields)
     pin = bytearray(prepared.pin.encode())
     child.send_pin(pin)
-    answer = child.ask("login", 10, length=len(pin), reader=0, **target.fields)
+    answer = child.ask("login", 10, length=len(pin), reader=0, parts="", **target.fields)
     assert answer["outcome"] == "ok"
     return child
 

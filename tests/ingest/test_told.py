@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from quorum import cases_enrolment, cases_envelopes, cases_formats, cases_votes
+from quorum import cases_components, cases_enrolment, cases_envelopes, cases_formats, cases_votes
 from quorum.casebook import CASES, Case
 from quorum.release import Release
 
@@ -16,7 +16,13 @@ from ceremony.attest.record import Attestation, Reading
 from ceremony.ingest.told import telling, understood
 from ceremony.policy import Policy
 
-BOOKS = (cases_votes, cases_enrolment, cases_formats, cases_envelopes)  # each fills CASES
+BOOKS = (
+    cases_votes,
+    cases_enrolment,
+    cases_formats,
+    cases_envelopes,
+    cases_components,
+)  # each fills CASES
 
 
 @pytest.fixture(scope="module")

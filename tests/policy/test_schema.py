@@ -117,6 +117,9 @@ def test_the_schema_knows_the_keys_that_the_loader_asks_for(
     row[0]["key"] += [row[0]["key"][0] | more for more in (sigstore, authority)]
     tables["revoked"] = [{}]
     tables["component"] = [{"distinct": minima}]
+    signer = tables["signer"]
+    assert isinstance(signer, dict)
+    signer["pin"] = "shares"
     with pytest.raises(Refused):
         load(toml(tables))
     known: dict[str, set[str]] = {}

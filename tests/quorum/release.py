@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cryptography import x509
@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from quorum.toml_text import Table, toml
 from quorum.tool_keys import BareKey, Key, MinisignKey, SshKey
 
-from ceremony.digesting import further_digests
+from ceremony.pe.unsigned import further_digests
 from ceremony.policy import Policy, load
 from ceremony.quorum import Verdict, judge
 from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
@@ -41,8 +41,7 @@ def sha256(data: bytes) -> str:
 def facts(data: bytes = IMAGE) -> ImageFacts:
     digest = Digest(DigestKind.FILE_SHA256, hashlib.sha256(data).digest())
     meaning = Meaning((), "", "", "", (), "")
-    further = further_digests(data)
-    return ImageFacts(len(data), digest, None, "x86_64", (), (), meaning, (), further)
+    return ImageFacts(len(data), digest, None, "x86_64", (), (), meaning, ())
 
 
 @cache
@@ -260,7 +259,8 @@ def pair(
 def judged(
     policy: Policy, files: tuple[MediaFile, ...], image: bytes = IMAGE, now: datetime = NOW
 ) -> Verdict:
-    return judge(policy, "anchor.efi", facts(image), files, now)
+    further = partial(further_digests, image)
+    return judge(policy, "anchor.efi", facts(image), files, now, further=further)
 
 
 def base64_text(data: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import struct
 from functools import cache
 
 import pytest
@@ -34,6 +35,17 @@ def initrd() -> bytes:
     (section,) = [each for each in layout.sections if each.name == ".initrd"]
     assert section.content_size < section.size  # there is padding behind it
     return bytes(uki()[section.offset : section.offset + section.content_size])
+
+
+def covered(place: int) -> bytes:
+    """Return the image with .sbat mapped `place` bytes behind the beginning of .initrd."""
+    made = bytearray(uki())
+    layout = read_layout(made, len(made)).layout
+    assert layout is not None
+    named = {each.name: each for each in layout.sections}
+    address = named[".initrd"].virtual_address + place
+    struct.pack_into("<I", made, named[".sbat"].at + 12, address)
+    return bytes(made)
 
 
 @cache
@@ -169,3 +181,20 @@ def test_what_holds_of_images_holds_of_parts(
     assert judged(asked, (*files, *of_part(release, "ann", data=data))).verdict == "ACCEPT"
     other = of_part(release, "bob", data=b"a third", pins={"git_commit": COMMIT})
     assert judged(asked, (*files, *other)).verdict == "OVERRIDE_NEEDED"
+
+
+@pytest.mark.parametrize("place", [0, 1001, -100], ids=["over", "the-last-byte", "from-below"])
+def test_a_part_with_another_section_mapped_over_it_is_no_part(
+    release: Release, place: int
+) -> None:
+    asked = policy(release, *FIVE, section=".initrd", names=["initrd.cpio"])
+    right = of_part(release, "dan", "eve", data=initrd(), called="initrd.cpio")
+    image = covered(place)
+    files = (*release.all(*TRIO, image=image), *right)
+    verdict = judge(asked, "anchor.efi", inspect(image, OPEN_GATES), files, NOW)
+    assert verdict.verdict == "REFUSE"
+    assert rules(verdict) == {"QRM-COMPONENT"}
+    beside = covered(1002)
+    files = (*release.all(*TRIO, image=beside), *right)
+    verdict = judge(asked, "anchor.efi", inspect(beside, OPEN_GATES), files, NOW)
+    assert verdict.verdict == "ACCEPT"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from functools import partial
 
 from marks import accepts, refuses
 from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, rows
@@ -22,8 +22,10 @@ from quorum.release import (
 )
 from quorum.security_key import SecurityKey
 
+from ceremony.digesting import nothing_further
+from ceremony.pe.unsigned import further_digests
 from ceremony.quorum import Answer, judge
-from ceremony.types import MediaFile, Severity
+from ceremony.types import DigestPairs, MediaFile, Severity
 
 
 @accepts("QRM-ABSENT")
@@ -94,14 +96,37 @@ def test_a_second_digest_must_be_right_too(release: Release) -> None:
     good, bad = hashlib.sha512(IMAGE).hexdigest(), hashlib.sha512(OTHER).hexdigest()
     policy = release.policy(inputs={"must_agree": []})
     for listed, known, standing in (
-        (good, (("sha512", good),), "counted"),
-        (bad, (("sha512", good),), "malformed"),
-        (good, (), "not-counted"),
+        (good, partial(further_digests, IMAGE), "counted"),
+        (bad, partial(further_digests, IMAGE), "malformed"),
+        (good, nothing_further, "not-counted"),
     ):
         file = envelope(release, subject(sha256=sha256(IMAGE), sha512=listed))
-        image = replace(facts(), digests=())
-        verdict = judge(policy, "anchor.efi", image, (file,), NOW, digests=known)
+        verdict = judge(policy, "anchor.efi", facts(), (file,), NOW, further=known)
         assert [d.disposition for d in verdict.dispositions] == [standing]
+
+
+def test_a_further_digest_is_computed_only_where_an_enrolled_key_lists_it(
+    release: Release,
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def further(listed: tuple[str, ...]) -> tuple[DigestPairs, ...]:
+        asked.append(listed)
+        return further_digests(IMAGE, listed)
+
+    known = release.policy(inputs={"must_agree": []})
+    strange = release.policy("ann", "bob", "dan", inputs={"must_agree": []})
+    listing = envelope(release, subject(sha256=sha256(IMAGE), sha384="0" * 96))
+    elsewhere = envelope(release, subject(name="other", sha512="0" * 128))
+    for policy, files, wanted in (
+        (known, release.all(*TRIO), []),
+        (known, (elsewhere,), []),
+        (known, (listing,), [("sha384",)]),
+        (strange, (listing,), []),
+    ):
+        asked.clear()
+        judge(policy, "anchor.efi", facts(), files, NOW, further=further)
+        assert asked == wanted
 
 
 @accepts("QRM-TOUCH")

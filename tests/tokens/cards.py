@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tokens.brought import LIMITS, PIN, Brought
 from tokens.daemons import library, needed_file
 from tokens.piv_attestation import make_attester, named
-from tokens.piv_card import PivCard, PrivateKey, Slot
+from tokens.piv_card import PivCard, Slot
+from tokens.piv_encoding import PrivateKey
 from tokens.virtual_reader import reader
 
 from hsm.binding import Binding

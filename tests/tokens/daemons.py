@@ -8,9 +8,11 @@ machine's own is ever seen. Refuses to know what runs.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from pathlib import Path
 import pytest
 
 _WAIT = 20.0
+_PREFIX = "uki-tokens-"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -43,6 +46,21 @@ def library(name: str) -> tuple[str, ...]:
     machine = ("x86_64-linux-gnu", "aarch64-linux-gnu")
     folders = (*(f"/usr/lib/{one}" for one in machine), "/usr/lib64", "/usr/lib")
     return tuple(f"{folder}{middle}/{name}" for folder in folders for middle in ("", "/pkcs11"))
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """Yield a new folder whose path leaves room for a socket's name (107 characters in all).
+
+    Those of test runs that were killed are removed first.
+    """
+    place = Path(tempfile.gettempdir())
+    for old in place.glob(f"{_PREFIX}*"):
+        process = old.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from tokens.brought import LIMITS, PIN, SO_PIN, Brought, init_key
-from tokens.daemons import library, needed, needed_file, running
+from tokens.daemons import library, needed, needed_file, running, short_folder
 
 from hsm.binding import Binding
 
@@ -62,17 +61,11 @@ def _inside(outer: int) -> int:
     return int(children[0])
 
 
-@contextmanager
-def _short() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="ock-") as folder:  # a socket's path is short
-        yield Path(folder)
-
-
 def make_opencryptoki(made: Path) -> dict[str, bytes]:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler: opencryptoki cannot be reached in its namespaces")
-    with _short() as folder:
+    with short_folder() as folder:
         built = str(folder / "enter.so")
         subprocess.run(
             [compiler, "-shared", "-fPIC", "-o", built, str(_SOURCE), "-ldl"], check=True
@@ -94,7 +87,7 @@ def make_opencryptoki(made: Path) -> dict[str, bytes]:
 
 @contextmanager
 def bring_opencryptoki(made: Path, _folder: Path) -> Iterator[Brought]:
-    with _short() as folder, ExitStack() as power:
+    with short_folder() as folder, ExitStack() as power:
         shutil.copytree(made, folder, dirs_exist_ok=True)
         brought = Brought(
             "opencryptoki",

@@ -6,13 +6,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tokens.brought import LIMITS, PIN, SO_PIN, Brought, init_key
-from tokens.daemons import answers, library, needed, needed_file, running
+from tokens.daemons import answers, library, needed, needed_file, running, short_folder
 
 from hsm.binding import Binding
 
@@ -57,14 +56,8 @@ def _powered(folder: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _short() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tpm-") as folder:  # a socket's path is short
-        yield Path(folder)
-
-
 def make_tpm(made: Path) -> dict[str, bytes]:
-    with _short() as folder:
+    with short_folder() as folder:
         binding = _binding(folder)
         (folder / "state").mkdir()
         (folder / "store").mkdir()
@@ -98,7 +91,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @contextmanager
 def bring_tpm(made: Path, _folder: Path) -> Iterator[Brought]:
-    with _short() as folder, ExitStack() as power:
+    with short_folder() as folder, ExitStack() as power:
         _copy(made, folder)
         power.enter_context(_powered(folder))
         insert = lambda: power.enter_context(_powered(folder))  # noqa: E731 - one line

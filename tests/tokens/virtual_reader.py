@@ -6,14 +6,12 @@ the driver listens in a network of its own, where only the relay to the card is.
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tokens.daemons import answers, needed, needed_file, running
+from tokens.daemons import answers, needed, needed_file, running, short_folder
 from tokens.piv_card import PivCard
 
 _DRIVERS = (
@@ -30,9 +28,7 @@ def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]
     """Run a reader with the card in it; yield the environment in which clients find it."""
     driver = needed_file(_DRIVERS, package="vsmartcard-vpcd")
     program = needed("pcscd", package="pcscd")
-    # Short: a socket's path has 107 characters at most.
-    folder = Path(tempfile.mkdtemp(prefix="pcsc-"))
-    try:
+    with short_folder() as folder:
         (folder / "run").mkdir()
         readers = folder / "readers"
         readers.mkdir()
@@ -48,5 +44,3 @@ def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]
         with running(command, folder, lambda: answers(socket), binds=binds):
             card.insert()
             yield {"PCSCLITE_CSOCK_NAME": str(socket)}
-    finally:
-        shutil.rmtree(folder)

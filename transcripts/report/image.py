@@ -78,10 +78,6 @@ def _image(number: int, facts: ImageFacts) -> list[Block]:
         ("Size", (f"{facts.size:,} bytes, {facts.machine}",)),
         ("SHA-256", code(facts.sha256.hex)),
         ("Authenticode SHA-256", code(authenticode)),
-        *(
-            (name.upper().replace("SHA", "SHA-"), code(digest))
-            for name, digest in facts.digests[:MOST_PAIRS]
-        ),
         ("Kernel version", code(meaning.kernel)),
         ("Command line", code(meaning.command_line)),
         ("Initrd", code(meaning.initrd)),

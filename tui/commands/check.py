@@ -22,10 +22,12 @@ from ceremony.ingest.judging import Case, judge_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.pe.inspect import inspect
+from ceremony.pe.unsigned import further_digests
 from ceremony.ports import Progress
 from ceremony.show import escaped, printable
 from ceremony.types import Finding, Severity, refusals
 from ceremony.verdicts import Row, Verdict
+from transcripts.threads import at_once
 from tui.commands import Exit
 from tui.commands.files import read_image, read_small_files
 from tui.commands.findings import findings_json, put, put_findings, put_json
@@ -70,7 +72,7 @@ def _run(options: argparse.Namespace) -> Exit:
     policy = policies.load(data)
     signatures = tuple(from_blob(blob) for blob in read.signatures)
     image = read_image(options.image)
-    facts = inspect(image, gates(policy))
+    facts = inspect(image, gates(policy), at_once)
     beside = read_small_files(
         options.attestations, policy.artifact.names, policy.artifact.max_bytes
     )
@@ -85,6 +87,7 @@ def _run(options: argparse.Namespace) -> Exit:
             archives=beside.archives,
             verifier=late_verifier(),
             ledger_head=options.ledger_head,
+            further=lambda listed: further_digests(image, listed, at_once),
         )
         judged = judge_apart(case, progress.report)
     verdict = judged.verdict

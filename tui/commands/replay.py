@@ -7,6 +7,7 @@ and not the bundle; none is made of a bundle that is forged or differs.
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> Exit:
     _check_output(options)
     image = read_image(options.image) if options.image else None
     files: dict[str, Buffer] = {}
+    gc.disable()  # a long transcript is a million objects without a cycle, looked at in vain
     try:
         files = read_bundle(options.bundle)
         found = replay(files, image, late_verifier()) if is_bundle(files) else _no_bundle(options)
@@ -69,6 +71,8 @@ def run(options: argparse.Namespace) -> Exit:
         raise MediaTrouble("MED-PATH", f"{options.bundle}: {error.strerror or error}") from None
     except Refused as error:
         found = not_a_bundle(error.findings)
+    finally:
+        gc.enable()
     if options.json:
         put_json(_json(found))
     else:

@@ -83,6 +83,8 @@ class Asking(Vertical):
 
     def hint(self, text: str) -> None:
         """Say something that is not a refusal, until a key is pressed."""
+        if text == self._hinted:
+            return  # a key of a PIN draws nothing that a recording of the terminal could count
         self._hinted = text
         self._draw_notice()
 

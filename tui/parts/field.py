@@ -62,6 +62,10 @@ class Entry(Widget, can_focus=True):
             return
         event.stop()
         event.prevent_default()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the field anew after a key."""
         self.refresh(layout=True)
 
     def on_hide(self, event: events.Hide) -> None:
@@ -174,6 +178,19 @@ class PinField(Entry):
         self._length = 0
         self.too_long = False
         self.words = False
+        self._drawn = ""
+
+    @property
+    def _shown(self) -> str:
+        """Return what is seen of the PIN: the same stars for any."""
+        if self.empty:
+            return ""
+        return f"{STARS} word {self._count}" if self.words else STARS
+
+    def redraw(self) -> None:
+        """Draw only what looks otherwise: a recording of the terminal would count the keys."""
+        if self._shown != self._drawn:
+            self.refresh(layout=True)
 
     @property
     def empty(self) -> bool:
@@ -236,9 +253,7 @@ class PinField(Entry):
 
     def render(self) -> RenderResult:
         """Draw the same stars for any PIN."""
-        shown = "" if self.empty else STARS
-        if self.words and shown:
-            shown += f" word {self._count}"
+        shown = self._drawn = self._shown
         self.place_cursor(len(shown), 0)
         cursor = Content.styled(" ", "reverse") if self.has_focus else Content("")
         return Content(shown) + cursor

@@ -183,7 +183,7 @@ def _image(path: Path | None) -> tuple[DemoImage, Demands]:
 def _attested(image: DemoImage) -> str:
     """Return the SHA-256 that builders attest: of an image signed already, as it was before."""
     forms = inspect(image.data, OPEN_GATES).unsigned
-    return dict(forms[0])["sha256"] if forms else hashlib.sha256(image.data).hexdigest()
+    return forms[0].hex if forms else hashlib.sha256(image.data).hexdigest()
 
 
 def _key(folder: Path, bits: int, now: datetime) -> tuple[tuple[str, str], str, str]:

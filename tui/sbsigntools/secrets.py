@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 from ceremony.errors import refuse
-from tui.secret import MOST_WHOLE, read_line, read_secret
+from tui.secret import MOST_WHOLE, keep_from_cores, read_line, read_secret
 
 TERMINAL = "/dev/tty"
 
@@ -22,6 +22,7 @@ class Secrets:
 
     def ask(self, prompt: str, most: int = MOST_WHOLE) -> bytearray:
         """Return the secret, to be overwritten by whoever takes it; Refused KEY-PIN-ENTRY."""
+        keep_from_cores()
         if self.descriptor is not None:
             return self._from(self.descriptor)
         try:

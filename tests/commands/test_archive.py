@@ -67,7 +67,7 @@ def test_the_worst_of_all_is_the_exit_status(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines[:5]] == [
         "REPRODUCED", "REPRODUCED", "DIFFERS", "FORGED", "DIFFERS",
     ]  # fmt: skip
-    assert "line 0" in lines[3]
+    assert "event 1" in lines[3]
 
 
 def test_what_is_for_one_bundle_is_refused_for_many(

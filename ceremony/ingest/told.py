@@ -17,6 +17,8 @@ from ceremony.attest.aids import Aids
 from ceremony.attest.gather import Evidence, Format
 from ceremony.attest.proof import certificate_of, check_proof
 from ceremony.attest.record import (
+    MOST_VALUE,
+    SELF_CLAIMS,
     Artifact,
     Attestation,
     Claims,
@@ -182,7 +184,10 @@ def _claims(told: Json) -> Claims:
             if moment is not None and moment.tzinfo is None:
                 raise Garbage("a time of no zone")
             named = tuple(_artifact(one) for one in artifacts)
-            return Claims(named, _pairs(pins), moment, _pairs(self_claims))
+            selves = _pairs(self_claims)
+            if not {name for name, _ in selves} <= set(SELF_CLAIMS):
+                raise Garbage("a claim of no kind")
+            return Claims(named, _pairs(pins), moment, selves)
         case _:
             raise Garbage("no claims")
 
@@ -190,9 +195,15 @@ def _claims(told: Json) -> Claims:
 def _artifact(told: Json) -> Artifact:
     match told:
         case [str(name), digests]:
+            name.encode()  # a lone surrogate would end whoever writes it down
             return Artifact(name, _pairs(digests))
         case _:
             raise Garbage("no artifact")
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text is such as Pins and digests are: short, and nothing in it acts."""
+    return len(text) <= MOST_VALUE and text.isascii() and text.isprintable()
 
 
 def _pairs(told: Json) -> Pairs:
@@ -202,6 +213,8 @@ def _pairs(told: Json) -> Pairs:
     for pair in told:
         match pair:
             case [str(name), str(value)]:
+                if not all(_is_plain(text) for text in (name, value)):
+                    raise Garbage("a pair that no reader gives")
                 found.append((name, value))
             case _:
                 raise Garbage("no pair")

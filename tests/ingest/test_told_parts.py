@@ -1,9 +1,10 @@
-"""A reader that was taken over cannot vote for a part with a digest that no builder signed."""
+"""A reader that was taken over: no digest for a part that nobody signed, nothing that ends us."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from quorum.cases_components import PART, of_part, policy
@@ -48,3 +49,28 @@ def test_a_part_with_the_digest_that_was_signed_comes_through(release: Release) 
                 (told,) = told_as(evidence, rules, *reading.claims.artifacts)
                 assert isinstance(told, Attestation)
                 assert told.claims.artifacts == (Artifact("bay0", (("sha256", sha256(PART)),)),)
+
+
+SURROGATE = chr(0xD800)
+CLAIMS: dict[str, dict[str, object]] = {
+    "a-pin-of-no-utf-8": {"pins": (("git_commit", SURROGATE),)},
+    "a-pin-with-a-name-of-no-utf-8": {"pins": ((SURROGATE, "x"),)},
+    "a-pin-that-turns-the-line": {"pins": (("git_commit", chr(0x202E) + "x"),)},
+    "a-pin-of-a-megabyte": {"pins": (("git_commit", "x" * 2**20),)},
+    "an-artifact-of-no-utf-8": {"artifacts": (Artifact(SURROGATE, ()),)},
+    "a-claim-that-no-builder-has": {"self_claims": (("__class__", "x"), ("weather", "x"))},
+}
+
+
+@pytest.mark.parametrize("claims", CLAIMS.values(), ids=CLAIMS)
+def test_what_a_taken_over_reader_tells_is_garbage_and_ends_nobody(
+    claims: dict[str, Any], release: Release
+) -> None:
+    rules = policy(release, "ann", "bob", "dan")
+    for evidence in gather(release.all("ann")):
+        for reading in read(evidence, rules):
+            if isinstance(reading, Attestation):
+                said = replace(reading, claims=replace(reading.claims, **claims))
+                told = json.loads(json.dumps(telling((said,), evidence)))
+                with pytest.raises(Garbage):
+                    understood(told, evidence, rules, replace(NONE, names=rules.artifact.names))

@@ -40,7 +40,7 @@ def initrd() -> bytes:
 def covered(place: int) -> bytes:
     """Return the image with .sbat mapped `place` bytes behind the beginning of .initrd."""
     made = bytearray(uki())
-    layout = read_layout(made, len(made)).layout
+    layout = read_layout(uki(), len(made)).layout
     assert layout is not None
     named = {each.name: each for each in layout.sections}
     address = named[".initrd"].virtual_address + place

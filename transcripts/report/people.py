@@ -17,7 +17,7 @@ from transcripts.report.document import (
     bare,
     cell,
 )
-from transcripts.report.record import Record
+from transcripts.report.record import Record, answer_of
 
 MOST_ANSWERS = 500  # of one person
 MOST_PERSONS = 256
@@ -83,7 +83,7 @@ def _answers(record: Record, person: str, said: tuple[tuple[int, Ack], ...]) -> 
     rows = tuple(
         (
             bare(number),
-            (Code(ack.name), f" as {ack.role}: ", Mark(ack.answer, good=True)),
+            (Code(ack.name), f" as {ack.role}: ", Mark(answer_of(ack), good=True)),
             (_shown(ack.shown),),
         )
         for number, ack in said[:MOST_ANSWERS]

@@ -7,6 +7,7 @@ fault, because a report of a forged record must be written as well.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ from ceremony.policy_model import Policy
 from ceremony.policy_people import Person
 from transcripts.log import Line, Log
 from transcripts.replay import Replayed, Verdict
+
+SSHSIG_BEGIN = "-----BEGIN SSH SIGNATURE-----"
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -152,3 +155,11 @@ def items(facts: Json, name: str) -> tuple[Json, ...]:
     """Return the array of one name inside facts."""
     found = facts.get(name) if isinstance(facts, dict) else None
     return tuple(found) if isinstance(found, list) else ()
+
+
+def answer_of(ack: Ack) -> str:
+    """Return what a person answered; a signature is named by its digest, not spelled out."""
+    if not ack.answer.startswith(SSHSIG_BEGIN):
+        return ack.answer
+    digest = hashlib.sha256(ack.answer.encode("utf-8")).hexdigest()
+    return f"an SSH signature, SHA-256 {digest[:32]}"

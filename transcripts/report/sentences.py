@@ -30,7 +30,7 @@ from ceremony.events import (
     TokenProbed,
 )
 from transcripts.report.document import Section, Table, bare, cell, code
-from transcripts.report.record import Record
+from transcripts.report.record import Record, answer_of
 
 MOST_EVENTS = 5000
 MOST_CHARACTERS = 300
@@ -61,7 +61,7 @@ def sentence(record: Record, event: Event) -> str:  # noqa: C901, PLR0911, PLR09
     """Return what an event says, in one sentence."""
     match event:
         case Ack():
-            return f"{record.who(event.person)}, {event.role}, answered: {event.answer}"
+            return f"{record.who(event.person)}, {event.role}, answered: {answer_of(event)}"
         case Decided():
             rules = ", ".join(dict.fromkeys(finding.rule for finding in event.findings))
             return f"Decided: {event.outcome}" + (f" ({rules})." if rules else ".")

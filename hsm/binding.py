@@ -1,9 +1,9 @@
 """Read the machine binding: which PKCS#11 module this machine uses, and what it needs.
 
 Decides what may stand in the one file that differs from machine to machine and is not
-reviewed: a module by absolute path, environment variables for it, time limits, a sandbox,
-the SHA-256 of the one policy to sign under. It refuses to know tokens and keys. Nothing in it
-can weaken a check; a pinned policy adds one.
+reviewed: a module by absolute path, environment variables and a text for it, time limits, a
+sandbox, the SHA-256 of the one policy to sign under. It refuses to know tokens and keys.
+Nothing in it can weaken a check; a pinned policy adds one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ BINDING_MOST_BYTES = 16 * 1024
 ENVIRONMENT_MOST = 32
 WRITABLE_MOST = 8
 LIMIT_MOST_SECONDS = 600
+INIT_ARGS_MOST = 1024
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -57,6 +58,7 @@ class Limits:
 class Binding:
     """One machine's module, the environment its process gets (nothing else), and limits.
 
+    `init_args` is the text that a few modules want with C_Initialize, "" for all others.
     `policy_sha256` is the one policy that is signed under here, "" where none is pinned.
     """
 
@@ -65,6 +67,7 @@ class Binding:
     limits: Limits = field(default_factory=Limits)
     sandbox: Sandbox | None = None
     policy_sha256: str = ""
+    init_args: str = ""
 
 
 def read_binding(data: bytes) -> Binding:
@@ -76,7 +79,7 @@ def read_binding(data: bytes) -> Binding:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise refuse("KEY-BINDING", f"not TOML: {escaped(str(error))}") from None
     for name in read:
-        if name not in ("module", "environment", "limits", "sandbox", "policy_sha256"):
+        if name not in ("module", "environment", "limits", "sandbox", "policy_sha256", "init_args"):
             raise refuse("KEY-BINDING", f"unknown key {escaped(name)}")
     return Binding(
         _module(read.get("module")),
@@ -84,6 +87,7 @@ def read_binding(data: bytes) -> Binding:
         _limits(read.get("limits", {})),
         _sandbox(read["sandbox"]) if "sandbox" in read else None,
         _pin(read.get("policy_sha256")),
+        _init_args(read.get("init_args", "")),
     )
 
 
@@ -143,6 +147,12 @@ def _pin(value: object) -> str:
         return ""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise refuse("KEY-BINDING", "policy_sha256 is 64 lower-case hex digits")
+    return value
+
+
+def _init_args(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value or len(value) > INIT_ARGS_MOST:
+        raise refuse("KEY-BINDING", f"init_args is a text of at most {INIT_ARGS_MOST} characters")
     return value
 
 

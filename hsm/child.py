@@ -37,7 +37,7 @@ Desk = Literal["ceremony", "signing", "minting"]
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from hsm.worker import main; "
-    "main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+    "main(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])"
 )
 _FOLDER = str(Path(__file__).resolve().parent.parent)
 
@@ -72,7 +72,7 @@ class Child:
         child_pin, pin = os.pipe()
         chatter, child_chatter = os.pipe()
         self._replies, self._pin, self._noise = replies, pin, chatter
-        arguments = (_FOLDER, str(child_replies), str(child_pin), desk)
+        arguments = (_FOLDER, str(child_replies), str(child_pin), desk, binding.init_args)
         command: tuple[str, ...] = (sys.executable, "-I", "-c", _START, *arguments)
 
         def start() -> subprocess.Popen[bytes]:

@@ -18,6 +18,7 @@ import pkcs11
 from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
+from hsm.initialise import loaded
 from hsm.libraries import mapped_files
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
@@ -46,7 +47,8 @@ CHALLENGE_RANDOM_BYTES = 32
 class Cryptoki:
     """The module, the token chosen by the last probe, and the login, in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, init_args: str = "") -> None:
+        self._init_args = init_args
         self._lib: Library | None = None
         self._slot: pkcs11.Slot | None = None
         self._session: pkcs11.Session | None = None
@@ -69,9 +71,15 @@ class Cryptoki:
     def load(self, request: Request) -> Reply:
         """Load the module (C_Initialize, C_GetInfo)."""
         try:
-            self._lib = lib = pkcs11.lib(request.text("module"))
+            self._lib = lib = loaded(request.text("module"), self._init_args)
         except PKCS11Error as error:
-            raise Answered("KEY-MODULE", _code(error), f"does not load: {error}") from None
+            # Only a library that the loader refuses gives a text of its own.
+            why = (
+                f"does not load: {error}"
+                if _code(error) == "PKCS11Error"
+                else (f"does not start: {_code(error)}; is its daemon running, its device there?")
+            )
+            raise Answered("KEY-MODULE", _code(error), why) from None
         return {
             "library_manufacturer": lib.manufacturer_id.rstrip(),
             "library_description": lib.library_description.rstrip(),
@@ -125,7 +133,8 @@ class Cryptoki:
         except pkcs11.FunctionCancelled as error:
             return {"outcome": "cancelled", "code": _code(error)}
         except PKCS11Error as error:
-            raise Answered("KEY-REFUSED", _code(error), "the login did not succeed") from None
+            said = f"the login did not succeed ({_code(error)})"
+            raise Answered("KEY-REFUSED", _code(error), said) from None
         finally:
             wipe_text(text)
             pin[:] = bytes(len(pin))

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, PKCS11Error
+from pkcs11.constants import DEFAULT
 from pkcs11.types import SignMixin
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from hsm.cryptoki import fitting
+from hsm.initialise import loaded
 from hsm.objects import octets
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
@@ -25,12 +27,23 @@ if TYPE_CHECKING:
 _PRIVATE = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.PRIVATE: True}
 _SIGNING = MechanismFlag.SIGN | MechanismFlag.VERIFY
 _SHA256_BYTES = 32
+_USAGES = (
+    Attribute.ENCRYPT,
+    Attribute.DECRYPT,
+    Attribute.WRAP,
+    Attribute.UNWRAP,
+    Attribute.DERIVE,
+)
+# Libraries that fail on a usage that a template denies, when the TPM has made the key already;
+# their keys have no usage that is not asked for. Others (SoftHSM) grant what is not denied.
+_NO_DENIALS = ("tpm2-software.github.io",)
 
 
 class Mint:
     """One session on one token, and the key made in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, init_args: str = "") -> None:
+        self._init_args = init_args
         self._session: pkcs11.Session | None = None
         self._key: object = None
         self._signed = False
@@ -48,14 +61,14 @@ class Mint:
         pin = request.pin()
         text = pin.decode("ascii")
         try:
-            lib = pkcs11.lib(request.text("module"))
+            lib = loaded(request.text("module"), self._init_args)
             token = _the_token(lib, request)
             first = request.text("first_pin")
             self._session = session = token.open(rw=True, user_pin=first or text)
             if first:
                 _set_pin(session, first, text)
             _require_free(session, request.text("label"), bytes.fromhex(request.text("id")))
-            public, self._key = _generate(session, request)
+            public, self._key = _generate(session, request, lib.manufacturer_id.rstrip())
         except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid) as error:
             said = "the token refused the PIN; one try was spent"
             raise Answered("KEY-PIN-WRONG", type(error).__name__, said) from None
@@ -102,6 +115,9 @@ class Mint:
                     Attribute.LABEL: request.text("label"),
                     Attribute.ID: bytes.fromhex(request.text("id")),
                     Attribute.SUBJECT: bytes.fromhex(request.text("subject")),
+                    # PKCS#11 does not ask for these two (v2.40, table 22); NSS softokn does.
+                    Attribute.ISSUER: bytes.fromhex(request.text("issuer")),
+                    Attribute.SERIAL_NUMBER: bytes.fromhex(request.text("serial")),
                     Attribute.VALUE: bytes.fromhex(request.text("certificate")),
                 }
             )
@@ -135,14 +151,18 @@ def _require_free(session: pkcs11.Session, label: str, key_id: bytes) -> None:
                 raise Answered("KEY-EXISTS", "exists", said)
 
 
-def _generate(session: pkcs11.Session, request: Request) -> tuple[pkcs11.Object, object]:
+def _generate(
+    session: pkcs11.Session, request: Request, maker: str
+) -> tuple[pkcs11.Object, object]:
     curve = request.text("curve")
+    left_out = dict.fromkeys(_USAGES, DEFAULT) if maker in _NO_DENIALS else {}
     common: dict[str, Any] = {
         "id": bytes.fromhex(request.text("id")),
         "label": request.text("label"),
         "store": True,
         "capabilities": _SIGNING,
-        "private_template": _PRIVATE,
+        "public_template": left_out,
+        "private_template": {**left_out, **_PRIVATE},
     }
     if not curve:
         return session.generate_keypair(KeyType.RSA, request.number("bits"), **common)

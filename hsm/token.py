@@ -204,14 +204,10 @@ class Pkcs11Token:
                 **target.fields,
             )
             outcome = text(answer, "outcome")
-        except ChildLost as lost:
+        except TokenTrouble as trouble:
             self._discard()
-            raise TokenTrouble(
-                lost.rule, f"{lost.text}; whether the PIN try was counted is unknown"
-            ) from None
-        except TokenTrouble:
-            self._discard()
-            raise
+            said = f"{trouble.text}; whether the PIN try was counted is unknown"
+            raise TokenTrouble(trouble.rule, said) from None
         if outcome == "ok":
             self._logged_in = True
             return LoginResult("ok", "ok", self._proved(target))

@@ -107,30 +107,33 @@ def harden() -> None:
             raise OSError(ctypes.get_errno(), f"prctl {option} failed")
 
 
-def main(replies_fd: int, pin_fd: int, desk: str) -> NoReturn:
-    """Serve one desk ("ceremony", "signing" or "minting") until standard input ends."""
+def main(replies_fd: int, pin_fd: int, desk: str, init_args: str = "") -> NoReturn:
+    """Serve one desk ("ceremony", "signing" or "minting") until standard input ends.
+
+    `init_args` is the text that the binding gives the module at C_Initialize.
+    """
     harden()
     for descriptor in (replies_fd, pin_fd):
         fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-    operations = _operations(desk)
+    operations = _operations(desk, init_args)
     with os.fdopen(replies_fd, "wb", buffering=0) as replies:
         _serve(operations, replies.write, pin_fd)
     # The module's own exit handlers are not run: some hang, and the kernel frees all.
     os._exit(0)
 
 
-def _operations(desk: str) -> Mapping[str, Operation]:
+def _operations(desk: str, init_args: str) -> Mapping[str, Operation]:
     if desk == "minting":
         from hsm.mint import Mint  # noqa: PLC0415 - the signing process never loads it
 
-        return Mint().operations
+        return Mint(init_args).operations
     if desk == "ceremony":
         from hsm.approved import ApprovedSigning  # noqa: PLC0415 - harden first, then load
 
-        return ApprovedSigning().operations
+        return ApprovedSigning(init_args).operations
     from hsm.cryptoki import Cryptoki  # noqa: PLC0415 - harden first, then load
 
-    return Cryptoki().operations
+    return Cryptoki(init_args).operations
 
 
 def _serve(

@@ -20,6 +20,13 @@ def test_a_binding_names_module_environment_and_limits() -> None:
     assert read_binding(data) == wanted
 
 
+@accepts("KEY-BINDING")
+def test_a_binding_may_hold_the_text_that_a_module_wants_with_c_initialize() -> None:
+    text = "configdir='sql:/var/lib/nss' flags=optimizeSpace"
+    data = f'module = "/usr/lib/libsoftokn3.so"\ninit_args = "{text}"\n'.encode()
+    assert read_binding(data).init_args == text
+
+
 @pytest.mark.parametrize(
     ("text", "fact"),
     [
@@ -44,6 +51,9 @@ def test_a_binding_names_module_environment_and_limits() -> None:
         ('module = "/m"\npolicy_sha256 = ""', "64 lower-case hex digits"),
         ('module = "/m"\npolicy_sha256 = 7', "64 lower-case hex digits"),
         (f'module = "/m"\npolicy_sha256 = "{"A" * 64}"', "64 lower-case hex digits"),
+        ('module = "/m"\ninit_args = 7', "init_args is a text"),
+        ('module = "/m"\ninit_args = "a\\u0000b"', "init_args is a text"),
+        (f'module = "/m"\ninit_args = "{"a" * 1025}"', "at most 1024"),
         ("#" * 20000, "is over"),
     ],
 )

@@ -159,10 +159,18 @@ def _keep(child: Child, wanted: Wanted, certificate: x509.Certificate) -> None:
             label=wanted.label,
             id=wanted.id,
             subject=certificate.subject.public_bytes().hex(),
+            issuer=certificate.issuer.public_bytes().hex(),
+            serial=_der_integer(certificate.serial_number).hex(),
             certificate=certificate.public_bytes(Encoding.DER).hex(),
         )
     except TokenRefused as refused:
         put(f"The token does not keep the certificate itself ({refused.code}); the file does.")
+
+
+def _der_integer(number: int) -> bytes:
+    """Return a positive number of at most 20 octets (RFC 5280, 4.1.2.2) as DER."""
+    octets = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return b"\x02" + bytes([len(octets)]) + octets
 
 
 def _uri(minted: Minted, wanted: Wanted, named: str) -> str:

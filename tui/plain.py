@@ -15,6 +15,7 @@ from ceremony.effects import Login
 from ceremony.events import Aborted, Event, Excepted
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import Answer, Form, Question
+from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.show import grouped, printable
 from ceremony.states import State
@@ -203,6 +204,8 @@ class PlainFace:
         if rule:
             self._say(f"    must hold: {rule.says}")
             self._say(f"    next:      {rule.next}")
+        if spent := pin_try(finding.rule):
+            self._say(f"    PIN:       {spent}")
 
     def _say(self, line: str) -> None:
         self._writer.write(printable(line) + "\n")

@@ -6,6 +6,7 @@ import json
 import sys
 
 from ceremony.codec import Json
+from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.show import printable
 from ceremony.types import Finding, Severity
@@ -30,6 +31,8 @@ def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> N
         stream.write(printable(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}") + "\n")
         if rule and finding.severity is Severity.REFUSE:
             stream.write(f"       must hold: {rule.says}\n       next:      {rule.next}\n")
+            if spent := pin_try(finding.rule):
+                stream.write(f"       PIN:       {spent}\n")
 
 
 def findings_json(findings: tuple[Finding, ...]) -> list[Json]:

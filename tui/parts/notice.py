@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ceremony.ports import Progress
+from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.types import Finding
 from tui.parts.lines import ASKED, BAD, BAD_MARK, NOTE, Line
@@ -11,12 +12,14 @@ BAR = 40
 
 
 def finding_lines(finding: Finding) -> tuple[Line, ...]:
-    """Return what happened, what must hold, and what next: three lines."""
+    """Return what happened, what must hold, what next, and what it cost at the token."""
     rule = lookup(finding.rule)
     stated = Line(f"{BAD_MARK} {finding.rule}: {finding.text}", BAD)
     if rule is None or finding.rule == "APP-ANSWER":  # its text already says what to type
         return (stated,)
-    return (stated, Line(f"  must hold: {rule.says}"), Line(f"  next: {rule.next}", ASKED))
+    spent = pin_try(finding.rule)
+    cost = (Line(f"  PIN: {spent}"),) if spent else ()
+    return (stated, Line(f"  must hold: {rule.says}"), Line(f"  next: {rule.next}", ASKED), *cost)
 
 
 def findings_lines(findings: tuple[Finding, ...]) -> tuple[Line, ...]:

@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test setup bench fuzz lint fmt lock clean python
+.PHONY: help demo test setup bench fuzz tokens lint fmt lock clean python
 help:
 	@echo 'make demo            rehearse a ceremony on a real UKI, full screen'
 	@echo '    AUTO=1           answer from a script, then list the outputs'
@@ -14,6 +14,7 @@ help:
 	@echo 'make setup           only the set-up of the demo: .venv/bin/uki-ceremony'
 	@echo 'make bench           signing measured against its peers, about seven minutes'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
+	@echo 'make tokens          the virtual card pulled at every command, about five minutes'
 	@echo 'make lint | fmt      the checks without the tests | write the formatting'
 	@echo 'make lock            write requirements/*.lock anew (needs uv)'
 	@echo 'make clean           remove .venv and caches; rehearsals stay'
@@ -39,6 +40,10 @@ fuzz: tools
 .PHONY: checks tools
 tools: python
 	@$(PYTHON) scripts/bootstrap.py test
+
+tokens: tools
+	cd $(VENV) && UKI_CEREMONY_TOKENS=every bin/python -I -m pytest -c ../pyproject.toml \
+	    --rootdir .. ../tests/tokens ../tests/hsm/test_bad_input.py
 
 checks: tools
 	$(VENV)/bin/ruff format --check .

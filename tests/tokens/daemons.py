@@ -8,9 +8,11 @@ machine's own is ever seen. Refuses to know what runs.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from pathlib import Path
 import pytest
 
 _WAIT = 20.0
+_ENDS_WITHIN = 2.0
+_PREFIX = "uki-tokens-"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -46,29 +50,45 @@ def library(name: str) -> tuple[str, ...]:
 
 
 @contextmanager
+def short_folder() -> Iterator[Path]:
+    """Yield a new folder whose path leaves room for a socket's name (107 characters in all).
+
+    Those of test runs that were killed are removed first.
+    """
+    place = Path(tempfile.gettempdir())
+    for old in place.glob(f"{_PREFIX}*"):
+        process = old.name.removeprefix(_PREFIX).partition("-")[0]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def running(
     command: Sequence[str],
     folder: Path,
     ready: Callable[[], bool],
     *,
     binds: Sequence[tuple[Path, str]] = (),
-    environment: dict[str, str] | None = None,
+    apart: Sequence[str] = ("pid", "net"),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon in the foreground; it may write to `folder` and to what is bound."""
-    line = [
-        needed("bwrap", package="bubblewrap"),
-        "--die-with-parent",
-        "--unshare-pid",
-        "--unshare-net",
-    ]
-    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
+    """Run a daemon in the foreground; it may write to `folder` and to what is bound.
+
+    `apart` are the namespaces of its own beside that of mounts; without "pid" the command has
+    to see to its own children's end.
+    """
+    line = [needed("bwrap", package="bubblewrap"), "--die-with-parent"]
+    line += [f"--unshare-{kind}" for kind in apart]
+    # The machine's /proc stays, for a module that enters these namespaces from outside.
+    line += ["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", "/run"]
     line += ["--bind", str(folder), str(folder)]
     for source, target in binds:
         line += ["--bind", str(source), target]
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [*line, "--", *command],
-            env={"PATH": _PATH, **(environment or {})},
+            env={"PATH": _PATH},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -77,8 +97,12 @@ def running(
         _wait(process, ready, command[0], folder / "said")
         yield process
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(

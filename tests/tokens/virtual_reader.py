@@ -6,17 +6,16 @@ the driver listens in a network of its own, where only the relay to the card is.
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tokens.daemons import answers, needed, needed_file, running
+from tokens.daemons import answers, needed, needed_file, running, short_folder
 from tokens.piv_card import PivCard
 
-_DRIVERS = (
+DRIVERS = (
     "/usr/lib/pcsc/drivers/serial/libifdvpcd.so",
     "/usr/lib64/pcsc/drivers/serial/libifdvpcd.so",
 )
@@ -25,14 +24,19 @@ _PORT = 35963
 YUBIKEY_READER = "Yubico YubiKey OTP+FIDO+CCID"
 
 
+def _without_polkit(program: str) -> tuple[str, ...]:
+    """Return the word that newer daemons want where no polkit can be asked."""
+    word = "--disable-polkit"
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return (word,) if word in told.stdout + told.stderr else ()
+
+
 @contextmanager
 def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]]:
     """Run a reader with the card in it; yield the environment in which clients find it."""
-    driver = needed_file(_DRIVERS, package="vsmartcard-vpcd")
+    driver = needed_file(DRIVERS, package="vsmartcard-vpcd")
     program = needed("pcscd", package="pcscd")
-    # Short: a socket's path has 107 characters at most.
-    folder = Path(tempfile.mkdtemp(prefix="pcsc-"))
-    try:
+    with short_folder() as folder:
         (folder / "run").mkdir()
         readers = folder / "readers"
         readers.mkdir()
@@ -41,12 +45,10 @@ def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]
             f"LIBPATH {driver}\nCHANNELID {_PORT}\n"
         )
         relay = (sys.executable, "-I", str(Path(__file__).with_name("card_relay.py")))
-        daemon = (program, "--foreground", "--config", str(readers))
+        daemon = (program, *_without_polkit(program), "--foreground", "--config", str(readers))
         command = (*relay, str(card.path), str(_PORT), *daemon)
         socket = folder / "run" / "pcscd.comm"
         binds = ((folder / "run", "/run/pcscd"),)
         with running(command, folder, lambda: answers(socket), binds=binds):
             card.insert()
             yield {"PCSCLITE_CSOCK_NAME": str(socket)}
-    finally:
-        shutil.rmtree(folder)

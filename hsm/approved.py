@@ -1,19 +1,14 @@
 """The ceremony's desk in the child process: it signs what enough key holders approved.
 
-Decides from bytes alone, with the same rules as the engine and without believing it, that
-plan, policy, approvals and attributes belong together; only then is C_Sign called, on the
-digest that was computed here, with the key of the policy's own certificate. The policy that
-the machine binding pins is taken once, with the module. Runs only inside `hsm.worker`.
+Before C_Sign, `hsm.approved_digest` judges plan, policy, approvals and attributes from their
+bytes; only the digest that it computed is signed, with the key of the policy's own
+certificate. The policy that the machine binding pins is taken once, with the module. Runs
+only inside `hsm.worker`.
 """
 
 from __future__ import annotations
 
-from ceremony.approval_permit import Permit, permit
-from ceremony.errors import Refused
-from ceremony.preflight import mechanism_for
 from hsm.cryptoki import Cryptoki
-from hsm.signature import to_be_signed
-from hsm.target import target_of
 from hsm.worker import Answered, Reply, Request
 
 
@@ -31,30 +26,16 @@ class ApprovedSigning(Cryptoki):
         self._pinned = request.text("policy_sha256")
         return super().load(request)
 
+    def login(self, request: Request) -> Reply:
+        """Log in, then load the rules of approvals: neither the start nor C_Sign waits for them."""
+        reply = super().login(request)
+        from hsm import approved_digest  # noqa: F401, PLC0415 - half of a start otherwise
+
+        return reply
+
     def sign(self, request: Request) -> Reply:
         """Judge the approvals here; sign the attributes' digest once, and nothing else."""
-        found = self._permitted(request)
-        data = to_be_signed(found.key, found.digest)
-        if request.text("data") != data.hex():
-            text = "what is to be signed is not the digest of the approved attributes"
-            raise Answered("APP-DIGEST", "not-approved", text)
-        if self.sought != target_of(found.certificate).fields:
-            text = "the login was for another key than the policy's certificate has"
-            raise Answered("APP-POLICY", "not-approved", text)
-        return self.signed(mechanism_for(found.key), data)
+        from hsm.approved_digest import approved  # noqa: PLC0415 - loaded by the login
 
-    def _permitted(self, request: Request) -> Permit:
-        try:
-            return permit(
-                request.text("plan").encode(),
-                bytes.fromhex(request.text("policy")),
-                bytes.fromhex(request.text("attributes")),
-                tuple(approval.encode() for approval in request.texts("approvals")),
-                self._pinned or "",
-            )
-        except Refused as error:
-            first, *more = error.findings
-            text = "; ".join([first.text, *(f.text for f in more)])
-            raise Answered(first.rule, "not-approved", text) from None
-        except ValueError:
-            raise Answered("APP-PLAN", "not-approved", "the request cannot be read") from None
+        mechanism, data = approved(request, self._pinned or "", self.sought)
+        return self.signed(mechanism, data)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 _WAIT = 20.0
+_ENDS_WITHIN = 2.0
 _PREFIX = "uki-tokens-"
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -96,8 +97,12 @@ def running(
         _wait(process, ready, command[0], folder / "said")
         yield process
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(

@@ -7,12 +7,13 @@ Source: TPM 2.0 part 3, 28.4 TPM2_FlushContext and 30.2 TPM2_GetCapability.
 
 from __future__ import annotations
 
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 _NO_SESSIONS = 0x8001
@@ -21,7 +22,11 @@ _TRANSIENT, _LOADED_SESSIONS = 0x80000000, 0x02000000
 
 
 def main(path: str, behind: str, *command: str) -> None:
-    with subprocess.Popen(command) as daemon, socket.socket(socket.AF_UNIX) as door:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    with ExitStack() as stack:
+        daemon = stack.enter_context(subprocess.Popen(command))
+        stack.callback(daemon.terminate)
+        door = stack.enter_context(socket.socket(socket.AF_UNIX))
         while not Path(behind).exists() and daemon.poll() is None:
             time.sleep(0.005)
         door.bind(path)

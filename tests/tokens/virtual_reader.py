@@ -6,6 +6,7 @@ the driver listens in a network of its own, where only the relay to the card is.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from tokens.daemons import answers, needed, needed_file, running, short_folder
 from tokens.piv_card import PivCard
 
-_DRIVERS = (
+DRIVERS = (
     "/usr/lib/pcsc/drivers/serial/libifdvpcd.so",
     "/usr/lib64/pcsc/drivers/serial/libifdvpcd.so",
 )
@@ -23,10 +24,17 @@ _PORT = 35963
 YUBIKEY_READER = "Yubico YubiKey OTP+FIDO+CCID"
 
 
+def _without_polkit(program: str) -> tuple[str, ...]:
+    """Return the word that newer daemons want where no polkit can be asked."""
+    word = "--disable-polkit"
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return (word,) if word in told.stdout + told.stderr else ()
+
+
 @contextmanager
 def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]]:
     """Run a reader with the card in it; yield the environment in which clients find it."""
-    driver = needed_file(_DRIVERS, package="vsmartcard-vpcd")
+    driver = needed_file(DRIVERS, package="vsmartcard-vpcd")
     program = needed("pcscd", package="pcscd")
     with short_folder() as folder:
         (folder / "run").mkdir()
@@ -37,7 +45,7 @@ def reader(card: PivCard, name: str = YUBIKEY_READER) -> Iterator[dict[str, str]
             f"LIBPATH {driver}\nCHANNELID {_PORT}\n"
         )
         relay = (sys.executable, "-I", str(Path(__file__).with_name("card_relay.py")))
-        daemon = (program, "--foreground", "--config", str(readers))
+        daemon = (program, *_without_polkit(program), "--foreground", "--config", str(readers))
         command = (*relay, str(card.path), str(_PORT), *daemon)
         socket = folder / "run" / "pcscd.comm"
         binds = ((folder / "run", "/run/pcscd"),)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ceremony.token import PinState
 from ceremony.types import Finding, Severity
 
-MOST_SHARES = 16  # SLIP-39 counts the members of a group in four bits
+LEAST_SHARES, MOST_SHARES = 2, 16  # SLIP-39 counts the members of a group in four bits
 
 
 class PinEntry(StrEnum):

@@ -19,7 +19,7 @@ from ceremony import policy_people as people
 from ceremony.errors import Refused
 from ceremony.key_attestation import Demands
 from ceremony.pe.revocation import read_revocations
-from ceremony.pin_parts import MOST_SHARES, PinEntry
+from ceremony.pin_parts import LEAST_SHARES, MOST_SHARES, PinEntry
 from ceremony.policy_signer import Signer
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.quorum_rules import Group, QuorumRule
@@ -171,13 +171,12 @@ def signer(table: Table) -> Signer:
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     ecdsa = table.flag("ecdsa", default=False)
     pin = table.choice("pin", PinEntry, PinEntry.WHOLE)
-    if pin is PinEntry.SHARES:
-        shares = table.integer("pin_shares", 2, MOST_SHARES)
-    else:
-        shares = 0
-        if table.has("pin_shares"):
-            table.fault("POL-VALUE", "pin_shares", 'only where pin = "shares"')
-            table.integer("pin_shares", 0, MOST_SHARES)
+    shares = table.integer("pin_shares", 0, MOST_SHARES, 0)
+    if pin is PinEntry.SHARES and shares < LEAST_SHARES:
+        why = f"with shares a number from {LEAST_SHARES} to {MOST_SHARES} is wanted"
+        table.fault("POL-VALUE", "pin_shares", why)
+    elif pin is not PinEntry.SHARES and table.has("pin_shares"):
+        table.fault("POL-VALUE", "pin_shares", 'only where pin = "shares"')
     return Signer(uri, certificate, chain, _dbx(table), ecdsa, pin, shares, _attestation(table))
 
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from ceremony.errors import refuse
-from ceremony.pin_parts import MOST_SHARES, TRIES_SAID, PinEntry, PinPart, first_part
+from ceremony.pin_parts import LEAST_SHARES, MOST_SHARES, TRIES_SAID, PinEntry, PinPart, first_part
 from ceremony.show import escaped
 from hsm import uri as uris
 from hsm.dealing import Deal, Dealing
@@ -24,7 +24,7 @@ from tui.commands.token import binding_of, token_named
 from tui.pin_prompt import allow, ask_pin
 from tui.sbsigntools.secrets import TERMINAL, Secrets
 
-LEAST_SHARES, LEAST_LENGTH, MOST_LENGTH = 2, 4, 31
+LEAST_LENGTH, MOST_LENGTH = 4, 31
 DEFAULT_LENGTH = 16
 MOST_TRIES = 5  # of typing a share back
 

@@ -61,7 +61,8 @@ def leave(state: StepState, outcome: Outcome, why: tuple[Finding, ...]) -> Seal:
             # Outputs that do not stand yet are not put out any more, and are intended anew.
             fresh = Seal(state.begun, state.read, state.policy, state.taken, None, outcome, why)
             names = tuple(f.name for f in state.intent.files) if state.intent else ()
-            return replace(fresh, statements=state.statements, earlier=state.earlier + names)
+            earlier = tuple(dict.fromkeys(state.earlier + names))
+            return replace(fresh, statements=state.statements, earlier=earlier)
         case Close():
             raise OutOfOrder("the transcript is closed")
         case _:

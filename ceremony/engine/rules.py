@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
-from ceremony.effects import Buffer
+from ceremony.effects import Buffer, Output
 from ceremony.errors import OutOfOrder
 from ceremony.turns import Runner, in_turn
 from ceremony.types import Digest, DigestKind
@@ -27,7 +27,8 @@ class Rules:
     bundles, from their bytes alone, where that part is installed. `read` reads attestations:
     in this process for a replay, in a confined child while a ceremony is held. It may raise
     Refused (MED-SANDBOX), and what it returns never depends on where it read. `run`
-    does work that may be done at once.
+    does work that may be done at once. `made` keeps the outputs that were made last, with what
+    they were made of: a record may ask for them a million times.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
@@ -36,6 +37,9 @@ class Rules:
     read: Reader = read_here
     run: Runner = in_turn
     hashed: bool = False
+    made: list[tuple[tuple[object, ...], tuple[Output, ...]]] = field(
+        default_factory=list, compare=False, repr=False
+    )
 
     def content(self, sha256: str) -> Buffer:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""

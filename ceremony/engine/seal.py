@@ -92,8 +92,15 @@ def absorb(state: Seal, event: Event, rules: Rules) -> State:
 
 
 def _outputs(state: Seal, rules: Rules) -> tuple[Output, ...]:
+    """Return the outputs, made once of the same things: a replay is here at every event."""
+    things = (state.read, state.policy, state.taken, state.signed)
+    for of, made in rules.made:
+        if all(one is other for one, other in zip(of, things, strict=True)):
+            return made
     image = rules.content(state.taken.image.sha256) if state.taken else None
-    return bundle.outputs(state, image)
+    made = bundle.outputs(state, image)
+    rules.made[:] = [(things, made)]
+    return made
 
 
 def _judge_outputs(state: Seal, event: OutputsWritten) -> Decided:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -105,3 +106,29 @@ def test_gaps_forks_and_two_records_of_one_ceremony_are_named() -> None:
     double = [record("x", "A", ceremony="1"), record("y", "B", ceremony="1")]
     (found,) = check_chain(double)
     assert (found.rule, found.text) == ("TRN-CEREMONY", "x, y tell one ceremony differently")
+
+
+def test_a_ceremony_below_the_depth_that_is_looked_into_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = copied(tmp_path / "archive", "happy")
+    (deep := archive / "1/2/3/4/5/6").mkdir(parents=True)
+    shutil.copytree(GOLDEN / "refused_quorum" / "bundle", deep / "seen")
+    assert dispatch(["replay", str(archive)]) == 0
+    assert "2 ceremonies" in capsys.readouterr().out
+    (deep / "7").mkdir()
+    (deep / "seen").rename(deep / "7" / "hidden")
+    assert dispatch(["replay", str(archive)]) == 1
+    assert "is nested deeper than 6 folders" in capsys.readouterr().err
+
+
+def test_a_bundle_whose_lists_are_pipes_or_links_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = copied(tmp_path, "happy")
+    (archive / "pipe").mkdir()
+    os.mkfifo(archive / "pipe" / "transcript.jsonl")
+    (archive / "link").mkdir()
+    (archive / "link" / "SHA256SUMS").symlink_to("nowhere")
+    assert dispatch(["replay", str(archive)]) == 1
+    assert "3 ceremonies: 1 REPRODUCED, 2 DIFFERS" in capsys.readouterr().out

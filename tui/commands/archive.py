@@ -28,7 +28,7 @@ from transcripts.replay import replay
 from tui.commands import Exit
 from tui.commands.findings import put, put_findings
 
-MOST_DEPTH = 6
+MOST_DEPTH = 6  # folders above a bundle
 MOST_BUNDLES = 100_000
 AHEAD = 4  # bundles a processor that are asked for before the first is told
 SHOWN = 60
@@ -76,7 +76,8 @@ def _exit(counts: Counter[Verdict], chain: tuple[Finding, ...]) -> Exit:
 
 
 def _is_bundle(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (bundle.TRANSCRIPT, bundle.SUMS))
+    """Tell whether a bundle's lists are there, be it as a pipe or a link that replay refuses."""
+    return any(os.path.lexists(folder / name) for name in (bundle.TRANSCRIPT, bundle.SUMS))
 
 
 def _bundles(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:
@@ -89,8 +90,12 @@ def _bundles(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:
     for name in inside:
         if _is_bundle(folder / name):
             yield folder / name
-        elif depth > 1:
+        elif depth > 0:
             yield from _bundles(folder / name, depth - 1)
+        else:
+            # What is not looked into is said: a ceremony could be kept from the chain there.
+            text = f"{escaped(str(folder / name))} is nested deeper than {MOST_DEPTH} folders"
+            raise refuse("TRN-BUNDLE", text)
 
 
 def _replayed(folder: Path, paths: list[Path]) -> Iterator[Record]:

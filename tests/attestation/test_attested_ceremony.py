@@ -74,7 +74,7 @@ def grades(prepared: Prepared, name: str) -> list[object]:
 
 
 def test_certificates_on_the_token_prove_it_before_the_pin_and_after(
-    prepared: Prepared, root: Authority, device: Authority
+    prepared: Prepared, root: Authority, device: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:
     on_token(prepared, leaf_of(prepared, device), device.der)
     pin_root(prepared, root, 'attestation = "refuse"')
@@ -83,6 +83,11 @@ def test_certificates_on_the_token_prove_it_before_the_pin_and_after(
     assert grades(prepared, "sign.login_verdict") == [PROVED]
     (probed,) = (e for e in rehearsing.events(prepared) if isinstance(e, TokenProbed))
     assert len(probed.evidence.attestation) == 2
+    capsys.readouterr()
+    assert dispatch(["report", str(prepared.out)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Grade proved by attestation chain: The device itself signed" in said
+    assert "Device says serial 12345678" in said
     assert probed.evidence.grade == "asserted by module", "the module's word alone is no proof"
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from ceremony.events import (
     Intended,
@@ -12,6 +13,7 @@ from ceremony.events import (
     Signed,
     TokenProbed,
 )
+from ceremony.key_attestation import Attested
 from ceremony.token import KeyEvidence, TokenEvidence
 from transcripts.report.document import (
     Block,
@@ -32,7 +34,7 @@ from transcripts.report.document import (
     code,
 )
 from transcripts.report.findings import outcome
-from transcripts.report.record import Record, items, member
+from transcripts.report.record import Record, items, member, shaped
 
 MOST_ROWS = 1000
 UNGRADED = "This program has no words for this grade."
@@ -61,7 +63,7 @@ def token(record: Record) -> Section:
     if not seen:
         blocks.append(Paragraph(("No token was looked at.",)))
     else:
-        blocks += _evidence(*seen[-1])
+        blocks += _evidence(*seen[-1], _attested(record))
     if logins:
         rows = tuple(
             (
@@ -77,10 +79,31 @@ def token(record: Record) -> Section:
     return Section("token", "The token and its key", tuple(blocks))
 
 
-def _evidence(number: int, token: TokenEvidence) -> list[Block]:
+def _attested(record: Record) -> Attested | None:
+    """Return what the last decision on the key says of its birth."""
+    decided = record.decided("sign.login_verdict") or record.decided("sign.preflight")
+    facts = decided[1].facts if decided else None
+    return shaped(Attested, facts.get("attestation")) if isinstance(facts, dict) else None
+
+
+def _birth(attested: Attested) -> Iterator[tuple[str, Cell]]:
+    if attested.device:
+        yield "Attested by", (attested.device,)
+        for name, value in attested.facts[:MOST_ROWS]:
+            yield f"Device says {name}", (value,)
+        yield "Root, SHA-256", code(attested.root)
+    for kept in attested.files[:MOST_ROWS]:
+        name = "Verified file" if kept.verified else "Unverified, kept"
+        yield name, (f"{kept.path}, SHA-256 {kept.sha256}",)
+
+
+def _evidence(number: int, token: TokenEvidence, attested: Attested | None) -> list[Block]:
+    grade = attested.grade if attested else token.grade
+    proved = grade == "proved by attestation chain"
     stage = "after login" if token.stage == "after-login" else "before login, without a PIN"
     rows: tuple[tuple[str, Cell], ...] = (
-        ("Grade", (Mark(token.grade, good=False), f": {GRADES.get(token.grade, UNGRADED)}")),
+        ("Grade", (Mark(grade, good=proved), f": {GRADES.get(grade, UNGRADED)}")),
+        *(_birth(attested) if attested else ()),
         ("Seen in", (Events((number,)), f", {stage}")),
         ("Possession", (_possession(token),)),
         ("Token", (f"{token.token_label}, {token.token_model}, {token.token_manufacturer}",)),

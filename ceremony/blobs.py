@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
+from ceremony.attest import strict_base64
 from ceremony.errors import refuse
 from ceremony.events import Blob
 from ceremony.types import MediaFile
@@ -22,15 +22,12 @@ def to_blob(file: MediaFile) -> Blob:
 
 
 def from_blob(blob: Blob) -> MediaFile:
-    """Return the file of a blob; Refused (TRN-EVENT) when it is not one that to_blob makes."""
+    """Return the file of a blob; Refused (TRN-EVENT) unless its base64 has the one spelling."""
     match blob.encoding:
         case "utf-8":
             data = blob.content.encode("utf-8")
         case "base64":
-            try:
-                data = base64.b64decode(blob.content, validate=True)
-            except (binascii.Error, ValueError):
-                raise refuse("TRN-EVENT", "a file in the transcript is not base64") from None
+            data = strict_base64.decoded(blob.content, "TRN-EVENT")
         case _:
             raise refuse("TRN-EVENT", "a file in the transcript has an unknown encoding")
     return MediaFile(blob.path, data)

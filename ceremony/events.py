@@ -47,7 +47,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """One small file kept in the transcript: UTF-8 text as it is, anything else as base64."""
+    """One small file kept in the transcript: UTF-8 text as it is, anything else as base64.
+
+    `encoding` is "utf-8" or "base64", in base64's one spelling (RFC 4648, no stray bits).
+    """
 
     path: str
     encoding: str

@@ -27,6 +27,7 @@ Mechanism = Literal["CKM_RSA_PKCS", "CKM_ECDSA"]
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE_HEX = re.compile(r"(?:[0-9a-f]{2}){0,4096}")
+_BYTES_HEX = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class TokenEvidence:
     random challenge was signed and verified in this login. `libraries` are (path, SHA-256) of
     every file that was mapped to be run in the module's process, the module among them;
     `sandbox` says what was around that process. `attestation` are certificates on the token
-    that speak of keys, and CAs beside them (DER, hex); `grade` is what holds without them.
+    that speak of keys, and CAs beside them (DER, lower-case hex); `grade` is what holds without
+    them.
     """
 
     module_path: str
@@ -88,6 +90,10 @@ class TokenEvidence:
     stage: Stage
     possession: Possession
     attestation: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(_BYTES_HEX.fullmatch(der) for der in self.attestation):
+            raise TypeError("an attestation is whole bytes in lower-case hex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +194,9 @@ def sign_request(  # noqa: PLR0913 - what a request holds
 class SignResult:
     """What became of one attempt to sign.
 
-    "signed": `signature` is hex (PKCS#1 v1.5 block, or DER ECDSA-Sig-Value) and was verified
-    against the certificate outside the process that made it. "failed": the token answered and
+    "signed": `signature` is lower-case hex of at most 4096 bytes (PKCS#1 v1.5 block, or DER
+    ECDSA-Sig-Value), and was verified against the certificate outside the process that made
+    it; with another outcome it is empty. "failed": the token answered and
     there is no usable signature. "unknown": the token or its module was lost meanwhile, so a
     signature may exist that nobody holds; attempt n+1 follows a new inventory of the token.
     `rule` and `text` say why; both are empty when signed.

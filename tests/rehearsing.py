@@ -131,14 +131,18 @@ def edit_policy(prepared: Prepared, *changes: tuple[str, str]) -> None:
         (prepared.folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
 
 
-def take_ecdsa(prepared: Prepared) -> ec.EllipticCurvePublicKey:
-    """Make a P-256 key in the rehearsal's token, and let the policy name it and take it."""
+def take_ecdsa(
+    prepared: Prepared, curve: ec.EllipticCurve | None = None
+) -> ec.EllipticCurvePublicKey:
+    """Make a key of a curve, P-256, in the rehearsal's token; let the policy name and take it."""
+    curve = curve or ec.SECP256R1()
     binding = tomllib.loads((prepared.folder / "machine.toml").read_text("utf-8"))
     wanted = {
         "module": binding["module"],
         "token": "rehearsal",
         "pin": prepared.pin,
         "label": "ecdsa",
+        "curve": curve.name,
     }
     made = subprocess.run(
         [sys.executable, Path(__file__).parent / "hsm/generate_ec.py"],
@@ -149,7 +153,7 @@ def take_ecdsa(prepared: Prepared) -> ec.EllipticCurvePublicKey:
         check=True,
     )
     point = bytes.fromhex(made.stdout)
-    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
     policy = prepared.policy.read_text("utf-8")
     start, end = policy.index("-----BEGIN CERT"), policy.index("-----END CERT")
     edit_policy(
@@ -164,7 +168,7 @@ def take_ecdsa(prepared: Prepared) -> ec.EllipticCurvePublicKey:
 def _certificate(key: ec.EllipticCurvePublicKey) -> str:
     name, issuer = (
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, said)])
-        for said in ("Rehearsal signer (P-256)", "Rehearsal authority")
+        for said in ("Rehearsal signer (ECDSA)", "Rehearsal authority")
     )
     now = datetime.now(UTC)
     made = (

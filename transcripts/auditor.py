@@ -24,7 +24,6 @@ import re
 import stat
 import struct
 import sys
-import time
 from collections import Counter
 from datetime import datetime, timezone
 from typing import (
@@ -526,8 +525,23 @@ def check_shape(value: Any, wanted: str, where: str) -> None:
             raise Bad("%s is none of %s" % (where, wanted[1:]))
     elif wanted in SHAPES:
         check_members(value, SHAPES[wanted], where)
+        check_hex(value, wanted, where)
     elif wanted != "any" and type(value) is not TYPES[wanted]:
         raise Bad("%s is not of type %s" % (where, wanted))
+
+
+HEX_BYTES = re.compile(r"(?:[0-9a-f]{2})+")
+
+
+def check_hex(value: Dict[str, Any], shape: str, where: str) -> None:
+    """Bad unless signature and attestations are bytes in hex; "signed" has a signature."""
+    texts: List[str] = value["attestation"] if shape == "TokenEvidence" else []
+    if shape == "SignResult":
+        texts = [value["signature"]] * (value["outcome"] == "signed" or bool(value["signature"]))
+        if len(texts) != (value["outcome"] == "signed") or len(value["signature"]) > 2 * 4096:
+            raise Bad("%s: a signature exactly when signed, of at most 4096 bytes" % where)
+    if not all(HEX_BYTES.fullmatch(text) for text in texts):
+        raise Bad("%s: not bytes in lower-case hex" % where)
 
 
 def check_members(value: Any, members: Dict[str, str], where: str) -> None:
@@ -1549,10 +1563,11 @@ def signed_attributes(authenticode: bytes, moment: str) -> bytes:
 def is_moment(text: str) -> bool:
     """Tell whether a text is a UTC time in the form YYYY-MM-DDTHH:MM:SSZ."""
     form = "%Y-%m-%dT%H:%M:%SZ"
-    try:
-        return time.strftime(form, time.strptime(text, form)) == text
+    try:  # as a date: time.strptime takes a second 60
+        moment = datetime.strptime(text, form).replace(tzinfo=timezone.utc)
     except ValueError:
         return False
+    return moment.strftime(form) == text
 
 
 def pkcs7(
@@ -2142,22 +2157,33 @@ class Script:
         ):
             raise self._differs(verdict, "it is about another image or policy")
         self.notes.append("the quorum's decision (line %d) was not recomputed" % verdict.seq)
-        operators: List[str] = []
-        while verdict.body["outcome"] == "override-needed":
-            self._override(operators)
-            verdict = self.decide("judge.override_verdict", "ok", "refused", "override-needed")
+        if verdict.body["outcome"] == "override-needed":
+            self._override(verdict)
         if verdict.body["outcome"] == "refused":
             raise Refusal("refused")
         self.ack("judge.seen", [self._who("external_witness")])
 
-    def _override(self, operators: List[str]) -> None:
-        """Consume one operator's word, and more of them until there are enough."""
-        while True:
+    def _override(self, vetoed: Event) -> None:
+        """Consume the operators' words and the decision, which sets the veto aside and no more."""
+        operators: List[str] = []
+        reasons: List[str] = []
+        while self._peek().name == "judge.override" or self.policy:
             left = [p for p in self.policy.persons if p not in operators] if self.policy else []
-            operators.append(self.ack("judge.override", left).body["person"])
-            enough = len(operators) >= self.policy.operators if self.policy else False
-            if enough or (not self.policy and self._peek().name != "judge.override"):
-                return
+            word = self.ack("judge.override", left).body
+            operators.append(word["person"])
+            reasons.append("%s: %s" % (word["person"], word["answer"]))
+            if self.policy and len(operators) >= self.policy.operators:
+                break
+        decided = self.decide("judge.override_verdict", "ok")
+        told = {"operators": operators, "reason": "; ".join(reasons).strip(), "verdict": "ACCEPT"}
+        findings = decided.body["findings"]
+        wanted = {**facts_of(vetoed), **told, "findings": findings}
+        kept = [f["text"] for f in vetoed.body["findings"]]
+        set_aside = findings[-1:] and findings[-1]["rule"] == "QRM-OVERRIDE"
+        if decided.body["facts"] != wanted or [f["text"] for f in findings[:-1]] != kept:
+            raise self._differs(decided, "it changes more than the veto")
+        if not set_aside or refusing(decided):
+            raise self._differs(decided, "the veto was not set aside")
 
     def _read_back(self) -> None:
         self.step = READ_BACK

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,6 +36,7 @@ ONLY_REPLAY = (
     (r"ingest\.media", r"(manifest|problems|archives|image).*", "the medium's rules"),
     (r"inspect\.verdict", r"facts.*", "what the image means and holds"),
     (r"judge\.verdict", r"facts.*", "the quorum"),
+    (r"judge\.override_verdict", r"findings.*", "which of them the veto was"),
     (r"sign\.(token|login|room)", r".*", "the token's and the media's fitness"),
     (r"verify\.second", r"tool|text", "the words of the other implementation"),
     (r"ceremony\.abort", r"person|reason", "the words of the close line's finding"),
@@ -52,15 +52,19 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._there: Bundle = {}
 
     def both(self, files: Bundle) -> tuple[str, str]:
         """Return what replay and the auditor say of a bundle."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
+        for name in self._there.keys() - files.keys():
+            (self._folder / name).unlink()
         for name, data in files.items():
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            if self._there.get(name) != data:
+                path = self._folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+        self._there = files
         return str(replay(files).verdict), audit(str(self._folder), None).verdict
 
     def differences(self, family: Iterable[tuple[str, Bundle]]) -> dict[str, tuple[str, str]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import rehearsing
+from cryptography.hazmat.primitives.asymmetric import ec
 from killing import run_and_die
+from quorum.test_signed_input import signed
 from steps.judge.test_judge import dissent
 
 from ceremony.events import Aborted
 from ceremony.ingest.reading import read_folder
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
+from ceremony.words import words
 from transcripts.auditor import audit
 from transcripts.replay import replay
 from tui.rehearsal.prepare import Prepared
@@ -71,6 +76,37 @@ def test_operators_override_a_dissent(prepared: Prepared) -> None:
     rehearsing.edit_policy(prepared, two)
     rehearsing.held(prepared, {"judge.override": ("seen and understood",) * 2})
     assert rehearsing.names(prepared).count("judge.override") == 2
+    assert agreed(prepared) == ("REPRODUCED", "ok")
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()], ids=lambda curve: curve.name)
+def test_an_ecdsa_key_signs_where_the_policy_takes_it(
+    curve: ec.EllipticCurve, prepared: Prepared
+) -> None:
+    if prepared.key_source != "SoftHSM token":
+        pytest.skip("softhsm2 is not installed")
+    rehearsing.take_ecdsa(prepared, curve)
+    rehearsing.held(prepared)
+    assert agreed(prepared) == ("REPRODUCED", "ok")
+
+
+def test_two_key_holders_type_a_half_of_the_pin_each(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[signer]\n", '[signer]\npin = "halves"\n'))
+    rehearsing.held(prepared)
+    assert agreed(prepared) == ("REPRODUCED", "ok")
+
+
+def test_an_image_that_is_signed_already_is_signed_once_more(prepared: Prepared) -> None:
+    image = signed((prepared.media / "anchor.efi").read_bytes())
+    (prepared.media / "anchor.efi").write_bytes(image)
+
+    class Reads(ScriptFace):
+        def __init__(self, nowhere: TextIO) -> None:
+            super().__init__(prepared.sheet, nowhere)
+            self._words = [*words(hashlib.sha256(image).digest())]
+
+    with tempfile.TemporaryFile("w") as nowhere:
+        hold(rehearsing.places_of(prepared), Reads(nowhere))
     assert agreed(prepared) == ("REPRODUCED", "ok")
 
 

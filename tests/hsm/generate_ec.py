@@ -1,6 +1,7 @@
-"""Generate a P-256 key inside a SoftHSM token, run as a program: C_Initialize is once a process.
+"""Generate an EC key inside a SoftHSM token, run as a program: C_Initialize is once a process.
 
-Standard input: JSON {module, token, pin, label}. Standard output: the point, uncompressed, in hex.
+Standard input: JSON {module, token, pin, label, curve}. Standard output: the point,
+uncompressed, in hex.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ def main() -> None:
         if slot.get_token().label.strip() == wanted["token"]
     )
     with token.open(rw=True, user_pin=wanted["pin"]) as session:
-        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters(wanted["curve"])}
         parameters = session.create_domain_parameters(KeyType.EC, curve, local=True)
         own = {Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
         public, _ = parameters.generate_keypair(
             store=True, label=wanted["label"], id=b"\xec", private_template=own
         )
-        # CKA_EC_POINT is a DER OCTET STRING of 65 octets: two before the point itself.
+        # CKA_EC_POINT is a DER OCTET STRING of 65 or 97 octets: two before the point itself.
         sys.stdout.write(public[Attribute.EC_POINT][2:].hex())
 
 

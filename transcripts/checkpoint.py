@@ -51,6 +51,6 @@ def read_checkpoint(data: bytes) -> Head:
         head = Head(name, int(count), base64.b64decode(root, validate=True))
     except (ValueError, binascii.Error):
         raise refuse("TRN-CHECKPOINT", "checkpoint.txt is not a checkpoint") from None
-    if end or head.text != data or len(head.root) != SHA256_BYTES:
+    if end or head.text != data or len(head.root) != SHA256_BYTES or head.count < 0:
         raise refuse("TRN-CHECKPOINT", "checkpoint.txt is not in its one canonical form")
     return head

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from ceremony.attest.dsse import pae
+from ceremony.attest.dsse import IN_TOTO, pae
 from ceremony.attest.minisign import Minisignature, verify_minisign
 from ceremony.attest.nar_media import NarFacts
 from ceremony.attest.narinfo import to_base32
@@ -61,8 +61,8 @@ def check_proof(
             verify_minisign(said, proof.content, held.key)
         case "openpgp", (signed, name):
             _check_openpgp(attestation, proof, held, signed, name.decode())
-        case "dsse", (kind,):
-            message = pae(kind.decode(), proof.content)
+        case "dsse", (kind,) if kind == IN_TOTO.encode():
+            message = pae(IN_TOTO, proof.content)
             held.key.verify(proof.signature, message, attestation.scheme)
         case (("signify" | "in-toto-link" | "rebuilderd" | "narinfo"), ()):
             held.key.verify(proof.signature, proof.content, attestation.scheme)

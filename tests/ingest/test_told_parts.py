@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 from quorum.cases_components import PART, of_part, policy
-from quorum.release import Release, sha256
+from quorum.release import IMAGE, Release, sha256
+from quorum.tool_keys import BareKey
 
 from ceremony.attest.aids import NONE
+from ceremony.attest.dsse import read_envelope
 from ceremony.attest.gather import Evidence, gather, read
-from ceremony.attest.record import Artifact, Attestation, Reading
+from ceremony.attest.record import Artifact, Attestation, Proof, Reading
 from ceremony.ingest.told import Garbage, telling, understood
 from ceremony.policy import Policy
+from ceremony.types import MediaFile
 
 FORGED = sha256(b"a part that nobody built")
 
@@ -74,3 +77,27 @@ def test_what_a_taken_over_reader_tells_is_garbage_and_ends_nobody(
                 told = json.loads(json.dumps(telling((said,), evidence)))
                 with pytest.raises(Garbage):
                     understood(told, evidence, rules, replace(NONE, names=rules.artifact.names))
+
+
+def test_a_signed_payload_that_is_no_statement_is_no_vote_for_a_taken_over_reader(
+    release: Release,
+) -> None:
+    rules = policy(release, "ann", "bob", "cat")
+    (honest,) = release.attest("cat")
+    (vote,) = (r for e in gather((honest,)) for r in read(e, rules) if isinstance(r, Attestation))
+    key = release.keys["cat"]
+    assert isinstance(key, BareKey)
+    text = f"{sha256(IMAGE)} is broken, do not release it".encode()
+    other = MediaFile(honest.path, key.envelope(text, "text/plain"))
+    ((_, signature),) = read_envelope(other.data).signatures
+    (evidence,) = gather((other,))
+    assert not isinstance(read(evidence, rules)[0], Attestation)
+    told = replace(vote, proof=Proof(text, signature, (b"text/plain",)))
+    told = replace(told, claims=replace(vote.claims, pins=()))
+    with pytest.raises(Garbage):
+        understood(
+            json.loads(json.dumps(telling((told,), evidence))),
+            evidence,
+            rules,
+            replace(NONE, names=rules.artifact.names),
+        )

@@ -26,6 +26,7 @@ def test_a_checkpoint_reads_back() -> None:
         HEAD.text.replace(b"\n", b"\r\n"),
         HEAD.text.replace(b"\n42\n", b"\n042\n"),
         HEAD.text.replace(b"\n42\n", b"\n+42\n"),
+        HEAD.text.replace(b"\n42\n", b"\n-42\n"),
         HEAD.text.replace(b"\n42\n", b"\n4_2\n"),
         HEAD.text.replace(b"=", b""),
         b"",

@@ -24,7 +24,7 @@ from ceremony.steps import Step
 from ceremony.types import Finding, Mode
 from ceremony.words import rows
 from transcripts.checkpoint import Head
-from tui.console import Blocks
+from tui.console import COLUMNS, Blocks
 from tui.faces import Closing
 from tui.guides import GUIDES, PROMPTS
 from tui.secret import MOST_SECRET, MOST_WHOLE, read_line, read_secret
@@ -48,7 +48,8 @@ class PlainFace:
         """Say which mode this is."""
         self._mode = mode
         self._say(f"=== {mode.upper()} ===")
-        self._say(f"At any prompt: {', '.join(COMMANDS)}. Ctrl-C stops; the same command resumes.")
+        self._say(f"At any prompt: {', '.join(COMMANDS)}.")
+        self._say("Ctrl-C stops; the same command resumes.")
 
     def answer(self, question: Question) -> Answer | Interruption:
         """Print what is shown, and read who answers and what."""
@@ -65,7 +66,7 @@ class PlainFace:
         self._who(question.shown, question.persons[:1], "")
         self._say("")
         for line in question.document.splitlines():
-            self._say(line)
+            self._verbatim(line)
         if self._writer.isatty():
             self._draw(question.document.encode("ascii"))
         typed = self._ask(f"key holder: {question.prompt}", question.persons[0])
@@ -78,7 +79,7 @@ class PlainFace:
         columns, rows = shutil.get_terminal_size()
         code = qr.make(text, columns, max(rows, MOST_CODE_ROWS), Blocks.HALVES)
         for row in code.cells:
-            self._say("".join(cell.glyph for cell in row))
+            self._verbatim("".join(cell.glyph for cell in row))
         self._say(f"  QR code {code.said}")
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
@@ -115,8 +116,9 @@ class PlainFace:
             self._say(f"--- {self._mode.upper()} --- {news.step.number} of 10: {news.step.heading}")
 
     def recorded(self, event: Event, head: Head) -> None:
-        """Print the line's number, name and the head words."""
-        self._say(f"  [{head.count:04d}] {event.name:<22} {head.spoken}")
+        """Print the line's number and name, and below them the head words, never broken."""
+        self._say(f"  [{head.count:04d}] {event.name}")
+        self._say(f"         {head.spoken}")
 
     def countersign(self, closing: Closing) -> str | None:
         """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id."""
@@ -211,8 +213,25 @@ class PlainFace:
             self._say(f"    PIN:       {spent}")
 
     def _say(self, line: str) -> None:
+        """Print a line; a terminal gets it in rows that break between words."""
+        for text in printable(line).split("\n"):
+            for row in _rows(text) if self._writer.isatty() else (text,):
+                self._verbatim(row)
+
+    def _verbatim(self, line: str) -> None:
         self._writer.write(printable(line) + "\n")
         self._writer.flush()
+
+
+def _rows(text: str) -> list[str]:
+    """Return a line in rows of a serial line, the later ones below the first one's words."""
+    if len(text) < COLUMNS:
+        return [text]
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.wrap(
+        text, COLUMNS - 1, subsequent_indent=indent, break_long_words=False,
+        break_on_hyphens=False, drop_whitespace=True,
+    )  # fmt: skip
 
 
 def _folded(text: str) -> list[str]:

@@ -133,6 +133,40 @@ def test_what_is_shown_must_have_been_in_view(stage: Callable[[Scene], None]) ->
     stage(scene)
 
 
+def test_what_was_read_whole_is_not_read_again_after_a_refused_answer(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    lines = tuple(f"Line {n}" for n in range(12))
+    question = Question("ingest.x", "witness", ("ines",), lines, "Why", Form.REASON)
+
+    async def scene(on: Stage) -> None:
+        on.app.post_message(messages.Told(film.at("ingest.removed").state))
+        await on.text()
+        ask(on, question)
+        await on.text()
+        await on.type("no")
+        await on.pilot.press("f9")
+        assert await on.reply() == Answer("ines", "no")
+        on.app.post_message(messages.Told(film.at("ingest.removed").state))
+        finding = Finding("APP-PERSON", Severity.REFUSE, "this is for kim or kay (operator)")
+        on.app.post_message(messages.Faulted((finding,)))
+        ask(on, question)
+        assert "more lines" in await on.text()
+        await on.type(" more")
+        await on.pilot.press("f9")
+        assert await on.reply() == Answer("ines", "no more")
+        ask(on, LONG)
+        await on.text()
+        await on.type("YES")
+        await on.pilot.press("f9")
+        assert "There is more to read first: PageDown." in await on.text()
+        assert on.said.empty()
+        await on.pilot.press("pagedown")
+        assert "There is more to read first" not in await on.text()
+
+    stage(scene)
+
+
 def test_what_only_fitted_before_the_fields_came_was_not_in_view(
     film: Film, stage: Callable[[Scene], None]
 ) -> None:

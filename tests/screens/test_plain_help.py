@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ceremony.questions import Answer, Form, Question
 from ceremony.steps import Step
+from ceremony.types import Mode
 from tui.faces import Closing
 from tui.guides import GUIDES, PROMPTS, SCREEN
 from tui.plain import PlainFace
@@ -55,6 +57,26 @@ def test_both_faces_have_a_word_for_every_act(step: Step) -> None:
     for keys in (SCREEN, PROMPTS):
         page = GUIDES[step].said(keys)
         assert "{" not in "".join((*page.do, *(then for _, then in page.cases)))
+
+
+def test_a_terminal_gets_whole_words_and_whole_head_words(film: Film) -> None:
+    long = "warn   AIR-NETWORK: this machine has eth0 (up, hardware), ifb0 (down), ifb1 (down)"
+    master, slave = os.openpty()
+    with os.fdopen(master, "rb", 0) as shown, os.fdopen(slave, "w", encoding="utf-8") as screen:
+        face = PlainFace(typed("YES\n"), screen)
+        face.begin(Mode.PRODUCTION)
+        moment = film.at_step(Step.CLOSE)
+        entry = moment.entries[-1]
+        face.recorded(entry.event, entry.head)
+        face.answer(replace(ASK, shown=(long,)))
+        said = shown.read(65536).decode().replace("\r\n", "\n")
+    rows = said.splitlines()
+    assert max(map(len, rows)) < 80
+    assert f"         {entry.head.spoken}" in rows
+    assert [row for row in rows if "AIR-NETWORK" in row or "(down)" in row] == [
+        "  warn   AIR-NETWORK: this machine has eth0 (up, hardware), ifb0 (down), ifb1",
+        "    (down)",
+    ]
 
 
 def test_at_the_close_commands_are_no_paths(film: Film) -> None:

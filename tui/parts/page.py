@@ -27,10 +27,16 @@ class Page(Widget):
         self._rows: tuple[Content, ...] = ()
         self._top = 0
         self._seen = 0
+        self._known: tuple[Line, ...] = ()  # what was in view last, all of it
 
     def show(self, lines: tuple[Line, ...]) -> None:
-        """Put other lines in the box, from their beginning; the same lines stay where they are."""
+        """Put other lines in the box, from their beginning; the same lines stay where they are.
+
+        Lines that were read whole are read still when they come back below a refused answer.
+        """
         if lines != self._lines:
+            if self._rows and self._seen >= len(self._rows):
+                self._known = self._lines
             self._lines = lines
             self._top = self._seen = 0
             self._arrange()
@@ -38,7 +44,7 @@ class Page(Widget):
     @property
     def read(self) -> bool:
         """Tell whether the last line is in view, or was when a person pressed a key."""
-        return max(self._seen, self._end) >= len(self._rows)
+        return self._lines == self._known or max(self._seen, self._end) >= len(self._rows)
 
     def looked_at(self) -> None:
         """Remember that what is drawn now is in view: a person just pressed a key."""

@@ -139,6 +139,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def action_turn(self, pages: int) -> None:
         """Turn the page."""
         self.page.turn(pages)
+        self.asking.hint("")
         self.asking.arm_soon()
 
     def action_go_on(self) -> None:

@@ -13,11 +13,11 @@ from marks import accepts, refuses
 from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import FORMAT, Begun, ClockRead, OutputFile
+from ceremony.ingest.reading import CHUNK
 from ceremony.ports import Progress
 from ceremony.types import Mode
 from transcripts import store
 from transcripts.canon import MOST_LINE
-from transcripts.files import CHUNK
 from transcripts.log import Stamp, read_log
 from transcripts.store import BundleFolder, FileJournal, write_file
 

@@ -144,10 +144,11 @@ class BundleFolder:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             # What is read back must come from the medium, not from memory.
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            total = os.fstat(file.fileno()).st_size
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
-                report(Progress(f"reading back {name}", size, size, "bytes"))
+                report(Progress(f"reading back {name}", size, total, "bytes"))
         return OutputFile(name, size, digest.hexdigest())
 
 

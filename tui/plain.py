@@ -49,6 +49,7 @@ class PlainFace:
         self._mode = mode
         self._say(f"=== {mode.upper()} ===")
         self._say(f"At any prompt: {', '.join(COMMANDS)}.")
+        self._say("Where a text says F3 or F10, that is :exception or :abort here.")
         self._say("Ctrl-C stops; the same command resumes.")
 
     def answer(self, question: Question) -> Answer | Interruption:

@@ -51,6 +51,7 @@ from ceremony.states import (
     StepState,
     Verify,
 )
+from ceremony.types import Mode
 
 __all__ = [
     "RULESET",
@@ -131,6 +132,7 @@ def resume_question(state: Resumed) -> Question:
     """Ask the internal witness to confirm that the interrupted ceremony goes on."""
     begun, policy = known(state.inner)
     event = state.event
+    held = "rehearsal" if begun and begun.mode is Mode.REHEARSAL else "ceremony"
     other = begun is not None and event.tool_sha256 != begun.tool_sha256
     mended = [f"Set aside {item}" for item in event.torn]
     mended += [f"Written again {item}" for item in event.repaired]
@@ -140,7 +142,7 @@ def resume_question(state: Resumed) -> Question:
         # Before a policy holds, nobody is named yet.
         persons=(policy.roles.internal_witness if policy else "witness",),
         shown=(
-            f"This {begun.mode if begun else ''} was interrupted and is resumed.",
+            f"This {held} was interrupted and is resumed.",
             f"Lines so far: {event.lines}. The step is {state.step.heading}. The head words were",
             f"    {event.head}",
             "Compare both with the last ones on the witness's paper.",

@@ -12,10 +12,13 @@ from killing import run_and_die
 from marks import refuses
 
 from ceremony.codec import Json
+from ceremony.engine import resume_question
 from ceremony.errors import Refused
-from ceremony.events import Aborted, Ack, Outcome
+from ceremony.events import FORMAT, Aborted, Ack, Begun, Outcome, Recovered
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
+from ceremony.states import Open, Resumed
+from ceremony.types import Mode
 from transcripts.canon import canonical
 from transcripts.log import FIRST, link
 from tui.rehearsal.prepare import Prepared
@@ -173,3 +176,13 @@ def test_roles_are_part_of_what_was_said(finished: Prepared) -> None:
             with pytest.raises(OutOfOrder):
                 step(state, other, rules)
         state, _ = step(state, event, rules)
+
+
+@pytest.mark.parametrize(
+    ("mode", "word"), [(Mode.REHEARSAL, "rehearsal"), (Mode.PRODUCTION, "ceremony")]
+)
+def test_what_is_resumed_is_called_what_people_call_it(mode: Mode, word: str) -> None:
+    begun = Begun(FORMAT, "0" * 32, mode, "1", (), "2026.11.0", "0" * 64, "3.13.0", ("a",), None)
+    again = Recovered(1, "", (), (), "2026.11.0", "0" * 64)
+    question = resume_question(Resumed(Open(begun), again))
+    assert question.shown[0] == f"This {word} was interrupted and is resumed."

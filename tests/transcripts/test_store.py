@@ -13,6 +13,8 @@ from marks import accepts, refuses
 from ceremony.effects import Output
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import FORMAT, Begun, ClockRead, OutputFile
+from ceremony.ingest.reading import CHUNK
+from ceremony.ports import Progress
 from ceremony.types import Mode
 from transcripts import store
 from transcripts.canon import MOST_LINE
@@ -354,6 +356,15 @@ def test_a_folder_in_the_bundle_that_is_a_link_is_not_written_into(tmp_path: Pat
 def test_an_output_stays_within_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(MediaTrouble, match="MED-WRITE"):
         BundleFolder(tmp_path / "out", ()).withdraw((name,))
+
+
+def test_reading_back_says_how_much_there_is_to_read(tmp_path: Path) -> None:
+    size = CHUNK + 1
+    large = Output(OutputFile("large", size, ""), lambda: iter([bytes(size)]))
+    told: list[object] = []
+    BundleFolder(tmp_path / "out", ()).write((large,), told.append)
+    read = [p for p in told if isinstance(p, Progress) and p.what == "reading back large"]
+    assert [(p.done, p.total) for p in read] == [(size - 1, size), (size, size)]
 
 
 @accepts("MED-WRITE")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,9 +51,9 @@ def _keys_for_peers(folder: Path, signers: tuple[Signer, ...]) -> None:
 
 def write_policy(folder: Path, signers: tuple[Signer, ...], certificate: str) -> None:
     """Write a policy that all owners, one of them, signed."""
-    owner = Ed25519PrivateKey.generate()
-    line = owner.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    text = "\n".join(_policy(signers, certificate, line.decode())).encode() + b"\n"
+    owner, holder = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    keys = {"ines": _line(owner), "kim": _line(holder)}
+    text = "\n".join(_policy(signers, certificate, keys)).encode() + b"\n"
     (folder / "policy.toml").write_bytes(text)
     raw = owner.sign(signed_data(POLICY_NAMESPACE, text))
     blob = string(b"ssh-ed25519") + string(owner.public_key().public_bytes_raw())
@@ -61,24 +61,30 @@ def write_policy(folder: Path, signers: tuple[Signer, ...], certificate: str) ->
     (folder / "policy.toml.owner.sshsig").write_bytes(signature)
 
 
-def _policy(signers: tuple[Signer, ...], certificate: str, owner: str) -> Iterator[str]:
+def _line(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def _policy(
+    signers: tuple[Signer, ...], certificate: str, keys: Mapping[str, str]
+) -> Iterator[str]:
     start, end = MADE - timedelta(days=40), MADE + timedelta(days=40)
     yield 'schema = "uki-ceremony/policy/1"'
     yield 'policy_id = "bench"'
     yield "sequence = 1"
     yield f"valid_from = {start:%Y-%m-%dT%H:%M:%SZ}"
     yield f"expires = {end:%Y-%m-%dT%H:%M:%SZ}"
-    yield f"[owners]\nthreshold = 1\nkeys = [{json.dumps(owner)}]"
+    yield f"[owners]\nthreshold = 1\nkeys = [{json.dumps(keys['ines'])}]"
     yield f'[artifact]\nnames = ["{NAME}"]\narch = "x86_64"\nmax_bytes = {1 << 30}'
     yield '[inputs]\nmust_agree = ["git_commit"]\nmissing = "weak"'
     yield f"[quorum]\nthreshold = {len(signers)}"
     yield f'[signer]\nuri = "pkcs11:token=t;object=o"\ncertificate = {json.dumps(certificate)}'
     yield '[roles]\nadministrator = "carol"\ninternal_witness = "ines"'
     yield 'external_witness = "ed"\nkey_holders = ["kim"]'
-    for number, person in enumerate(PERSONS):
+    for person in PERSONS:
         yield f'[[person]]\nid = "{person}"\nname = "{person}"'
-        if number == 1:
-            yield f"keys = [{json.dumps(owner)}]"
+        if person in keys:
+            yield f"keys = [{json.dumps(keys[person])}]"
     for signer in signers:
         kind, text = public(signer)
         yield f'[[builder]]\nid = "{signer.id}"\norganisation = "o{signer.number}"'

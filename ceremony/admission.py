@@ -64,7 +64,10 @@ class Subject:
 
     def form(self, sha256: str) -> Mapping[str, str]:
         """Return all digests of the form with this SHA-256, else those of the first form."""
-        return next((form for form in self.forms if form["sha256"] == sha256), self.forms[0])
+        for form in self.forms:
+            if form["sha256"] == sha256:
+                return form
+        return self.forms[0]
 
     def knowing(self, further: tuple[DigestPairs, ...]) -> Subject:
         """Return the subject with further digests of each form, where somebody has them."""
@@ -156,9 +159,8 @@ def _faults(
     if builder.require_jail_metadata:
         for finding in jail_findings(attestation.claims, subject.files):
             yield Standing.NOT_COUNTED, finding.rule, finding.text
-    missing = [
-        name for name in policy.inputs.must_agree if name not in dict(attestation.claims.pins)
-    ]
+    said = {name for name, _ in attestation.claims.pins}
+    missing = [name for name in policy.inputs.must_agree if name not in said]
     if missing and policy.inputs.missing is Missing.REJECT:
         text = f"it does not say {', '.join(missing)}"
         yield Standing.NOT_COUNTED, "QRM-PINS", text
@@ -224,7 +226,7 @@ def _artifact_faults(attestation: Attestation, subject: Subject) -> Iterator[Fau
     if not named:
         yield _other_names(attestation.claims, subject)
         return
-    if len({artifact.digest("sha256") for artifact in named}) > 1:
+    if len(named) > 1 and len({artifact.digest("sha256") for artifact in named}) > 1:
         text = "it names the artifact twice, with different digests"
         yield Standing.MALFORMED, "ATT-TWICE", text
     if not named[0].digest("sha256"):
@@ -258,7 +260,7 @@ def _digest_faults(artifact: Artifact, subject: Subject) -> Iterator[Fault]:
 
 
 def _named(claims: Claims, subject: Subject) -> tuple[Artifact, ...]:
-    return tuple(a for a in claims.artifacts if a.name in subject.names)
+    return tuple([a for a in claims.artifacts if a.name in subject.names])
 
 
 def _says(claims: Claims | None, subject: Subject) -> str:

@@ -54,7 +54,7 @@ def count(
     fitting = [vote for vote in agreeing if lock_fits(vote, locks)]
     inputs = reference(policy, fitting, others, principal)
     same = [vote for vote in fitting if not contradicts(vote.inputs, inputs.key)]
-    beside = set(agreeing).difference(same)
+    beside = set(agreeing).difference(same) if len(same) < len(agreeing) else ()
     full, weak = _ballots(same, principal)
     counted = tally(policy, full, weak)
     stands = [

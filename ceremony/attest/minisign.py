@@ -62,10 +62,11 @@ def read_minisign(data: bytes) -> Minisignature:
     if len(data) > MOST_BYTES:
         raise refuse(RULE, f"the signature has more than {MOST_BYTES} bytes")
     try:
-        lines = data.decode("utf-8").split("\n")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise refuse(RULE, "the signature is not UTF-8", error.start) from None
-    if len(lines) != LINES + 1 or lines[-1] or "\r" in data.decode():
+    lines = text.split("\n")
+    if len(lines) != LINES + 1 or lines[-1] or "\r" in text:
         raise refuse(RULE, f"a signature has {LINES} lines, each ended by one newline")
     if not lines[0].startswith(UNTRUSTED) or not lines[2].startswith(TRUSTED):
         raise refuse(RULE, "a comment line does not begin as it must")

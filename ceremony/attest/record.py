@@ -39,7 +39,10 @@ class Artifact:
 
     def digest(self, algorithm: str) -> str:
         """Return the digest of an algorithm, "" where none is given."""
-        return dict(self.digests).get(algorithm, "")
+        for name, value in self.digests:
+            if name == algorithm:
+                return value
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Pins:
 
     def add(self, name: str, value: str) -> None:
         """Take one pin."""
+        if self._values.get(name) == value:  # it was looked at when it was said first
+            return
         if not _NAME.fullmatch(name) or not 0 < len(value) <= MOST_VALUE:
             return
         if not value.isascii() or not value.isprintable():
@@ -137,13 +142,14 @@ class Pins:
 
     def claims(self, artifacts: tuple[Artifact, ...], time: datetime | None = None) -> Claims:
         """Return what was collected together with the artifacts."""
-        pairs = sorted((k, v) for k, v in self._values.items() if k not in self._ambiguous)
+        pins: list[tuple[str, str]] = []
+        self_claims: list[tuple[str, str]] = []
+        for pair in sorted(self._values.items()):
+            if pair[0] in SELF_CLAIMS:
+                self_claims.append(pair)
+            elif pair[0] != TIMESTAMP and pair[0] not in self._ambiguous:
+                pins.append(pair)
         stamp = self._values.get(TIMESTAMP)
         if stamp is not None and time is None:
             time = datetime.fromtimestamp(int(stamp), UTC)
-        return Claims(
-            artifacts=artifacts,
-            pins=tuple(pair for pair in pairs if pair[0] not in (*SELF_CLAIMS, TIMESTAMP)),
-            time=time,
-            self_claims=tuple(pair for pair in pairs if pair[0] in SELF_CLAIMS),
-        )
+        return Claims(artifacts, tuple(pins), time, tuple(self_claims))

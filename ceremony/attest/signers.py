@@ -8,7 +8,6 @@ and one vote for the judge.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from itertools import chain
 from typing import TypeAlias
 
@@ -35,17 +34,39 @@ def signers(signatures: Signatures, message: bytes, policy: Policy) -> Signers:
     found: dict[str, tuple[PublicKey, Scheme, bytes]] = {}
     trials = MOST_TRIALS
     for hint, signature in signatures:
-        for key, scheme in _trials(hint, signature, policy):
-            if trials == 0:
+        for key in chain(policy.by_hint.get(hint, ()), policy.bare_keys):
+            schemes = _schemes(key, signature)
+            # As many as there are ways, whichever is tried first: what is found depends on
+            # nothing that was read before.
+            trials -= len(schemes)
+            if trials < 0:
                 break
-            trials -= 1
-            try:
-                key.verify(signature, message, scheme)
-            except Refused:
-                continue
-            found.setdefault(key.fpr, (key, scheme, signature))
-            break
+            scheme = _fitting(key, signature, message, schemes)
+            if scheme is not None:
+                found.setdefault(key.fpr, (key, scheme, signature))
+                break
     return tuple(found[fpr] for fpr in sorted(found))
+
+
+def _fitting(
+    key: PublicKey, signature: bytes, message: bytes, schemes: tuple[Scheme, ...]
+) -> Scheme | None:
+    """Return how `key` made the signature, None where it did not; at most one way fits."""
+    last = _last.get(key.spki)
+    for scheme in sorted(schemes, key=lambda one: one is not last) if last else schemes:
+        try:
+            key.verify(signature, message, scheme)
+        except Refused:
+            continue
+        if len(schemes) > 1:
+            _last[key.spki] = scheme
+        return scheme
+    return None
+
+
+# A tool signs in one way: with the one that fitted last, a key is tried once and not twice.
+# Only keys of a policy come in here.
+_last: dict[bytes, Scheme] = {}
 
 
 def attested(  # noqa: PLR0913, PLR0917 - an attestation's members
@@ -87,16 +108,9 @@ def why_none(signatures: Signatures, policy: Policy) -> tuple[str, str, str]:
     return "", "QRM-ENROLLED", text
 
 
-def _trials(hint: str, signature: bytes, policy: Policy) -> Iterator[tuple[PublicKey, Scheme]]:
-    for key in chain(policy.by_hint.get(hint, ()), policy.bare_keys):
-        for scheme in _schemes(key):
-            if scheme is not Scheme.ED25519 or len(signature) == ED25519_SIGNATURE_BYTES:
-                yield key, scheme
-
-
-def _schemes(key: PublicKey) -> tuple[Scheme, ...]:
+def _schemes(key: PublicKey, signature: bytes) -> tuple[Scheme, ...]:
     if key.algorithm == "ed25519":
-        return (Scheme.ED25519,)
+        return (Scheme.ED25519,) if len(signature) == ED25519_SIGNATURE_BYTES else ()
     if key.algorithm.startswith("rsa-"):
         return (Scheme.RSA_PSS_SHA256, Scheme.RSA_PKCS1_SHA256)
     return (Scheme.ECDSA,)

@@ -26,13 +26,7 @@ def loads(data: bytes, most: int) -> Json:
         raise refuse(RULE, f"the document has more than {most} bytes")
     try:
         text = data.decode("utf-8")
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_no_number,
-            parse_constant=_no_number,
-        )
+        value: Json = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise refuse(RULE, "the document is not UTF-8", error.start) from None
     except json.JSONDecodeError as error:
@@ -62,6 +56,14 @@ def _integer(digits: str) -> int:
 
 def _no_number(text: str) -> NoReturn:
     raise refuse(RULE, f"a number that is no integer: {escaped(text, 30)}")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_no_number,
+    parse_constant=_no_number,
+)
 
 
 def _check(root: Json) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import partial
 
 from marks import accepts, refuses
-from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, rows
+from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, provenance, rows
 from quorum.cases_envelopes import subject
 from quorum.release import (
     COMMIT,
@@ -117,7 +118,8 @@ def test_a_further_digest_is_computed_only_where_an_enrolled_key_lists_it(
     known = release.policy(inputs={"must_agree": []})
     strange = release.policy("ann", "bob", "dan", inputs={"must_agree": []})
     listing = envelope(release, subject(sha256=sha256(IMAGE), sha384="0" * 96))
-    elsewhere = envelope(release, subject(name="other", sha512="0" * 128))
+    other = [{"name": "other", "digest": {"sha256": sha256(IMAGE), "sha512": "0" * 128}}]
+    elsewhere = envelope(release, json.dumps(provenance(subject=other)).encode())
     for policy, files, wanted in (
         (known, release.all(*TRIO), []),
         (known, (elsewhere,), []),

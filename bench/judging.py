@@ -51,10 +51,10 @@ SHA256 = hashlib.sha256(b"the image").hexdigest()
 INTRODUCTION = """\
 {count:,} attestations of {builders} builders, equal parts SSHSIG, minisign, DSSE and OpenPGP;
 Ed25519, ECDSA P-256 and RSA-3072 (minisign: Ed25519 alone). Figures are medians; a wall time
-includes the start of Python. The two ratios are of processor time, ours and the bare checks' in
-turn, as other work may share the machine. `check` reads in the confined child and verifies every
-signature once more in its own process. Peers that start a process for each signature verify a
-sample.
+includes the start of Python. Ratios are of processor time where nothing else is said, ours and
+the bare checks' in turn, as other work may share the machine. `check` reads in the confined child
+and verifies every signature once more in its own process. Peers that start a process for each
+signature verify a sample.
 """
 BUSY = """\
 The machine was busy with other work throughout: the wall times are not those of the program, and
@@ -67,7 +67,8 @@ class Figures:
     """All that was measured, by round; `inside`, `alone` and `bare` are processor seconds.
 
     `inside` reads from disk and judges, `alone` judges; `apart` is a whole `check` of the same
-    attestations, read in the confined child and verified again here.
+    attestations, read in the confined child and verified again here. `walls` are the wall seconds
+    of `inside` and of `bare`.
     """
 
     judged: list[Cost]
@@ -77,6 +78,7 @@ class Figures:
     apart: list[Cost]
     release: list[Cost]
     growth: list[tuple[int, float]]
+    walls: list[tuple[float, float]]
     peers: dict[str, list[float]]
 
 
@@ -114,7 +116,7 @@ def run(scratch: Path, asked: argparse.Namespace) -> Figures:
     few = make_release(scratch / "few", FEW, FEW, sha256_of(image), certificate)
     image.rename(few / NAME)
     peers = find_peers(scratch / "peers", many, asked.in_toto)
-    figures = Figures([], [], [], [], [], [], [], {peer.name: [] for peer in peers})
+    figures = Figures([], [], [], [], [], [], [], [], {peer.name: [] for peer in peers})
     for number in range(asked.rounds + 1):
         print(f"round {number} of {asked.rounds} (0 warms up)", file=sys.stderr)
         cost, inside, judged = _served("judge", many)
@@ -127,6 +129,7 @@ def run(scratch: Path, asked: argparse.Namespace) -> Figures:
             figures.inside.append(inside)
             figures.alone.append(judged)
             figures.bare.append(bare)
+            figures.walls.append((_wall(many, "judge"), _wall(many, "bare")))
             figures.apart.append(apart)
             figures.release.append(released)
             for name, seconds in times.items():
@@ -144,6 +147,10 @@ def _served(what: str, folder: Path) -> tuple[Cost, float, float]:
     return Cost(wall, noted["cpu"], noted["peak"]), noted["seconds"], noted["judged"]
 
 
+def _wall(folder: Path, what: str) -> float:
+    return float(json.loads((folder / f"{what}.json").read_text("ascii"))["wall"])
+
+
 def _scaled(peer: Sampled, count: int) -> float:
     return peer.run() / peer.sample * count
 
@@ -153,27 +160,28 @@ def _scaled(peer: Sampled, count: int) -> float:
 
 def _serve_judge(folder: Path) -> int:
     gc.disable()  # as in the child that reads attestations for `check` and the ceremony
-    began = time.process_time()
+    first, began = time.perf_counter(), time.process_time()
     policy = load((folder / "policy.toml").read_bytes())
     media, _ = FolderMedia(folder / "media", folder).read((NAME,), 1 << 30, lambda _: None)
     files = tuple(from_blob(blob) for blob in media.files)
     read = time.process_time()
     verdict = judge(policy, NAME, _facts(sha256_of(folder / NAME)), files, datetime.now(UTC))
-    ended = time.process_time()
+    wall, ended = time.perf_counter() - first, time.process_time()
     if media.problems or verdict.verdict != "ACCEPT":
         print(media.problems[:3], verdict.findings[:5], verdict.dispositions[:3])
         return 1
-    _note(folder, "judge", ended - began, ended - read)
+    _note(folder, "judge", ended - began, ended - read, wall)
     return 0
 
 
 def _serve_bare(folder: Path) -> int:
     pems, bare = pickle.loads((folder / "bare.bin").read_bytes())  # noqa: S301 - our own
     keys = {number: load_pem_public_key(pem) for number, pem in pems.items()}
-    began = time.process_time()
+    first, began = time.perf_counter(), time.process_time()
     for check in bare:
         _verify(keys[check[0]], check)
-    _note(folder, "bare", time.process_time() - began)
+    wall, seconds = time.perf_counter() - first, time.process_time() - began
+    _note(folder, "bare", seconds, wall=wall)
     return 0
 
 
@@ -200,12 +208,13 @@ def _serve_check(folder: Path) -> int:
     return status
 
 
-def _note(folder: Path, what: str, seconds: float, judged: float = 0.0) -> None:
+def _note(folder: Path, what: str, seconds: float, judged: float = 0.0, wall: float = 0.0) -> None:
     status = Path("/proc/self/status").read_text("ascii")
     peak = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     peak = max(peak, children)
-    noted = {"seconds": seconds, "judged": judged, "cpu": time.process_time(), "peak": peak}
+    noted = {"seconds": seconds, "judged": judged, "wall": wall, "peak": peak}
+    noted["cpu"] = time.process_time()
     (folder / f"{what}.json").write_text(json.dumps(noted), "ascii")
 
 
@@ -246,6 +255,7 @@ def report(count: int, figures: Figures) -> str:
     wall = statistics.median(cost.wall for cost in figures.judged)
     peak = statistics.median(cost.peak for cost in figures.judged)
     ratio = _ratio(figures.inside, figures.bare)
+    walls = statistics.median(ours / theirs for ours, theirs in figures.walls)
     apart = statistics.median(cost.wall for cost in figures.apart)
     apart_peak = statistics.median(cost.peak for cost in figures.apart)
     alone = _ratio(figures.alone, figures.bare)
@@ -263,6 +273,7 @@ def report(count: int, figures: Figures) -> str:
         f"| the same, peak memory of parent or child | {apart_peak:.0f} MiB | {MEBIBYTES} MiB |",
         f"| judged / the bare signature checks | {alone:.2f} | |",
         f"| read from disk and judged / the bare signature checks | {ratio:.2f} | {RATIO} |",
+        f"| the same, of wall time | {walls:.2f} | |",
         f"| `check`, {FEW} builders, {MEGABYTES} MB | {release:.2f} s | {RELEASE_SECONDS} s |",
         "",
         "| in memory | processor seconds | per attestation |",

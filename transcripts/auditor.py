@@ -498,6 +498,7 @@ QUESTIONS = {
     "sign.unknown": Question("internal witness", "=ATTEMPT"),
     "verify.seen": Question("internal witness", "=VERIFIED"),
     "seal.again": Question("administrator", "=WRITE"),
+    "seal.rotation": Question("internal witness", "statement"),
     "seal.statement": Question("", "statement"),
     "ceremony.resume": Question("internal witness", "=RESUME"),
 }
@@ -997,6 +998,7 @@ class Policy:
         self.ecdsa = signer.get("ecdsa", False) is True
         parts = {"whole": 1, "halves": 2, "shares": _number(signer, "pin_shares", 0)}
         self.pin_parts = parts.get(_text(signer, "pin", "whole"), 0)
+        self.pin_shared = _text(signer, "pin", "whole") == "shares"
         self.attested = bool(_texts(signer, "attestation_files", ()))
 
 
@@ -2495,8 +2497,12 @@ class Script:
                     break
                 outcome, self.signed, self._outputs_failed = "aborted", None, False
         statements: List[List[str]] = []
+        rotated = not (self.signed and self.policy and self.policy.pin_shared)
         while True:
             try:
+                if not rotated:
+                    self.ack("seal.rotation", [self._who("internal_witness")])
+                    rotated = True
                 if self.signed and outcome == "ok":
                     self._statements(statements)
                 closing = self.take("close.transcript")

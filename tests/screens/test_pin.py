@@ -13,7 +13,7 @@ from tui.parts.field import PinField
 if TYPE_CHECKING:
     from tests.screens.conftest import Film, Moment, Scene, Stage
 
-PIN = b"heron-4082"
+PIN = b"osprey-5173"
 
 
 def login_of(film: Film) -> Moment:

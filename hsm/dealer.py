@@ -57,7 +57,7 @@ class Dealer:
         """Try the PIN so far once; draw a new one and deal it. Nothing changes on the token."""
         entry = request.text("parts")
         self._old = self._parts.joined(entry) if entry else request.pin()
-        shares.library()
+        shares.package()
         lib: Library = loaded(request.text("module"), self._init_args)
         slots = list(fitting(lib, request.pairs("uri")))
         if len(slots) != 1:

@@ -24,7 +24,7 @@ _FIRST_PRINTABLE, _LAST_PRINTABLE = 0x20, 0x7E
 ALPHABET = "abcdefghjkmnpqrstvwxyz0123456789"
 
 
-def library() -> Any:  # noqa: ANN401 - a package without types of its own
+def package() -> Any:  # noqa: ANN401 - a package without types of its own
     """Return the package, or raise Answered KEY-PIN-SLIP39 that says what to install."""
     try:
         return importlib.import_module("shamir_mnemonic")
@@ -55,7 +55,7 @@ def why_not(typed: bytearray, before: Sequence[bytearray], needed: int) -> str:
 
 def recovered(typed: Sequence[bytearray]) -> bytearray:
     """Return the PIN that the shares make; Answered KEY-PIN-PART where they make none."""
-    slip39 = library()
+    slip39 = package()
     try:
         secret = slip39.combine_mnemonics([_mnemonic(one) for one in typed])
     except slip39.MnemonicError:
@@ -93,7 +93,7 @@ def new_pin(length: int, *, digits: bool) -> bytearray:
 
 def dealt(pin: bytearray, threshold: int, count: int) -> list[bytearray]:
     """Return the words of `count` shares of which `threshold` make the PIN."""
-    slip39 = library()
+    slip39 = package()
     (group,) = slip39.generate_mnemonics(1, [(threshold, count)], packed(pin))
     return [bytearray(mnemonic.encode("ascii")) for mnemonic in group]
 
@@ -105,7 +105,7 @@ def same_words(typed: bytearray, share: bytearray) -> bool:
 
 
 def _share(typed: bytearray) -> Any:  # noqa: ANN401 - the package's Share, or why it is none
-    slip39 = library()
+    slip39 = package()
     try:
         return slip39.Share.from_mnemonic(_mnemonic(typed))
     except slip39.MnemonicError:

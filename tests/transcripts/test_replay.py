@@ -158,8 +158,10 @@ def test_words_that_were_never_said_break_only_the_peoples_signatures(bundle: Bu
 
 
 @refuses("TRN-CHECKPOINT")
-def test_a_transcript_of_another_ceremony(bundle: Bundle, prepared: Prepared) -> None:
-    rehearsing.held(prepared)
+def test_a_transcript_of_another_ceremony(
+    bundle: Bundle, finished: Prepared, prepared: Prepared
+) -> None:
+    rehearsing.held_later(prepared, finished)
     other = read_bundle(prepared.out)
     for name in ("transcript.jsonl", "checkpoint.txt", "checkpoint.ed.sshsig", "anchor.p7"):
         found = replay(resummed({**bundle, name: other[name]}))

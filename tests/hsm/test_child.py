@@ -53,10 +53,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
     return False
 
 
-def test_the_child_is_hardened_and_starts_quickly() -> None:
-    started = time.monotonic()
+def test_the_child_is_hardened() -> None:
     child = Child("signing", bound((("SETTING", "kept"),)))
-    print(f"\nchild ready after {(time.monotonic() - started) * 1000:.0f} ms")  # noqa: T201
     facts = status(child.pid)
     assert facts["NoNewPrivs"] == "1"
     assert facts["Threads"] == "1"

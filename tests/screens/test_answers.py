@@ -13,10 +13,12 @@ from ceremony.ports import Progress
 from ceremony.questions import Answer, Form, Question
 from ceremony.states import Open
 from ceremony.types import Finding, Mode, Severity
+from tui.console import Blocks
 from tui.parts import messages
 from tui.parts.asking import Asking
 from tui.parts.field import Field
 from tui.parts.page import Page
+from tui.parts.replies import Replies
 from tui.screen_face import ScreenFace
 
 if TYPE_CHECKING:
@@ -275,7 +277,7 @@ def test_progress_is_drawn_at_most_ten_times_a_second(monkeypatch: pytest.Monkey
     posted: list[object] = []
     seconds = (number / 10_000 for number in count())
     monkeypatch.setattr("tui.screen_face.time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    face = ScreenFace(posted.append, None, (0, 0), None)  # type: ignore[arg-type]
+    face = ScreenFace(posted.append, Replies(), (0, 0), Blocks.CELLS)
     face.begin(Mode.REHEARSAL)
     for done in range(10_001):
         face.tell(Progress("hashing", done, 10_000, "MiB"))

@@ -14,21 +14,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import rehearsing  # noqa: E402 - after the path is set
-from auditor import forging  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key  # noqa: E402
-from material import make_image  # noqa: E402
-from measuring import Cost, adopt_orphans, measure  # noqa: E402
-from replay import reap  # noqa: E402
-from report import median  # noqa: E402
+import rehearsing
+from auditor import forging
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+from material import make_image
+from measuring import Cost, adopt_orphans, measure
+from replay import reap
+from report import median
 
-from ceremony.ingest.reading import read_folder  # noqa: E402
-from tui.rehearsal.prepare import Prepared, prepare  # noqa: E402
+from ceremony.ingest.reading import read_folder
+from tui.rehearsal.prepare import Prepared, prepare
 
+ROOT = Path(__file__).resolve().parents[1]
 MEMORY = Path("/dev/shm")  # noqa: S108 - the figures are about judging, not about a disk
 BIN = Path(sys.executable).parent
 

@@ -37,7 +37,8 @@ def certificate(signer: Signer) -> bytes:
 def fingerprint(signer: Signer) -> bytes:
     """Return the SHA-1 that OpenPGP v4 names a key by."""
     body = _key_body(signer)
-    return hashlib.sha1(b"\x99" + struct.pack(">H", len(body)) + body).digest()  # noqa: S324
+    framed = b"\x99" + struct.pack(">H", len(body)) + body
+    return hashlib.sha1(framed, usedforsecurity=False).digest()
 
 
 def detached(signer: Signer, content: bytes) -> tuple[bytes, bytes, bytes]:

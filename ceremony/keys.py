@@ -270,7 +270,7 @@ def parse_ssh_line(line: str) -> tuple[PublicKey, str]:
     key = parse_ssh_blob(blob)
     if WireReader(blob, RULE).name() != words[0]:
         raise refuse(RULE, "the key line says another type than its key")
-    return key, words[2] if len(words) > 2 else ""  # noqa: PLR2004
+    return key, "".join(words[2:])
 
 
 def parse_minisign(text: str) -> tuple[PublicKey, bytes]:

@@ -21,7 +21,7 @@ def certificates_shown(slot: object) -> list[str]:
     """Return the certificates that a slot's token shows without a PIN, DER in hex."""
     import pkcs11  # noqa: PLC0415 - in the child alone; the parent never loads it
 
-    from hsm.objects import octets  # noqa: PLC0415
+    from hsm.objects import octets  # noqa: PLC0415 - it loads pkcs11 too
 
     if not isinstance(slot, pkcs11.Slot):
         return []

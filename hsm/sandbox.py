@@ -19,7 +19,7 @@ from ceremony.errors import TokenTrouble
 PROGRAM = "bwrap"
 SEARCHED = "/usr/bin:/bin:/usr/local/bin"
 # What a module has no business in: people's files, the ceremony's media and logs.
-HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/mnt", "/media", "/run/media", "/srv")  # noqa: S108
+HIDDEN = ("/home", "/root", "/tmp", "/var/tmp", "/mnt", "/media", "/run/media", "/srv")  # noqa: S108 - nothing is put there
 _SIGNAL_BASE = 128  # what a shell and bwrap add to the number of a signal
 
 

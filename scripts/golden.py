@@ -15,29 +15,30 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import rehearsing  # noqa: E402 - after the path is set
+import rehearsing
 
-from ceremony.approval import NAMESPACE as APPROVAL_NAMESPACE  # noqa: E402
-from ceremony.events import Aborted  # noqa: E402
-from ceremony.ingest.reading import read_folder  # noqa: E402
-from ceremony.ports import Interruption  # noqa: E402
-from ceremony.questions import Answer, Question  # noqa: E402
-from ceremony.types import Mode  # noqa: E402
-from transcripts.checkpoint import NAMESPACE  # noqa: E402
-from transcripts.replay import replay  # noqa: E402
-from transcripts.report.html import html  # noqa: E402
-from transcripts.report.text import text  # noqa: E402
-from tui import ssh_keys  # noqa: E402
-from tui.commands.dispatch import dispatch  # noqa: E402
-from tui.commands.report import made  # noqa: E402
-from tui.faces import Closing  # noqa: E402
-from tui.rehearsal.prepare import Prepared  # noqa: E402
-from tui.rehearsal.script import ScriptFace  # noqa: E402
-from tui.wiring import hold  # noqa: E402
+from ceremony.approval import NAMESPACE as APPROVAL_NAMESPACE
+from ceremony.events import Aborted
+from ceremony.ingest.reading import read_folder
+from ceremony.ports import Interruption
+from ceremony.questions import Answer, Question
+from ceremony.types import Mode
+from transcripts.checkpoint import NAMESPACE
+from transcripts.replay import replay
+from transcripts.report.html import html
+from transcripts.report.text import text
+from tui import ssh_keys
+from tui.commands.dispatch import dispatch
+from tui.commands.report import made
+from tui.faces import Closing
+from tui.rehearsal.prepare import Prepared
+from tui.rehearsal.script import ScriptFace
+from tui.wiring import hold
 
+ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "transcripts" / "golden"
 WRONG = "aardvark adroitness absurd adviser accrue aftermath"
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import rehearsing
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tui.rehearsal.prepare import Prepared
 
-settings.register_profile("ceremony", deadline=None, database=None)
+settings.register_profile(
+    "ceremony", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("ceremony")
 
 

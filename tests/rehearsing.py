@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ceremony.events import Decided, Event
+from ceremony.clock import wall_text
+from ceremony.events import Decided, Event, TimeFixed
 from ceremony.ingest.reading import read_folder as read_bundle
 from ceremony.policy_model import POLICY_NAMESPACE
 from ceremony.types import Mode
@@ -84,6 +86,14 @@ def script(prepared: Prepared, instead: Mapping[str, tuple[str, ...]] | None = N
 def held(prepared: Prepared, instead: Mapping[str, tuple[str, ...]] | None = None) -> Ended:
     """Hold the rehearsal to its end."""
     return hold(places_of(prepared), script(prepared, instead))
+
+
+def held_later(prepared: Prepared, before: Prepared) -> Ended:
+    """Hold it so that its signature is another one: signatures tell their time in seconds."""
+    (fixed,) = (e.wall for e in events(before) if isinstance(e, TimeFixed))
+    while wall_text(datetime.now(UTC)) == fixed:
+        time.sleep(0.05)
+    return held(prepared)
 
 
 def production(prepared: Prepared) -> Places:

@@ -79,4 +79,4 @@ def _doubles(records: tuple[Record, ...]) -> list[Finding]:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(escaped(name, 60) for name in names[:4]) + ("..." if len(names) > 4 else "")  # noqa: PLR2004
+    return ", ".join(escaped(name, 60) for name in names[:4]) + ("..." if names[4:] else "")

@@ -838,16 +838,17 @@ class Toml:
             if not isinstance(table, dict):
                 self._fail("a table inside a value")
         last = path[-1]
+        added: Dict[str, Any] = {}
         if many:
             items = table.setdefault(last, [])
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 self._fail("a table inside a value")
-            items.append({})
-            return items[-1]  # type: ignore[no-any-return]
+            items.append(added)
+            return added
         if last in table:
             self._fail("a table that stands twice")
-        table[last] = {}
-        return table[last]  # type: ignore[no-any-return]
+        table[last] = added
+        return added
 
     def _pair(self, table: Dict[str, Any]) -> None:
         key = self._key()
@@ -2103,7 +2104,10 @@ class Script:
             raise self._differs(
                 verdict, "MED-CHANGED: the image was hashed twice, with two results"
             )
-        by_path: Callable[[Dict[str, Any]], Any] = lambda entry: utf8(entry["path"])  # noqa: E731
+
+        def by_path(entry: Dict[str, Any]) -> Any:
+            return utf8(entry["path"])
+
         if sorted(kept, key=by_path) != sorted(listed, key=by_path) or paths != sorted(set(paths)):
             raise self._differs(verdict, "MED-CHANGED: the manifest does not list the files kept")
         self.ack("ingest.removed", [self._who("administrator")])

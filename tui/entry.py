@@ -63,7 +63,7 @@ def start(arguments: list[str]) -> int:
     """Run one subcommand in a clean interpreter; return the exit status."""
     if not sys.flags.isolated:
         # -I keeps the working folder, PYTHON* and the user's site-packages out of the path.
-        os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *arguments])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-I", "-m", "tui", *arguments])  # noqa: S606 - this interpreter, no shell
     from tui.secret import keep_from_cores  # noqa: PLC0415 - in the clean interpreter only
 
     keep_from_cores()

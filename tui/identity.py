@@ -45,8 +45,8 @@ def tool_sha256() -> str:
 def require_one_home() -> None:
     """Refuse to run when a room was imported from elsewhere, as from a hostile folder."""
     import ceremony  # noqa: PLC0415 - the modules as this process really imported them
-    import hsm  # noqa: PLC0415
-    import transcripts  # noqa: PLC0415
+    import hsm  # noqa: PLC0415 - as above
+    import transcripts  # noqa: PLC0415 - as above
 
     for module in (ceremony, hsm, transcripts):
         found = Path(str(module.__file__)).resolve().parent.parent

@@ -193,7 +193,7 @@ def _fingerprint(parts: tuple[Subpacket, ...]) -> str:
     if len(found) > 1:
         raise refuse(RULE, "it names two keys")
     body = found.pop() if found else b""
-    return body[1:].hex() if body[:1] == b"\x04" and len(body) == 21 else ""  # noqa: PLR2004
+    return body[1:].hex() if body[:1] == b"\x04" and len(body) == 21 else ""  # noqa: PLR2004 - 1 and 20 of SHA-1
 
 
 def _issuer(parts: tuple[Subpacket, ...]) -> str:

@@ -46,7 +46,7 @@ class PackageVerifier:
             if content is None:
                 return verifier.verify_dsse(parsed, who)
             verifier.verify_artifact(content, parsed, who)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - for the reason above
             raise refuse(RULE, f"it does not verify: {escaped(str(error), MOST_TEXT)}") from None
         return "", b""
 

@@ -89,7 +89,7 @@ def _is_bit_string(content: bytes) -> bool:
     # X.690 8.6.2, 11.2: 0 to 7 unused bits, all zero; none in an empty string.
     if len(content) <= 1:
         return content == b"\x00"
-    return content[0] < 8 and not content[-1] & ((1 << content[0]) - 1)  # noqa: PLR2004
+    return content[0] in range(8) and not content[-1] & ((1 << content[0]) - 1)
 
 
 def _is_identifier(content: bytes) -> bool:

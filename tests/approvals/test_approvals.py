@@ -47,11 +47,12 @@ def test_every_kind_of_key_approves_as_stock_ssh_keygen_verifies(
     holders: Holders, person: str, tmp_path: Path
 ) -> None:
     good = holders.sign(person)
+    other = b"B" if good[200:201] == b"A" else b"A"
     cases = (
         (good, holders.plan, True),
         (good, OTHER, False),
         (holders.sign(person, namespace="transcript@uki-ceremony"), holders.plan, False),
-        (good.replace(good[200:204], bytes(reversed(good[200:204]))), holders.plan, False),
+        (good[:200] + other + good[201:], holders.plan, False),
         (holders.sign("stranger"), holders.plan, False),
     )
     for signature, plan, wanted in cases:

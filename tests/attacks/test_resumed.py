@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,8 +13,8 @@ from killing import run_and_die
 from marks import refuses
 
 from ceremony.codec import Json
-from ceremony.engine import resume_question
-from ceremony.errors import Refused
+from ceremony.engine import Rules, begin, resume_question, step
+from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import FORMAT, Aborted, Ack, Begun, Outcome, Recovered
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
@@ -21,6 +22,8 @@ from ceremony.states import Open, Resumed
 from ceremony.types import Mode
 from transcripts.canon import canonical
 from transcripts.log import FIRST, link
+from tui import wiring
+from tui.plain import PlainFace
 from tui.rehearsal.prepare import Prepared
 from tui.rehearsal.script import ScriptFace
 from tui.wiring import hold
@@ -81,8 +84,6 @@ def test_a_rehearsal_whose_first_line_is_relabelled_does_not_resume(prepared: Pr
     assert isinstance(begun, dict)
     begun["mode"] = "production"
     rewrite(prepared, lines)
-    from tui.plain import PlainFace  # noqa: PLC0415 - only here
-
     with pytest.raises(Refused) as refused:
         hold(rehearsing.production(prepared), PlainFace(0, io.StringIO()))
     assert refused.value.findings[0].rule == "TRN-ORDER"
@@ -121,8 +122,6 @@ def test_a_log_that_others_closed_is_compared_by_the_witness_before_it_is_publis
 def test_resuming_into_another_bundle_leaves_that_bundle_alone(
     prepared: Prepared, finished: Prepared
 ) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
     (finished.out / "notes.txt").write_text("mine")
     run_and_die(prepared, "after", "30")
     places = replace(rehearsing.places_of(prepared), out=finished.out)
@@ -136,8 +135,6 @@ def test_resuming_into_another_bundle_leaves_that_bundle_alone(
 def test_another_program_that_resumes_is_named(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui import wiring  # noqa: PLC0415 - only here
-
     run_and_die(prepared, "after", "15")
     monkeypatch.setattr(wiring, "tool_sha256", lambda: "f" * 64)
     face = Watching(prepared)
@@ -165,9 +162,6 @@ def test_an_abort_after_outputs_were_written_takes_the_signed_image_back(
 
 
 def test_roles_are_part_of_what_was_said(finished: Prepared) -> None:
-    from ceremony.engine import Rules, begin, step  # noqa: PLC0415 - only here
-    from ceremony.errors import OutOfOrder  # noqa: PLC0415
-
     rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
     state = begin()
     for event in rehearsing.events(finished):

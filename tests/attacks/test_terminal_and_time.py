@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 
 import pytest
 import rehearsing
 from marks import refuses
 
 from ceremony.effects import Login
+from ceremony.engine.inspect import LINE, meaning_lines
 from ceremony.events import Aborted, Outcome
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pe.inspect import OPEN_GATES, inspect
 from ceremony.questions import Form, Question
 from ceremony.show import printable
 from tui.plain import PlainFace
@@ -70,12 +73,7 @@ def test_a_clock_that_jumped_past_the_policy_signs_nothing(
 
 
 def test_the_command_line_is_shown_whole(finished: Prepared) -> None:
-    from ceremony.engine.inspect import LINE, meaning_lines  # noqa: PLC0415 - only here
-    from ceremony.pe.inspect import OPEN_GATES, inspect  # noqa: PLC0415
-
     facts = inspect((finished.out / "anchor.efi").read_bytes(), OPEN_GATES)
-    from dataclasses import replace  # noqa: PLC0415
-
     words = " ".join(f"option{number}=x" for number in range(300))
     long = replace(facts, meaning=replace(facts.meaning, command_line=words))
     shown = "".join(line[10 : 10 + LINE] for line in meaning_lines(long))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from attest.links import ARTIFACT, KINDS, LinkKey, enrolling, metablock, tool
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.release import NOW, Release, judged
@@ -378,7 +378,7 @@ def test_one_name_twice_is_no_link(link: dict[str, Any], policy: Policy) -> None
     assert reading.rule == "ATT-JSON"
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(data=st.data())
 def test_a_mutated_link_never_says_anything_else(
     data: st.DataObject, link: dict[str, Any], keys: dict[str, LinkKey], policy: Policy

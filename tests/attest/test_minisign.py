@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import accepts, refuses
+from quorum.refusal import rule_of
 from quorum.release import COMMIT, STAMP
 from quorum.tool_keys import MinisignKey
 
@@ -144,7 +145,4 @@ def test_an_unknown_pin_that_contradicts_itself_says_nothing() -> None:
 @given(st.binary(max_size=60), st.integers(0, len(GOOD)), st.integers(0, 60))
 def test_any_bytes_parse_or_are_refused(noise: bytes, at: int, cut: int) -> None:
     data = GOOD.encode()
-    try:
-        read_minisign(data[:at] + noise + data[at + cut :])
-    except Refused as error:
-        assert error.findings[0].rule == "ATT-MINISIGN"  # noqa: PT017 - both ends are right
+    assert rule_of(read_minisign, data[:at] + noise + data[at + cut :]) in ("", "ATT-MINISIGN")

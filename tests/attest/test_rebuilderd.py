@@ -11,7 +11,7 @@ import pytest
 from attest.links import enrolling, metablock
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.release import Release
@@ -149,7 +149,7 @@ def test_a_link_signed_by_strangers_alone_is_not_verified(
     assert reading.rule == "QRM-ENROLLED"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_mutated_rebuild_never_says_anything_else(
     data: st.DataObject, rebuild: dict[str, Any], instance: Ed25519PrivateKey, policy: Policy

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.enrolling import builder, enrolled
+from quorum.refusal import rule_of
 from quorum.release import IMAGE, Release, checksums, sha256
 from quorum.signify_key import SignifyKey
 from quorum.tool_keys import MinisignKey
@@ -216,7 +217,4 @@ def test_any_bytes_parse_or_are_refused(noise: bytes, at: int, cut: int) -> None
     data = GOOD.encode()
     data = data[:at] + noise + data[at + cut :]
     looks_like_signify("x", data)
-    try:
-        read_signify(data)
-    except Refused as error:
-        assert error.findings[0].rule == "ATT-SIGNIFY"  # noqa: PT017 - both ends are right
+    assert rule_of(read_signify, data) in ("", "ATT-SIGNIFY")

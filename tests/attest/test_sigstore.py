@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.release import IMAGE, LOCK, Release, checksums, sha256, statement
@@ -467,7 +467,7 @@ def test_a_real_key_is_no_signer(policy: Policy) -> None:
     assert [signer.identity if signer else None for signer in signers] == [IDENTITY, None]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_mutated_bundle_never_says_anything_else(
     data: st.DataObject,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from quorum.release import NOW, Release, facts
 
@@ -160,7 +160,7 @@ def test_a_real_bundle_counts_for_nobody_else(
 
 
 @pytest.mark.parametrize("name", GOOD)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_mutated_real_bundle_never_says_anything_else(
     name: str, data: st.DataObject, release: Release, verifier: Verifier
@@ -179,7 +179,7 @@ def test_a_mutated_real_bundle_never_says_anything_else(
 
 
 @pytest.mark.parametrize("name", GOOD)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_mutated_root_is_refused_or_verifies_the_same(
     name: str, data: st.DataObject, verifier: Verifier

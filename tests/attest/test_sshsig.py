@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import accepts, refuses
+from quorum.refusal import rule_of
 from quorum.security_key import SecurityKey
 from quorum.tool_keys import SshKey
 
@@ -229,7 +230,4 @@ def test_any_bytes_parse_or_are_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 3))):
         at = data.draw(st.integers(0, len(whole)))
         whole[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=6))
-    try:
-        read_sshsig(wrapped(bytes(whole)))
-    except Refused as error:
-        assert error.findings[0].rule.startswith("ATT-")  # noqa: PT017 - both ends are right
+    assert rule_of(read_sshsig, wrapped(bytes(whole)))[:4] in ("", "ATT-")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import accepts, refuses
+from quorum.refusal import rule_of
 from quorum.release import sha256
 
 from ceremony.attest.sums import looks_like_sums, read_sums
@@ -143,7 +144,4 @@ def test_names_of_checksum_files() -> None:
 
 @given(st.binary(max_size=120))
 def test_any_bytes_parse_or_are_refused(noise: bytes) -> None:
-    try:
-        read_sums(DIGEST.encode() + noise + b"\n")
-    except Refused as error:
-        assert error.findings[0].rule.startswith("ATT-")  # noqa: PT017 - both ends are right
+    assert rule_of(read_sums, DIGEST.encode() + noise + b"\n")[:4] in ("", "ATT-")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
 
-import pytest
+from tokens import cards
 
 from ceremony.key_attestation import Demands, judge_attestation
 from hsm.token import Pkcs11Token
 
 
 def test_ykcs11_shows_the_chain_without_a_pin_and_it_leads_to_the_root() -> None:
-    cards: Any = pytest.importorskip("tokens.cards")
     with ExitStack() as stack:
         brought = stack.enter_context(cards.carded("ykcs11"))
         token: Pkcs11Token = brought.token()

@@ -111,9 +111,9 @@ def test_they_agree_on_lines_that_a_forger_moved(kind: str, desk: Desk) -> None:
 
 
 def test_they_agree_on_what_a_forger_with_a_purpose_makes(
-    bundle: Bundle, keys: Keys, desk: Desk, prepared: Prepared
+    bundle: Bundle, keys: Keys, desk: Desk, finished: Prepared, prepared: Prepared
 ) -> None:
-    rehearsing.held(prepared)
+    rehearsing.held_later(prepared, finished)
     other = read_folder(prepared.out)
     for name, files in forging.forged(bundle, other, keys):
         by_replay, by_auditor = desk.both(files)

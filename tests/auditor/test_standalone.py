@@ -54,7 +54,9 @@ def test_a_copy_of_the_one_file_audits_every_published_example(kind: str, tmp_pa
 
 def test_python_39_runs_it() -> None:
     found = shutil.which("python3.9")
-    if found is None or subprocess.run([found, "-V"], check=False, capture_output=True).returncode:
+    # pyenv's shim of a version that is not there ends as a shell that finds no command.
+    shim = found and subprocess.run([found, "-V"], check=False, capture_output=True).returncode
+    if found is None or shim == 127:
         pytest.skip("python3.9 is not installed")
     for kind in KINDS:
         done = subprocess.run(

@@ -10,11 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cases.books import ALL  # noqa: E402
-from cases.taken import TABLE, Row, seen  # noqa: E402
-from quorum.release import Release  # noqa: E402
+from cases.books import ALL
+from cases.taken import TABLE, Row, seen
+from quorum.release import Release
 
 
 def _text(rows: dict[str, Row]) -> str:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from marks import accepts, refuses
+from tokens.daemons import answers
 
 SECRET = "correct horse"  # of throw-away keys
 Private = ec.EllipticCurvePrivateKey | Ed25519PrivateKey | rsa.RSAPrivateKey
@@ -97,7 +98,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     words = [tool("ssh-agent"), "-D", "-a", str(socket)]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     limit = time.monotonic() + 10
-    while not socket.exists():
+    while not answers(socket):
         assert time.monotonic() < limit
         time.sleep(0.02)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))

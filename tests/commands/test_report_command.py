@@ -34,7 +34,7 @@ def test_a_file_is_written_whole(
     target = tmp_path / "report"
     assert dispatch(["report", str(HAPPY), option, str(target)]) == 0
     assert target.read_bytes().startswith(begin)
-    assert os.listdir(tmp_path) == ["report"]  # noqa: PTH208 - names, not paths
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert capsys.readouterr().out.startswith("REPRODUCED - REHEARSAL")
 
 

@@ -120,6 +120,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
         [sys.executable, FETCH], capture_output=True, check=False, text=True, timeout=SECONDS * 3
     )
     if done.returncode != 0:
+        assert "Traceback" not in done.stderr, done.stderr
         pytest.skip(done.stderr.strip())
     data = tmp_path_factory.mktemp("sbsigntools")
     made = subprocess.run(

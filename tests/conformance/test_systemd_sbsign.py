@@ -38,6 +38,7 @@ def unpacked() -> Path:
         part.parent.mkdir(parents=True, exist_ok=True)
         done = run(*words, folder=cache)
         if done.returncode != 0:
+            assert "Traceback" not in done.stderr, done.stderr
             pytest.skip(f"systemd-sbsign of Debian sid: {done.stderr.strip()[-200:]}")
         part.rename(folder)
     return folder
@@ -58,6 +59,7 @@ def systemd_sbsign() -> tuple[str, ...]:
     program = str(root / "usr/lib/systemd/systemd-sbsign")
     words = (str(loaders[0]), "--library-path", libraries, program)
     done = run(*words, "--version", folder=Path("/"))
+    assert done.returncode >= 0, f"crashed: {done}"
     if done.returncode != 0:
         pytest.skip(f"systemd-sbsign of Debian sid does not run here: {done.stderr[-200:]}")
     return words

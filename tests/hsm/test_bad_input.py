@@ -100,10 +100,14 @@ class Desk:
         assert card is not None
         pins = pins or (card.pin,)
         certificate = brought.certificates["rsa"]
-        wrong = lambda: sum(  # noqa: E731 - what the card itself counted as wrong
-            one.ins == VERIFY and bool(one.data) and not one.data.startswith(card.pin.encode())
-            for one in card.commands
-        )
+
+        def wrong() -> int:
+            """Count what the card itself counted as wrong."""
+            return sum(
+                one.ins == VERIFY and bool(one.data) and not one.data.startswith(card.pin.encode())
+                for one in card.commands
+            )
+
         return Case(brought.token(), certificate, pins, brought.request(), wrong, datetime.now(UTC))
 
 

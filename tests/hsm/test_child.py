@@ -53,10 +53,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
     return False
 
 
-def test_the_child_is_hardened_and_starts_quickly() -> None:
-    started = time.monotonic()
+def test_the_child_is_hardened() -> None:
     child = Child("signing", bound((("SETTING", "kept"),)))
-    print(f"\nchild ready after {(time.monotonic() - started) * 1000:.0f} ms")  # noqa: T201
     facts = status(child.pid)
     assert facts["NoNewPrivs"] == "1"
     assert facts["Threads"] == "1"
@@ -211,8 +209,9 @@ def test_whatever_the_process_says_instead_of_an_answer_is_a_lost_child(
     )
     monkeypatch.setattr(child_room, "_START", program)
     monkeypatch.setattr(child_room, "_CLOSE_SECONDS", 0.3)
+    limit = 0.6 if "0.6 seconds" in fact else 30  # what says something says it at once
     with pytest.raises(ChildLost, match=f"KEY-CHILD: .*{fact}"):
-        Child("signing", bound(limit=0.6))
+        Child("signing", bound(limit=limit))
 
 
 @refuses("KEY-CHILD")

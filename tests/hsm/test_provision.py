@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,9 +25,7 @@ make = partial(make_rehearsal_token, not_before=NOW, not_after=NOW + timedelta(d
 def test_a_new_token_serves_a_rehearsal_from_one_end_to_the_other(
     tmp_path: Path, bits: int
 ) -> None:
-    started = time.monotonic()
     made = make(tmp_path / "a b" / 'quote"d', "pin 1234", bits=bits)
-    print(f"\nRSA-{bits} token made in {time.monotonic() - started:.2f} s")  # noqa: T201
     certificate = read_certificate(made.certificate_pem)
     assert signing_key(certificate).key_size == bits
     usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value

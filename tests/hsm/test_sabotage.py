@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,12 @@ from hsm.binding import Limits
 if TYPE_CHECKING:
     from tests.hsm.conftest import Bench
 
-QUICK = Limits(sign=0.5, login=0.5)
+HANGS = 1.5  # a limit for what hangs; what ends by itself is noticed at once
 LOST = [
     ("segfault", r"it crashed \(SIGSEGV\)"),
     ("abort", r"it crashed \(SIGABRT\)"),
     ("exit", r"it ended by itself \(status 0\)"),
-    ("hang", "no answer within 0.5 seconds"),
+    ("hang", f"no answer within {HANGS} seconds"),
 ]
 
 
@@ -32,12 +31,11 @@ def test_a_module_that_fails_while_it_signs_leaves_an_unknown_outcome(
     bench: Bench, shim: Path, does: str, fact: str
 ) -> None:
     # The challenge after login is the first signature, so the image's is the second.
-    token = bench.shimmed(shim, QUICK, DOES=f"C_Sign:{does}", AFTER="1").token()
+    limits = Limits(sign=HANGS) if does == "hang" else Limits()
+    token = bench.shimmed(shim, limits, DOES=f"C_Sign:{does}", AFTER="1").token()
     token.probe(bench.certificate)
     assert token.login(bench.typed()).outcome == "ok"
-    started = time.monotonic()
     lost = token.sign(bench.request())
-    print(f"\n{does} noticed after {(time.monotonic() - started) * 1000:.0f} ms")  # noqa: T201
     assert (lost.outcome, lost.rule, lost.signature) == ("unknown", "KEY-CHILD", "")
     assert re.search(fact, lost.text)
     assert isinstance(token.probe(bench.certificate), TokenEvidence)
@@ -50,7 +48,8 @@ def test_a_module_that_fails_while_it_signs_leaves_an_unknown_outcome(
 def test_a_module_that_fails_at_login_is_a_trouble_and_the_next_probe_works(
     bench: Bench, shim: Path, does: str, fact: str
 ) -> None:
-    token = bench.shimmed(shim, QUICK, DOES=f"C_Login:{does}").token()
+    limits = Limits(login=HANGS) if does == "hang" else Limits()
+    token = bench.shimmed(shim, limits, DOES=f"C_Login:{does}").token()
     token.probe(bench.certificate)
     pin = bench.typed()
     with pytest.raises(TokenTrouble, match=f"KEY-CHILD: .*{fact}; whether the PIN try was"):
@@ -65,7 +64,7 @@ def test_a_module_that_fails_at_login_is_a_trouble_and_the_next_probe_works(
 def test_a_module_that_fails_while_it_loads_is_a_trouble(
     bench: Bench, shim: Path, does: str, fact: str
 ) -> None:
-    limits = Limits(start=0.5)
+    limits = Limits(start=HANGS) if does == "hang" else Limits()
     token = bench.shimmed(shim, limits, DOES=f"C_Initialize:{does}").token()
     with pytest.raises(TokenTrouble, match=f"KEY-CHILD: .*{fact}"):
         token.probe(bench.certificate)

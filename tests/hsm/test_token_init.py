@@ -25,12 +25,13 @@ from tui.commands.dispatch import dispatch
 if TYPE_CHECKING:
     from tests.hsm.conftest import Bench
 
+PIN = "heron-4082"  # in no serial number, digest or path, as digits alone may be
 Init = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Init:
-    def init(*words: object, pin: str = "1234") -> tuple[int, str]:
+    def init(*words: object, pin: str = PIN) -> tuple[int, str]:
         reader, writer = os.pipe()
         os.write(writer, pin.encode() + b"\n")
         os.close(writer)
@@ -124,12 +125,12 @@ def test_what_makes_no_key_is_refused_by_name(bench: Bench, tmp_path: Path, init
     machine, named = machine_of(bench, tmp_path), bench.uri.partition(";object")[0]
     for words, pin, rule in (
         ((named, "--machine", machine, "--label", "x"), "wrong-pin-1", "KEY-PIN-WRONG"),
-        ((named, "--machine", machine, "--label", "x"), "123", "KEY-PIN-ENTRY"),
-        (("pkcs11:token=nobody", "--machine", machine, "--label", "x"), "12345", "KEY-TOKEN"),
-        (("pkcs11:object=x", "--machine", machine, "--label", "x"), "12345", "KEY-URI"),
-        ((named, "--machine", machine, "--label", "a/b"), "12345", "KEY-URI"),
-        ((named, "--machine", machine, "--subject", "nonsense"), "12345", "KEY-CERT-FORM"),
-        (("--machine", machine), "12345", "KEY-URI"),
+        ((named, "--machine", machine, "--label", "x"), "~7~", "KEY-PIN-ENTRY"),
+        (("pkcs11:token=nobody", "--machine", machine, "--label", "x"), PIN, "KEY-TOKEN"),
+        (("pkcs11:object=x", "--machine", machine, "--label", "x"), PIN, "KEY-URI"),
+        ((named, "--machine", machine, "--label", "a/b"), PIN, "KEY-URI"),
+        ((named, "--machine", machine, "--subject", "nonsense"), PIN, "KEY-CERT-FORM"),
+        (("--machine", machine), PIN, "KEY-URI"),
     ):
         status, said = init(*words, pin=pin)
         assert status in (1, 3)

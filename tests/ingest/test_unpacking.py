@@ -79,7 +79,8 @@ def test_a_bad_end_of_the_unpacker_is_its_archives_fault(
     program: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "_START", program)
-    monkeypatch.setattr(unpacking, "PATIENCE", 1.0)
+    if why == "in time":
+        monkeypatch.setattr(unpacking, "PATIENCE", 2.0)
     found = taken(tmp_path, a_nar_xz=PACKED, b_nar=NAR)
     spoilt, sound = found.archives
     assert spoilt.fault is not None

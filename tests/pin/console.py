@@ -5,6 +5,7 @@ Everything that ever came to the screen is kept, and the program's memory can be
 
 from __future__ import annotations
 
+import array
 import fcntl
 import os
 import re
@@ -54,6 +55,7 @@ class Console:
             env={**base, **(environment or {})},
             preexec_fn=before,  # noqa: PLW1509 - limits of this process alone
         )
+        self._keyboard = os.ttyname(slave)
         os.close(slave)
         self.screen = b""
         self._read = 0
@@ -98,6 +100,27 @@ class Console:
         for key in keys:
             os.write(self._master, bytes([key]))
             self.listen(pause)
+
+    def type_apart(self, keys: bytes, pause: float) -> None:
+        """Type as slow hands do: no key before the last one was read, however busy the machine.
+
+        Keys that are read together stay in the terminal driver's buffers (THREAT_MODEL.md).
+        """
+        for key in keys:
+            self.type(bytes([key]), pause)
+            end = time.monotonic() + MOST_SECONDS
+            while self._unread():
+                assert time.monotonic() < end, f"keys are not read: {self.text()[-2000:]}"
+                self.listen(0.01)
+
+    def _unread(self) -> int:
+        waiting = array.array("i", [0])
+        keyboard = os.open(self._keyboard, os.O_RDONLY | os.O_NOCTTY)
+        try:
+            fcntl.ioctl(keyboard, termios.FIONREAD, waiting)
+        finally:
+            os.close(keyboard)
+        return waiting[0]
 
     def press(self, key: bytes) -> None:
         """Press a function key."""

@@ -87,9 +87,9 @@ def type_pin(console: Console, pin: bytes) -> bytes:
     Keys that came before they were live are dropped, so an earlier try is not whole.
     """
     for _ in range(TRIES):
-        console.type(CLEAR, 0.5)
+        console.type_apart(CLEAR, 0.5)
         seen = len(console.screen)
-        console.type(pin, 0.05)
+        console.type_apart(pin, 0.05)
         if console.until_taken(pin) == 1:
             return console.screen[seen:]
     raise AssertionError(console.text()[-2000:])

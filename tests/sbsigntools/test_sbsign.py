@@ -169,8 +169,8 @@ def make_hostile(kind: str, image: Path) -> socket.socket | None:
             os.mkfifo(image)
         case "socket":
             made = socket.socket(socket.AF_UNIX)
-            os.chdir(image.parent)
-            made.bind(image.name)
+            with contextlib.chdir(image.parent):  # a socket's path has at most 107 characters
+                made.bind(image.name)
             return made
         case "folder":
             image.mkdir()

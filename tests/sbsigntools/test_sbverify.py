@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -187,8 +188,6 @@ def test_certificates_may_come_through_a_pipe(desk: Desk) -> None:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not installed")
-    import sys  # noqa: PLC0415 - the interpreter that the desk uses, too
-
     done = subprocess.run(
         [bash, "-c", script, sys.executable],
         cwd=desk.folder, capture_output=True, text=True, check=False,

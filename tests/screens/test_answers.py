@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +13,12 @@ from ceremony.ports import Progress
 from ceremony.questions import Answer, Form, Question
 from ceremony.states import Open
 from ceremony.types import Finding, Mode, Severity
+from tui.console import Blocks
 from tui.parts import messages
+from tui.parts.asking import Asking
 from tui.parts.field import Field
 from tui.parts.page import Page
+from tui.parts.replies import Replies
 from tui.screen_face import ScreenFace
 
 if TYPE_CHECKING:
@@ -174,11 +179,11 @@ def test_what_only_fitted_before_the_fields_came_was_not_in_view(
         on.app.post_message(messages.Told(film.at("ingest.removed").state))
         busy = await on.text()
         assert "The machine works." in busy
-        for count in (13, 14, 16):
-            lines = tuple(f"Line {n}" for n in range(count))
+        for rows in (13, 14, 16):
+            lines = tuple(f"Line {n}" for n in range(rows))
             ask(on, Question("ingest.x", "witness", ("ines",), lines, "Why", Form.REASON))
             await on.text()
-            assert on.front.page.read is (count == 13)
+            assert on.front.page.read is (rows == 13)
             on.app.post_message(messages.Told(film.at("ingest.removed").state))
             await on.text()
 
@@ -188,24 +193,28 @@ def test_what_only_fitted_before_the_fields_came_was_not_in_view(
 def test_a_dangerous_answer_is_live_only_a_while_after_it_was_shown(
     film: Film, stage: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.4)
-
-    async def scene(on: Stage) -> None:
-        monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.4)
+    async def too_early(on: Stage) -> None:
+        monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 3600)
         await on.play(film.at("sign.approve"))
         assert "Keys are live one second after all of this was shown." in await on.text()
         await on.type("a.sig")
         await on.pilot.press("enter", "f9")
         assert on.front.query_one("#answer", Field).text == ""
         assert on.said.empty()
-        await on.pilot.pause(0.6)
+
+    async def then(on: Stage) -> None:
+        monkeypatch.setattr("tui.parts.asking.ARM_SECONDS", 0.05)
+        await on.play(film.at("sign.approve"))
+        while not on.front.query_one(Asking).live:
+            await on.pilot.pause(0.05)
         await on.pilot.press("f9")
         assert "Type the path of a signature file" in await on.text()
         await on.type("/media/a.sig")
         await on.pilot.press("f9")
         assert await on.reply() == Answer("kim", "/media/a.sig")
 
-    stage(scene)
+    stage(too_early)
+    stage(then)
 
 
 def test_editing_keys(stage: Callable[[Scene], None]) -> None:
@@ -264,15 +273,17 @@ def test_progress_is_counted_in_words_and_a_bar(stage: Callable[[Scene], None]) 
     stage(scene)
 
 
-def test_progress_is_drawn_at_most_ten_times_a_second() -> None:
+def test_progress_is_drawn_at_most_ten_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     posted: list[object] = []
-    face = ScreenFace(posted.append, None, (0, 0), None)  # type: ignore[arg-type]
+    seconds = (number / 10_000 for number in count())
+    monkeypatch.setattr("tui.screen_face.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    face = ScreenFace(posted.append, Replies(), (0, 0), Blocks.CELLS)
     face.begin(Mode.REHEARSAL)
     for done in range(10_001):
         face.tell(Progress("hashing", done, 10_000, "MiB"))
     face.tell(Open())
     moved = [m for m in posted if isinstance(m, messages.Moved)]
-    assert 2 <= len(moved) < 20
+    assert 9 <= len(moved) <= 11, "in one second"
     assert moved[-1].progress.done == 10_000
     assert isinstance(posted[-1], messages.Told)
 

@@ -97,6 +97,8 @@ def test_an_answer_half_typed_stays_through_an_exception(
 ) -> None:
     async def scene(on: Stage) -> None:
         moment = film.at("read_back.words")
+        assert moment.wanted is not None
+        wanted = moment.wanted
         await on.play(moment)
         await on.type("ed")
         await on.pilot.press("enter")
@@ -104,7 +106,7 @@ def test_an_answer_half_typed_stays_through_an_exception(
         on.app.post_message(messages.Interrupted(Excepted("ed", "a", "b", "c")))
         assert isinstance(await on.reply(), Excepted)
         on.app.post_message(messages.Told(moment.state))
-        on.app.post_message(messages.Asked(moment.wanted))  # type: ignore[arg-type]
+        on.app.post_message(messages.Asked(wanted))
         await on.pilot.pause()
         await on.type(" four five six")
         await on.pilot.press("f9")
@@ -216,12 +218,14 @@ def test_it_does_not_lock_by_itself_while_the_machine_works(
     async def scene(on: Stage) -> None:
         now = left_alone(on)
         moment = film.at("ingest.removed")
+        assert moment.wanted is not None
+        wanted = moment.wanted
         on.app.post_message(messages.Told(moment.state))
         await on.text()
         now[0] += 86_400
         on.app._tick()
         assert "The machine works." in await on.text()
-        on.app.post_message(messages.Asked(moment.wanted))  # type: ignore[arg-type]
+        on.app.post_message(messages.Asked(wanted))
         await on.text()
         on.app._tick()
         assert "REMOVED" in await on.text()  # what is asked now stands as long as any question
@@ -266,6 +270,8 @@ def test_what_is_done_while_the_machine_works_waits_for_it(
 ) -> None:
     async def scene(on: Stage) -> None:
         moment = film.at("ingest.removed")
+        assert moment.wanted is not None
+        wanted = moment.wanted
         on.app.post_message(messages.Told(moment.state))
         await on.pilot.pause()
         await on.pilot.press("f10")
@@ -275,7 +281,7 @@ def test_what_is_done_while_the_machine_works_waits_for_it(
         await on.pilot.press("f9")
         assert "The abort is recorded as soon as the machine is done." in await on.text()
         assert on.said.empty()
-        on.app.post_message(messages.Asked(moment.wanted))  # type: ignore[arg-type]
+        on.app.post_message(messages.Asked(wanted))
         assert await on.reply() == Aborted("carol", "enough")
 
     stage(scene)

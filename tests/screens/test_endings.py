@@ -62,10 +62,12 @@ class Session:
             assert time.monotonic() < end, self.output[-3000:]
             self.read()
 
-    def read(self) -> None:
-        """Take what there is."""
-        if select.select([self._master], [], [], 0.1)[0]:
-            self.output += os.read(self._master, 65536)
+    def read(self) -> bool:
+        """Take what there is; say whether there was something."""
+        if not select.select([self._master], [], [], 0.1)[0]:
+            return False
+        self.output += os.read(self._master, 65536)
+        return True
 
     def type(self, keys: bytes) -> None:
         """Press keys."""
@@ -77,7 +79,8 @@ class Session:
         while self.process.poll() is None:
             assert time.monotonic() < end, self.output[-3000:]
             self.read()
-        self.read()
+        while self.read():  # a terminal gives a few kilobytes at once
+            pass
         assert LEAVE_ALTERNATE in self.output
         assert termios.tcgetattr(self._slave) == self.before
         return self.output

@@ -12,7 +12,7 @@ import pytest
 
 from ceremony.driver import Driver
 from ceremony.effects import Login
-from ceremony.events import Aborted, Ack, Excepted, Locked, Outcome
+from ceremony.events import Aborted, Ack, Event, Excepted, Locked, Outcome
 from ceremony.ports import Ports
 from ceremony.questions import Form, Question
 from ceremony.states import Close
@@ -133,10 +133,10 @@ class _Journal:
         self._hall = hall
         self.append_line = hall.film.append
 
-    def append(self, event: object) -> None:
+    def append(self, event: Event) -> None:
         """Append, then show."""
-        self.append_line(event)  # type: ignore[arg-type]
-        self._hall.face.recorded(event, self._hall.film.head)  # type: ignore[arg-type]
+        self.append_line(event)
+        self._hall.face.recorded(event, self._hall.film.head)
 
     def publish(self, closed: Close) -> int:
         """Collect two countersignatures."""

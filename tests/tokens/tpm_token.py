@@ -94,5 +94,8 @@ def bring_tpm(made: Path, _folder: Path) -> Iterator[Brought]:
     with short_folder() as folder, ExitStack() as power:
         _copy(made, folder)
         power.enter_context(_powered(folder))
-        insert = lambda: power.enter_context(_powered(folder))  # noqa: E731 - one line
+
+        def insert() -> None:
+            power.enter_context(_powered(folder))
+
         yield Brought("tpm", _binding(folder), URI, power.close, insert, locks=True)

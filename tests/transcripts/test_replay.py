@@ -152,14 +152,22 @@ def test_a_forger_who_holds_a_copy_and_mends_every_digest(
 @refuses("TRN-COUNTERSIGNATURE")
 def test_words_that_were_never_said_break_only_the_peoples_signatures(bundle: Bundle) -> None:
     """What no rule recomputes (who spoke when) is held by the countersigned head alone."""
-    found = forged(bundle, lambda values: values[3]["time"].update(wall="2020-01-01T00:00:00Z"))  # type: ignore[union-attr]
+
+    def told_otherwise(values: list[dict[str, Json]]) -> None:
+        stamp = values[3]["time"]
+        assert isinstance(stamp, dict)
+        stamp["wall"] = "2020-01-01T00:00:00Z"
+
+    found = forged(bundle, told_otherwise)
     assert found.verdict is Verdict.FORGED
     assert {f.rule for f in found.findings} == {"TRN-COUNTERSIGNATURE"}
 
 
 @refuses("TRN-CHECKPOINT")
-def test_a_transcript_of_another_ceremony(bundle: Bundle, prepared: Prepared) -> None:
-    rehearsing.held(prepared)
+def test_a_transcript_of_another_ceremony(
+    bundle: Bundle, finished: Prepared, prepared: Prepared
+) -> None:
+    rehearsing.held_later(prepared, finished)
     other = read_bundle(prepared.out)
     for name in ("transcript.jsonl", "checkpoint.txt", "checkpoint.ed.sshsig", "anchor.p7"):
         found = replay(resummed({**bundle, name: other[name]}))

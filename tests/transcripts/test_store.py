@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ceremony.ports import Progress
 from ceremony.types import Mode
 from transcripts import store
 from transcripts.canon import MOST_LINE
-from transcripts.log import Stamp, read_log
+from transcripts.log import Line, Stamp, link, read_log
 from transcripts.store import BundleFolder, FileJournal, write_file
 
 BEGUN = Begun(
@@ -134,10 +135,6 @@ def test_a_damaged_log_is_not_resumed(
 @refuses("TRN-TIME", "TRN-CEREMONY")
 @pytest.mark.parametrize("rule", ["TRN-TIME", "TRN-CEREMONY"])
 def test_a_well_chained_line_of_another_time_or_ceremony(tmp_path: Path, rule: str) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
-    from transcripts.log import Line, link  # noqa: PLC0415
-
     written(tmp_path, 2)
     first, _ = files(tmp_path)
     log = read_log(first.read_bytes())
@@ -312,8 +309,8 @@ def test_the_torn_evidence_is_not_written_through_a_link(tmp_path: Path) -> None
     torn = whole[:-10].rpartition(b"\n")[2]
     name = f"transcript.jsonl.torn-{hashlib.sha256(torn).hexdigest()[:16]}"
     (tmp_path / "victim").write_bytes(b"untouched")
-    for link in (name, f"{name}.part"):
-        (second.parent / link).symlink_to(tmp_path / "victim")
+    for there in (name, f"{name}.part"):
+        (second.parent / there).symlink_to(tmp_path / "victim")
     journal(tmp_path).recover()
     assert (tmp_path / "victim").read_bytes() == b"untouched"
     assert (second.parent / name).read_bytes() == torn

@@ -110,7 +110,7 @@ def _control(entry: dict[str, object]) -> Control:
     values["sources"] = tuple(sources) if isinstance(sources, list) else ()
     if not set(values) <= {field.name for field in fields(Control)}:
         raise TypeError(f"unknown member in control {values.get('id')}")
-    control = Control(**values)  # type: ignore[arg-type]
+    control = Control(**values)  # type: ignore[arg-type] # TOML; the names were checked
     asks = bool(control.all or control.any)
     if asks == bool(control.note):
         raise TypeError(f"control {control.id} has a query or a note, one of them")
@@ -118,7 +118,7 @@ def _control(entry: dict[str, object]) -> Control:
 
 
 def _clause(values: dict[str, object]) -> Clause:
-    clause = Clause(**values)  # type: ignore[arg-type]
+    clause = Clause(**values)  # type: ignore[arg-type] # TOML; another name is a TypeError
     if bool(clause.event) == bool(clause.proof) or (clause.proof and clause.proof not in PROOFS):
         raise TypeError("a clause names an event, or a proof that is known")
     return clause

@@ -69,7 +69,7 @@ class _TokenKey:
 
     def sign(self, plan: SigningPlan) -> bytes:
         from ceremony import preflight  # noqa: PLC0415 - a key file needs none of it
-        from ceremony.token import sign_request  # noqa: PLC0415
+        from ceremony.token import sign_request  # noqa: PLC0415 - nor of this
 
         key = preflight.signing_key(preflight.read_certificate(self._certificate))
         mechanism = preflight.mechanism_for(key)
@@ -107,8 +107,8 @@ def _open_token(
     uri: str, certificate: bytes, secrets: Secrets, binding: Binding, tell: Tell
 ) -> _TokenKey:
     from ceremony.preflight import preflight  # noqa: PLC0415 - a key file needs none of it
-    from hsm.token import Pkcs11Token  # noqa: PLC0415
-    from tui.pin_prompt import allow, ask_pin  # noqa: PLC0415
+    from hsm.token import Pkcs11Token  # noqa: PLC0415 - nor of this
+    from tui.pin_prompt import allow, ask_pin  # noqa: PLC0415 - nor of this
 
     token = Pkcs11Token(binding, uri)
     now = datetime.now(UTC)

@@ -38,7 +38,7 @@ def moment(text: str) -> datetime:
     read = TIME.fullmatch(text)
     if read is None:
         raise ValueError
-    return datetime(*(int(digits) for digits in read.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+    return datetime(*(int(digits) for digits in read.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc] # six groups of digits
 
 
 def descriptor(text: str) -> int:

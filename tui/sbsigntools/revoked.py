@@ -27,7 +27,7 @@ def check_against(dbx: Path | None) -> Check | None:
     if dbx is None:
         return None
     from ceremony.pe import revocation  # noqa: PLC0415 - seldom asked for, slow to load
-    from ceremony.pe.certificate import read_certificate  # noqa: PLC0415
+    from ceremony.pe.certificate import read_certificate  # noqa: PLC0415 - as above
 
     revocations = revocation.read_revocations(read_small(dbx, revocation.MOST_DBX_BYTES))
     tell(revocations.findings)

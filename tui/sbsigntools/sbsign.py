@@ -57,7 +57,7 @@ def run(options: Namespace) -> int:
     output = options.output or default_output(options.image, detached=options.detached)
     with copying(Path(options.image), None if options.detached else output) as (read, draft):
         # Loaded while the image is read: X.509, the encoder and the verifier take their time.
-        from tui.sbsigntools.ordering import sign_as_told  # noqa: PLC0415
+        from tui.sbsigntools.ordering import sign_as_told  # noqa: PLC0415 - as just said
 
         done = sign_as_told(options, output, read, draft)
     sys.stderr.write(f"{ALREADY_SIGNED if done.before else UNSIGNED}\n")

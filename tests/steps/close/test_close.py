@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rehearsing
+from killing import run_and_die
 from marks import accepts, refuses
 
 from ceremony.engine import Rules, fold, step
@@ -132,8 +133,6 @@ def test_a_closed_ceremony_is_not_begun_again(finished: Prepared) -> None:
 
 @refuses("TRN-LOG")
 def test_a_rehearsals_logs_are_not_resumed_in_production(prepared: Prepared) -> None:
-    from killing import run_and_die  # noqa: PLC0415 - only here
-
     run_and_die(prepared, "after", "10")
     with pytest.raises(Refused) as refused:
         hold(rehearsing.production(prepared), PlainFace(0, io.StringIO()))

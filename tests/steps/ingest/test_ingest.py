@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rehearsing
+from killing import run_and_die
 from marks import accepts, refuses
 
 from ceremony.blobs import from_blob, to_blob
@@ -21,6 +22,8 @@ from ceremony.ingest.media import FolderMedia
 from ceremony.types import MediaFile, Severity
 from transcripts.canon import canonical
 from tui.rehearsal.prepare import Prepared
+from tui.rehearsal.script import ScriptFace
+from tui.wiring import hold
 
 NAMES = ("anchor.efi", "result/anchor.efi")
 
@@ -172,8 +175,6 @@ def test_a_stick_that_vanishes_is_said_and_may_come_back(prepared: Prepared) -> 
 
 @refuses("MED-RESUME")
 def test_another_image_on_the_stick_does_not_resume(prepared: Prepared) -> None:
-    from killing import run_and_die  # noqa: PLC0415 - only here
-
     run_and_die(prepared, "after", "20")
     (prepared.media / "anchor.efi").write_bytes(rehearsing.tiny_uki(b"2"))
     with pytest.raises(Refused) as refused:
@@ -184,9 +185,6 @@ def test_another_image_on_the_stick_does_not_resume(prepared: Prepared) -> None:
 
 
 def test_the_stick_is_never_read_again_after_it_was_taken_out(prepared: Prepared) -> None:
-    from tui.rehearsal.script import ScriptFace  # noqa: PLC0415 - only here
-    from tui.wiring import hold  # noqa: PLC0415
-
     class TakesItOut(ScriptFace):
         def recorded(self, event: object, head: object) -> None:
             if getattr(event, "name", "") == "ingest.removed":

@@ -11,6 +11,7 @@ from marks import accepts, refuses
 
 from ceremony.errors import Refused
 from ceremony.events import Ack, Begun, Outcome
+from ceremony.ingest.media import FolderMedia
 from tui.before import given_head, head_before
 from tui.commands.dispatch import dispatch
 from tui.commands.rehearse import places_of
@@ -117,8 +118,6 @@ def test_the_option_takes_a_checkpoint_too(finished: Prepared) -> None:
 
 @pytest.mark.parametrize("book", [b"", b"nonsense\n", b"{}", b"\x00" * 1000])
 def test_a_ledger_that_cannot_be_read_names_nothing(prepared: Prepared, book: bytes) -> None:
-    from ceremony.ingest.media import FolderMedia  # noqa: PLC0415 - only here
-
     rehearsing.edit_policy(prepared, ("[quorum]\n", "[ledger]\n\n[quorum]\n"))
     read = FolderMedia(prepared.media, prepared.policy).read_policy()
     (prepared.media / "ledger.jsonl").write_bytes(book)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import rehearsing
 
+from ceremony.engine import Rules, begin, step
+from ceremony.engine.order import Differs
 from ceremony.events import Ack, Decided, Outcome
 from tui import attesting
 from tui.rehearsal.prepare import Prepared
@@ -133,9 +135,6 @@ def test_a_script_never_overrides_a_veto(prepared: Prepared) -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.OVERRIDE_NEEDED])
 def test_a_forged_verdict_is_not_taken(finished: Prepared, outcome: Outcome) -> None:
-    from ceremony.engine import Rules, begin, step  # noqa: PLC0415 - only here
-    from ceremony.engine.order import Differs  # noqa: PLC0415
-
     image = (finished.out / "anchor.efi").read_bytes()
     rules = Rules({(finished.image_sha256): image})
     state = begin()

@@ -12,6 +12,7 @@ from ceremony import bundle
 from ceremony.events import Outcome, OutputFile, OutputsWritten
 from ceremony.ports import Report
 from ceremony.types import MediaFile
+from transcripts import store
 from tui.rehearsal.prepare import Prepared
 
 
@@ -60,8 +61,6 @@ def test_one_who_does_not_agree_keeps_it_from_release(prepared: Prepared) -> Non
 def test_an_output_that_reads_back_differently_is_noticed(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transcripts import store  # noqa: PLC0415 - its read-back is damaged once
-
     whole, damage = store.BundleFolder._read_back, [True]
 
     def damaged(self: store.BundleFolder, name: str, report: Report) -> OutputFile:

@@ -19,6 +19,7 @@ from marks import accepts, refuses
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.events import Aborted, Ack, Intended, LoggedIn, Outcome, Signed
+from ceremony.ingest.world import LinuxWorld
 from ceremony.policy import load
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
@@ -226,8 +227,6 @@ def test_a_token_that_is_not_there_may_be_put_in(prepared: Prepared) -> None:
 def test_a_clock_that_ran_backwards_stops_the_signing(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ceremony.ingest.world import LinuxWorld  # noqa: PLC0415 - its clock is set back
-
     whole = LinuxWorld.wall
     back = [True]
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import rehearsing
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 from marks import accepts, refuses
 
 from ceremony.effects import Buffer
 from ceremony.events import Decided, Outcome, SecondOpinion, Signed, TimeFixed
 from ceremony.ingest import world
 from ceremony.ingest.world import LinuxWorld
+from ceremony.token import SignRequest, SignResult
 from ceremony.types import Mode
+from hsm import soft
 from tui.rehearsal.prepare import Prepared
+from tui.tokens import BoundToken
 
 
 def certificate(prepared: Prepared) -> str:
@@ -63,9 +70,6 @@ def test_sbverify_really_refuses_a_changed_image(finished: Prepared) -> None:
 
 
 def _der(pem: str) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
-
     return load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
 
 
@@ -81,11 +85,6 @@ def test_where_sbverify_is_not_installed_that_is_said(
 def test_a_signature_that_is_not_the_keys_is_never_assembled(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
-    from ceremony.token import SignRequest, SignResult  # noqa: PLC0415
-    from tui.tokens import BoundToken  # noqa: PLC0415
-
     whole = BoundToken.sign
 
     def flips(token: BoundToken, request: SignRequest) -> SignResult:
@@ -140,8 +139,6 @@ def test_the_signed_image_is_what_sbsign_makes_of_it(prepared: Prepared, tmp_pat
 
 def _use_file_key(prepared: Prepared, tmp_path: Path) -> None:
     """Let the policy name the embedded practice key, whose file sbsign can be given too."""
-    from hsm import soft  # noqa: PLC0415 - the one embedded key
-
     (tmp_path / "key.pem").write_bytes(soft._REHEARSAL_KEY_PEM)
     (tmp_path / "cert.pem").write_bytes(soft.REHEARSAL_CERTIFICATE_PEM)
     (prepared.folder / "machine.toml").write_text('module = "rehearsal"\n')
@@ -159,8 +156,6 @@ def _use_file_key(prepared: Prepared, tmp_path: Path) -> None:
 
 
 def test_decisions_of_verify_hold_the_signature_itself(finished: Prepared) -> None:
-    import base64  # noqa: PLC0415 - only here
-
     (decided,) = rehearsing.decisions(finished, "verify.second_verdict")
     assert isinstance(decided, Decided)
     assert isinstance(decided.facts, dict)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ceremony.attest import contents
-from ceremony.attest.record import Pins
+from ceremony.attest.record import Claims, Pins
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme
@@ -99,6 +99,14 @@ def read_comment(comment: str) -> Pins:
         elif pair and pair[1] not in _OWN_WORDS:
             pins.add(pair[1], pair[2])
     return pins
+
+
+def comment_claims(said: Claims, comment: str) -> Claims:
+    """Return what a checksum file says together with the trusted comment."""
+    pins = read_comment(comment)
+    for name, value in (*said.pins, *said.self_claims):
+        pins.add(name, value)
+    return pins.claims(said.artifacts)
 
 
 def write_minisign(

@@ -34,8 +34,11 @@ FIELDS_BYTES = 74
 SIGNATURE_BYTES = 64
 LINES = 4
 
-_COMMIT = re.compile(r"(?:https://)?github\.com/[\w.-]+/[\w.-]+/commit/([0-9a-f]{40})")
+_COMMIT = re.compile(
+    r"(?:https://)?github\.com/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/commit/([0-9a-f]{40})"
+)
 _WORD = re.compile(r"([a-z][a-z0-9_]*):([!-~]+)")
+_WORDS = re.compile(r"[^ \t]+")
 # minisign's own default comment: "timestamp:1700000000\tfile:name\thashed"
 _OWN_WORDS = ("file", "https", "http")
 
@@ -92,7 +95,7 @@ def verify_minisign(signature: Minisignature, message: bytes, key: PublicKey) ->
 def read_comment(comment: str) -> Pins:
     """Return the pins of a trusted comment; Refused (ATT-PIN) where they contradict."""
     pins = Pins()
-    for word in comment.split():
+    for word in _WORDS.findall(comment):
         commit, pair = _COMMIT.fullmatch(word), _WORD.fullmatch(word)
         if commit:
             pins.add("git_commit", commit[1])

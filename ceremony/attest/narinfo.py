@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from ceremony.attest.nix_key import SIGNATURE_BYTES, read_named
+from ceremony.characters import is_printable
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme
 from ceremony.show import escaped
@@ -174,7 +175,7 @@ def _lines(data: bytes) -> list[str]:
         raise refuse(RULE, "the file is not ASCII", error.start) from None
     if len(lines) > MOST_LINES:
         raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
-    if not all(line.isprintable() for line in lines):
+    if not all(is_printable(line) for line in lines):
         raise refuse(RULE, "the file has a control character")
     return lines
 

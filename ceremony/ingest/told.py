@@ -30,6 +30,7 @@ from ceremony.attest.record import (
     Unverified,
 )
 from ceremony.attest.signed_claims import signed_claims
+from ceremony.characters import is_printable
 from ceremony.codec import Json
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
@@ -166,7 +167,7 @@ def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
         raise Garbage("a builder that is not enrolled")
     if not _RULE_ID.fullmatch(rule):
         raise Garbage("no rule")
-    if len(text) > MOST_TEXT or not text.isprintable():
+    if len(text) > MOST_TEXT or not is_printable(text):
         raise Garbage("a text that is too long or not printable")
 
 

@@ -135,7 +135,7 @@ def test_names_that_look_alike_are_still_told() -> None:
 # What an interpreter answers by its own Unicode version, unless a text is ASCII.
 _OWN = re.compile(
     r"\.is(?:printable|alpha|alnum|decimal|digit|numeric|identifier|space|lower|upper|title)\("
-    r"|casefold|unicodedata|swapcase|capitalize|!r\}|\brepr\(|\\[wdsWDSbB](?![^\n]*re\.ASCII)"
+    r"|casefold|unicodedata|swapcase|!r\}|\brepr\(|\\[wdsWDSbB](?![^\n]*re\.ASCII)"
 )
 _BY_ITSELF = re.compile(r"isascii\(\)|isprintable\(\) if text\.isascii|rb\"|rb'")
 MAY = ("ceremony/characters.py", "transcripts/auditor.py")

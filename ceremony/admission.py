@@ -8,7 +8,6 @@ Refuses to know any other attestation: whether a vote agrees or counts is quorum
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +24,8 @@ from ceremony.attest.record import (
 )
 from ceremony.attest.sigstore_key import ALGORITHM as SIGSTORE
 from ceremony.certified import certificate_faults, revocations, revoked_at, signing_key
+from ceremony.characters import likened
+from ceremony.clock import day_text, minute_text
 from ceremony.policy_model import Missing, Policy, Untimed
 from ceremony.policy_people import CONTAINERS, Touch
 from ceremony.retraction import RULE as RETRACTION
@@ -192,13 +193,13 @@ def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iter
         yield Standing.NOT_COUNTED, "QRM-TOUCH", text
     for name, revoked in revocations(attestation, policy):
         if revoked_at(revoked, made):
-            text = f"{name} is revoked since {revoked.since:%Y-%m-%d} (mode {revoked.mode})"
+            text = f"{name} is revoked since {day_text(revoked.since)} (mode {revoked.mode})"
             yield Standing.NOT_COUNTED, "QRM-REVOKED", text
     for rule, text in certificate_faults(attestation, key, policy, made, now):
         yield Standing.NOT_COUNTED, rule, text
     if not key.valid_from <= made < key.valid_to:
-        window = f"{key.valid_from:%Y-%m-%d} to {key.valid_to:%Y-%m-%d}"
-        text = f"signed {made:%Y-%m-%d}, the key is enrolled from {window}"
+        window = f"{day_text(key.valid_from)} to {day_text(key.valid_to)}"
+        text = f"signed {day_text(made)}, the key is enrolled from {window}"
         yield Standing.NOT_COUNTED, "QRM-WINDOW", text
 
 
@@ -211,11 +212,11 @@ def _time_faults(attestation: Attestation, policy: Policy, now: datetime) -> Ite
         return
     ahead = made - now
     if ahead > timedelta(seconds=policy.time.future_skew):
-        text = f"made {made:%Y-%m-%d %H:%M} UTC, later than the ceremony's time"
+        text = f"made {minute_text(made)} UTC, later than the ceremony's time"
         yield Standing.NOT_COUNTED, "QRM-FUTURE", text
     if -ahead > timedelta(seconds=policy.time.max_age):
         days = policy.time.max_age // 86400
-        text = f"made {made:%Y-%m-%d}, more than {days} days before the ceremony"
+        text = f"made {day_text(made)}, more than {days} days before the ceremony"
         yield Standing.NOT_COUNTED, "QRM-STALE", text
 
 
@@ -290,5 +291,4 @@ _LOOK_ALIKE = str.maketrans(
 
 
 def _blurred(name: str) -> str:
-    plain = unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKE)
-    return "".join(plain.split()).rpartition("/")[2]
+    return likened(name).translate(_LOOK_ALIKE).rpartition("/")[2]

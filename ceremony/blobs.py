@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 from ceremony.attest import strict_base64
+from ceremony.characters import is_printable
 from ceremony.errors import refuse
 from ceremony.events import Blob
 from ceremony.types import MediaFile
@@ -16,7 +17,7 @@ def to_blob(file: MediaFile) -> Blob:
         text = file.data.decode("utf-8")
     except UnicodeDecodeError:
         return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
-    if text.replace("\n", "").replace("\t", "").isprintable():
+    if is_printable(text.replace("\n", "").replace("\t", "")):
         return Blob(file.path, "utf-8", text)
     return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ceremony.blobs import from_blob
+from ceremony.characters import lowered
 from ceremony.effects import Buffer, Output
 from ceremony.events import OutputFile
 from ceremony.states import Seal, blobs
@@ -68,7 +69,7 @@ def medium_names(files: tuple[MediaFile, ...]) -> dict[str, str]:
 
 
 def _key(path: str) -> tuple[str, ...]:
-    return tuple(part.casefold().rstrip(". ") for part in path.split("/"))
+    return tuple(lowered(part).rstrip(". ") for part in path.split("/"))
 
 
 def _clashes(key: tuple[str, ...], taken: Counter[tuple[str, ...]]) -> bool:

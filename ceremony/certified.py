@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from ceremony.attest.record import Attestation
 from ceremony.attest.ssh_certificate import VERIFY_REQUIRED, SshCertificate
+from ceremony.clock import minute_text
 from ceremony.keys import PublicKey
 from ceremony.policy_model import Policy
 from ceremony.policy_people import BuilderKey, KeyWrapping, Revocation, Revoked
@@ -75,7 +76,7 @@ def certificate_faults(
     if not certificate.valid_after <= moment < certificate.valid_before:
         yield (
             RULE,
-            f"signed {made:%Y-%m-%d %H:%M} UTC, the certificate is valid {_period(certificate)}",
+            f"signed {minute_text(made)} UTC, the certificate is valid {_period(certificate)}",
         )
     yield from _others_key(attestation, certificate, policy)
     authority = attestation.key
@@ -114,6 +115,6 @@ def _period(certificate: SshCertificate) -> str:
 
 def _moment(seconds: int) -> str:
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+        return f"{minute_text(datetime.fromtimestamp(seconds, UTC))}"
     except (ValueError, OverflowError, OSError):
         return "for ever" if seconds == FOREVER else f"the second {seconds}"

@@ -13,7 +13,7 @@ def wall_text(moment: datetime) -> str:
     """Return "YYYY-MM-DDTHH:MM:SSZ"; ValueError for a moment that is not in UTC."""
     if moment.tzinfo is not UTC:
         raise ValueError("a clock reading is in UTC")
-    return moment.strftime(_ISO)
+    return _written(moment)
 
 
 def wall_time(text: str) -> datetime:
@@ -22,9 +22,24 @@ def wall_time(text: str) -> datetime:
         moment = datetime.strptime(text, _ISO).replace(tzinfo=UTC)
     except ValueError:
         raise refuse("AIR-CLOCK", "a clock reading is not a UTC time") from None
-    if moment.strftime(_ISO) != text:
+    if _written(moment) != text:
         raise refuse("AIR-CLOCK", "a clock reading is not in its canonical form")
     return moment
+
+
+def day_text(moment: datetime) -> str:
+    """Return "YYYY-MM-DD", as the moment's own zone has it."""
+    return moment.date().isoformat()
+
+
+def minute_text(moment: datetime) -> str:
+    """Return "YYYY-MM-DD HH:MM", as the moment's own zone has it."""
+    return moment.replace(tzinfo=None).isoformat(" ", "minutes")
+
+
+def _written(moment: datetime) -> str:
+    # strftime pads the years before 1000 in some Pythons and not in others.
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def typed_time(text: str) -> datetime:

@@ -174,10 +174,10 @@ def _dataclass(kind: type) -> Decoder:
             raise Malformed(f"{where}: not an object")
         for name in value:
             if name not in decoders:
-                raise Malformed(f"{where}: unknown member {name[:40]!r}")
+                raise Malformed(f"{where}: unknown member {name[:40]!a}")
         if len(value) != len(decoders):
             missing = next(name for name in decoders if name not in value)
-            raise Malformed(f"{where}: member {missing!r} is missing")
+            raise Malformed(f"{where}: member {missing!a} is missing")
         members = {n: inner(value[n], f"{where}.{n}") for n, inner in decoders.items()}
         try:
             return kind(**members)

@@ -20,6 +20,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ceremony.clock import day_text
+from ceremony.distinguished_name import dn_text
 from ceremony.errors import Refused
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.show import escaped
@@ -97,7 +99,7 @@ def judge_attestation(
     said, path = found
     proved = path is not None and judging.stands(said, path)
     chain = tuple(_sha256(one) for one in path or ())
-    root = escaped(path[-1].subject.rfc4514_string()) if path else ""
+    root = escaped(dn_text(path[-1].subject)) if path else ""
     grade: Grade = PROVED if proved else ASSERTED
     words = f"{said.device}: {', '.join(f'{name} {text}' for name, text in said.facts)}"
     attested = Attested(grade, said.device, said.facts, chain, root, kept)
@@ -185,8 +187,8 @@ class _Judging:
             if not one.not_valid_before_utc <= self._now <= one.not_valid_after_utc
         ]
         for one in outside:
-            days = f"{one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%d}"
-            name = escaped(one.subject.rfc4514_string())
+            days = f"{day_text(one.not_valid_before_utc)} to {day_text(one.not_valid_after_utc)}"
+            name = escaped(dn_text(one.subject))
             self._gap("KEY-ATTEST-DATES", f"{name} is valid from {days} only")
         if not said.born_inside:
             facts = dict(said.facts)

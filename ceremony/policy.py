@@ -7,12 +7,14 @@ whether a moment is inside its window. Refuses to know attestations and images.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from dataclasses import replace
 from datetime import datetime
 
 from ceremony import policy_checks, policy_components, policy_keys, policy_parts, policy_release
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
+from ceremony.clock import minute_text
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import (
     MOST_BUILDERS,
@@ -37,6 +39,7 @@ __all__ = ["MachineTopics", "Person", "Policy", "Roles", "check_owners", "check_
 MOST_LINE_CHARACTERS = 16384
 MOST_LINE_DOTS = 64
 MOST_SIGNATURES = 256
+_PLACE = re.compile(r"line [0-9]+, column [0-9]+")
 
 
 def load(data: bytes) -> Policy:
@@ -62,12 +65,11 @@ def load(data: bytes) -> Policy:
 
 
 def _placed(error: ValueError | RecursionError, text: str) -> str:
-    """Return what tomllib says, with a line where it names none."""
+    """Return where tomllib stumbled; its words are another Python's no more."""
     if isinstance(error, RecursionError):
         return "it nests too deep (line 1 and on)"
-    said = escaped(str(error))
-    last = len(text.split("\n"))
-    return said if "line " in said else f"{said} (up to line {last})"
+    found = _PLACE.search(str(error))
+    return f"look at {found[0]}" if found else f"look up to line {len(text.split(chr(10)))}"
 
 
 def _text(data: bytes) -> str:
@@ -195,6 +197,6 @@ def check_window(policy: Policy, now: datetime) -> tuple[Finding, ...]:
     """POL-WINDOW: `now` (aware) is in [valid_from, expires)."""
     if policy.valid_from <= now < policy.expires:
         return ()
-    window = f"{policy.valid_from:%Y-%m-%d %H:%M} to {policy.expires:%Y-%m-%d %H:%M} UTC"
-    text = f"the policy is valid from {window}, the ceremony's time is {now:%Y-%m-%d %H:%M} UTC"
+    window = f"{minute_text(policy.valid_from)} to {minute_text(policy.expires)} UTC"
+    text = f"the policy is valid from {window}, the ceremony's time is {minute_text(now)} UTC"
     return (Finding("POL-WINDOW", Severity.REFUSE, text),)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ceremony import groups, policy_components
+from ceremony.clock import day_text
 from ceremony.policy_model import Missing, Policy
 from ceremony.policy_people import CONTAINERS, BuilderKey, KeyWrapping, Touch
 from ceremony.policy_tables import Faults
@@ -54,7 +55,7 @@ Advice = tuple[str, str, str]
 
 def _windows(policy: Policy, now: datetime) -> Iterator[Advice]:
     if now >= policy.expires:
-        yield "", "expires", f"the policy expired, on {policy.expires:%Y-%m-%d}"
+        yield "", "expires", f"the policy expired, on {day_text(policy.expires)}"
     if policy.owners.threshold == 1:
         yield "owners", "threshold", "one owner alone can change the policy"
 
@@ -65,9 +66,9 @@ def _keys(policy: Policy) -> Iterator[Advice]:
             place = f"builder.key {key.entry}"
             who = f"the key of {escaped(builder.id)}"
             if key.valid_to < policy.expires:
-                yield place, "to", f"{who} ends before the policy, on {key.valid_to:%Y-%m-%d}"
+                yield place, "to", f"{who} ends before the policy, on {day_text(key.valid_to)}"
             if key.valid_from > policy.valid_from:
-                begins = f"{key.valid_from:%Y-%m-%d}"
+                begins = f"{day_text(key.valid_from)}"
                 yield place, "from", f"{who} begins after the policy, on {begins}"
             if key.key.fpr in policy.revocations:
                 yield place, "", f"{who} is revoked"

@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TypeVar
 
+from ceremony.characters import is_printable
 from ceremony.policy_lines import Lines
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 
+MOST_NAME = 200
 MOST_TEXT = 4096
 MOST_ITEMS = 4096
 MOST_FAULTS = 100
@@ -113,8 +115,8 @@ class Table:
 
     def name_text(self, key: str, default: str | None = None) -> str:
         """Return a short printable text, as names and ids are."""
-        value = self.text(key, default, 200)
-        if not value.isprintable():
+        value = self.text(key, default, MOST_NAME)
+        if not is_printable(value):
             self.fault("POL-VALUE", key, "the text has characters that do not print")
         return value
 

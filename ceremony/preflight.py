@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ceremony.clock import wall_text
 from ceremony.errors import Refused, refuse
 from ceremony.show import escaped
 from ceremony.token import REHEARSAL_SPKI_SHA256, KeyEvidence, Mechanism, TokenEvidence
@@ -61,9 +62,8 @@ def read_certificate(certificate: bytes) -> x509.Certificate:
             read = load(certificate)
             len(read.extensions)  # parsed at the first look
             signing_key(read)
-    except _UNREADABLE as error:
-        text = f"not a readable certificate: {escaped(str(error))}"
-        raise refuse("KEY-CERT-FORM", text) from None
+    except _UNREADABLE:  # why is in the words of a library, which are others in its next version
+        raise refuse("KEY-CERT-FORM", "not a readable certificate") from None
     return read
 
 
@@ -71,8 +71,8 @@ def signing_key(certificate: x509.Certificate) -> SigningKey:
     """Return the certificate's RSA or EC public key, or raise Refused KEY-CERT-FORM."""
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise refuse("KEY-CERT-FORM", f"no usable public key: {escaped(str(error))}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise refuse("KEY-CERT-FORM", "no usable public key") from None
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise refuse("KEY-CERT-FORM", "the certificate's key is neither RSA nor EC")
     return key
@@ -132,11 +132,9 @@ def _info(rule: str, text: str) -> Finding:
 def _certificate(read: x509.Certificate, now: datetime) -> Iterator[Finding]:
     first, last = read.not_valid_before_utc, read.not_valid_after_utc
     if now < first:
-        yield _no(
-            "KEY-CERT-DATES", f"valid from {first:%Y-%m-%dT%H:%M:%SZ}, which is still to come"
-        )
+        yield _no("KEY-CERT-DATES", f"valid from {wall_text(first)}, which is still to come")
     if now > last:
-        yield _no("KEY-CERT-DATES", f"expired on {last:%Y-%m-%dT%H:%M:%SZ}")
+        yield _no("KEY-CERT-DATES", f"expired on {wall_text(last)}")
     yield from _purpose(read)
     yield from _usage(read)
 

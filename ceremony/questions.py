@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ceremony.characters import is_printable
 from ceremony.clock import typed_time
 from ceremony.errors import Refused
 from ceremony.types import Finding, Severity
@@ -85,7 +86,7 @@ def _person(question: Question, answer: Answer) -> tuple[Finding, ...]:
 def _form(question: Question, text: str) -> tuple[Finding, ...]:
     """APP-ANSWER: an answer has the form that is asked for."""
     signed = question.form is Form.SIGNATURE
-    if not signed and (len(text) > MOST_CHARACTERS or not text.isprintable()):
+    if not signed and (len(text) > MOST_CHARACTERS or not is_printable(text)):
         return (_not(f"an answer is one line of at most {MOST_CHARACTERS} characters"),)
     match question.form:
         case Form.CONFIRM:
@@ -93,15 +94,17 @@ def _form(question: Question, text: str) -> tuple[Finding, ...]:
         case Form.TIME:
             return _time(text)
         case Form.WORDS:
-            if len(text.split()) == question.count:
+            if (typed := len(words(text))) == question.count:
                 return ()
-            return (_not(f"{question.count} words are asked for, {len(text.split())} were typed"),)
+            return (_not(f"{question.count} words are asked for, {typed} were typed"),)
         case Form.STATEMENT:
-            if text == AGREE or (text.startswith(DISAGREE) and text.removeprefix(DISAGREE).strip()):
+            if text == AGREE or (
+                text.startswith(DISAGREE) and text.removeprefix(DISAGREE).strip(" ")
+            ):
                 return ()
             return (_not(f'type "{AGREE}", or "{DISAGREE} " and the reason'),)
         case Form.REASON:
-            return () if len(text.strip()) >= LEAST_REASON else (_not("give a reason"),)
+            return () if len(text.strip(" ")) >= LEAST_REASON else (_not("give a reason"),)
         case Form.SIGNATURE:
             return _armoured(text)
 
@@ -109,7 +112,7 @@ def _form(question: Question, text: str) -> tuple[Finding, ...]:
 def _armoured(text: str) -> tuple[Finding, ...]:
     if len(text) > MOST_SIGNATURE or not text.isascii():
         return (_not(f"a signature is ASCII text of at most {MOST_SIGNATURE:,} characters"),)
-    if not text.startswith(ARMOUR) or not text.replace("\n", "").isprintable():
+    if not text.startswith(ARMOUR) or not is_printable(text.replace("\n", "")):
         return (_not(f'a signature begins with "{ARMOUR}"'),)
     return ()
 
@@ -130,6 +133,11 @@ DISAGREE = "do not agree:"
 
 def _not(text: str) -> Finding:
     return Finding("APP-ANSWER", Severity.REFUSE, text)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of an answer: no other white space than the space can stand in one."""
+    return [word for word in text.split(" ") if word]
 
 
 def agrees(text: str) -> bool:

@@ -18,13 +18,16 @@ from ceremony.admission import Barred, Subject
 from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.gather import Reader, read_here
+from ceremony.characters import is_printable
 from ceremony.counting import Stand, count
 from ceremony.digesting import Further, nothing_further
 from ceremony.errors import refuse
 from ceremony.hearing import hear, locks
 from ceremony.matrix import principal_votes, rows
 from ceremony.policy_model import Policy
+from ceremony.policy_tables import MOST_NAME
 from ceremony.principals import principal_names
+from ceremony.questions import MOST_CHARACTERS
 from ceremony.release_rules import VersionSource
 from ceremony.show import escaped
 from ceremony.succession import ledger_findings
@@ -56,7 +59,9 @@ __all__ = [
 # What the policy's operators may set aside.
 VETOES = ("QRM-DISSENT", "QRM-TWO-ANSWERS", "QRM-ROLLBACK", components.DISSENT)
 MOST_FINDINGS_OF_A_RULE = 20
-MOST_REASON = 2000
+# Of one operator: a name, ": ", an answer and "; " (engine/judge.py joins them).
+MOST_REASON = MOST_NAME + MOST_CHARACTERS + 4
+MOST_TOLD = 2000  # of all reasons in a finding; the verdict has them whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +278,11 @@ def apply_override(
         raise refuse("QRM-OVERRIDE", "every operator must be a person of the policy, named once")
     if needed == 0 or len(operators) < needed:
         raise refuse("QRM-OVERRIDE", f"{needed} operators are needed, {len(operators)} are named")
-    if not 0 < len(reason.strip()) <= MOST_REASON:
-        raise refuse("QRM-OVERRIDE", f"a reason of 1 to {MOST_REASON} characters is needed")
+    most = len(operators) * MOST_REASON
+    if not is_printable(reason) or not 0 < len(reason.strip(" ")) <= most:
+        raise refuse("QRM-OVERRIDE", f"a reason of 1 to {most:,} printable characters is needed")
     who = ", ".join(escaped(operator) for operator in operators)
-    text = f"the veto was set aside by {who}: {escaped(reason.strip(), MOST_REASON)}"
+    text = f"the veto was set aside by {who}: {escaped(reason.strip(' '), MOST_TOLD)}"
     return replace(
         verdict,
         verdict=Judgement.ACCEPT,
@@ -288,5 +294,5 @@ def apply_override(
             Finding("QRM-OVERRIDE", Severity.WARN, text),
         ),
         operators=operators,
-        reason=reason.strip(),
+        reason=reason.strip(" "),
     )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ceremony.characters import is_printable
+
 MOST_CHARACTERS = 120
 
 
@@ -47,9 +49,9 @@ def counted(number: int, unit: str = "bytes") -> str:
 
 def printable(text: str) -> str:
     """Return `text` with every character that is not printable as its escape, newlines kept."""
-    if all(character.isprintable() or character == "\n" for character in text):
+    if is_printable(text.replace("\n", "")):
         return text
     return "".join(
-        character if character.isprintable() or character == "\n" else escaped(character)
+        character if character == "\n" or is_printable(character) else escaped(character)
         for character in text
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from ceremony.clock import day_text
 from ceremony.errors import Refused
 from ceremony.pe.certificate import Certificate, load, read_certificate
 from ceremony.pe.revocation import Revocations, chain_revocations, read_revocations
@@ -62,7 +63,7 @@ def _dates(carried: tuple[Certificate, ...], now: datetime) -> Iterator[Finding]
     for certificate in carried:
         read = load(certificate)
         if not read.not_valid_before_utc <= now <= read.not_valid_after_utc:
-            days = f"{read.not_valid_before_utc:%Y-%m-%d} to {read.not_valid_after_utc:%Y-%m-%d}"
+            days = f"{day_text(read.not_valid_before_utc)} to {day_text(read.not_valid_after_utc)}"
             text = f"{certificate.subject} is valid from {days} only"
             yield Finding("KEY-CERT-CHAIN", Severity.WARN, text)
 

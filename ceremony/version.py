@@ -15,6 +15,7 @@ from datetime import date
 from typing import TypeAlias
 
 from ceremony.artifact_names import MOST_VERSION, version_in
+from ceremony.characters import lowered
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import Policy
 from ceremony.release_rules import VersionRule, VersionScheme, VersionSource
@@ -31,6 +32,8 @@ _SEMVER = re.compile(
     rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_WORD}(?:\.{_WORD})*))?"
     r"(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
+_DIGITS = re.compile(r"[0-9]+")
+_LETTER = re.compile(r"[A-Za-z]")
 _COMMIT = re.compile(r"[0-9a-f]{6,40}")
 _DATED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.([0-9a-f]{6,40})")
 
@@ -93,7 +96,7 @@ def _semver(text: str, whole: str) -> Order:
 
 
 def _place(word: str) -> Place:
-    return (0, int(word), "") if word.isdecimal() else (1, 0, word)
+    return (0, int(word), "") if _DIGITS.fullmatch(word) else (1, 0, word)
 
 
 def _dated(text: str) -> Version:
@@ -114,9 +117,9 @@ def denied(text: str, words: Sequence[str]) -> str:
     in "1.0-rc1" and not in "arch".
     """
     for word in words:
-        before = "(?<![a-z])" if word[:1].isalpha() else ""
-        behind = "(?![a-z])" if word[-1:].isalpha() else ""
-        if re.search(f"{before}{re.escape(word.lower())}{behind}", text.lower()):
+        before = "(?<![a-z])" if _LETTER.match(word[:1]) else ""
+        behind = "(?![a-z])" if _LETTER.match(word[-1:]) else ""
+        if re.search(f"{before}{re.escape(lowered(word))}{behind}", lowered(text)):
             return word
     return ""
 

@@ -8,6 +8,8 @@ as published.
 
 from __future__ import annotations
 
+from ceremony.characters import lowered
+
 _EVEN = """
 aardvark absurd accrue acme adrift adult afflict ahead aimless Algol allow alone ammo ancient
 apple artist assume Athens atlas Aztec baboon backfield backward banjo beaming bedlamp beehive
@@ -80,4 +82,4 @@ def rows(value: bytes, across: int = 4) -> tuple[str, ...]:
 
 def same_word(typed: str, expected: str) -> bool:
     """Tell whether a typed word is the expected one; letters' case does not count."""
-    return typed.strip().casefold() == expected.casefold()
+    return lowered(typed.strip(" ")) == lowered(expected)

@@ -1570,7 +1570,7 @@ def is_moment(text: str) -> bool:
         moment = datetime.strptime(text, form).replace(tzinfo=timezone.utc)
     except ValueError:
         return False
-    return moment.strftime(form) == text
+    return moment.replace(tzinfo=None).isoformat() + "Z" == text
 
 
 def pkcs7(
@@ -2181,7 +2181,11 @@ class Script:
             if self.policy and len(operators) >= self.policy.operators:
                 break
         decided = self.decide("judge.override_verdict", "ok")
-        told = {"operators": operators, "reason": "; ".join(reasons).strip(), "verdict": "ACCEPT"}
+        told = {
+            "operators": operators,
+            "reason": "; ".join(reasons).strip(" "),
+            "verdict": "ACCEPT",
+        }
         findings = decided.body["findings"]
         wanted = {**facts_of(vetoed), **told, "findings": findings}
         kept = [f["text"] for f in vetoed.body["findings"]]
@@ -2202,13 +2206,13 @@ class Script:
                 raise self._out_of_order(drawn, "not the places that may be drawn")
             witnesses = [self._who("external_witness"), self._who("internal_witness")]
             typed = self.ack("read_back.words", witnesses)
-            said = typed.body["answer"].split()
+            said = [word for word in typed.body["answer"].split(" ") if word]
             if len(said) != len(places):
                 raise self._out_of_order(typed, "%d words are asked for" % len(places))
             verdict = self.decide("read_back.verdict", "ok", "refused")
             digest = spoken(bytes.fromhex(self.taken["sha256"]))
-            right = [digest[place - 1].casefold() for place in places]
-            agree = [word.casefold() for word in said] == right
+            right = [lowered(digest[place - 1]) for place in places]
+            agree = [lowered(word) for word in said] == right
             if agree != (verdict.body["outcome"] == "ok") or verdict.body["facts"] != {
                 "try": attempt
             }:
@@ -2624,11 +2628,26 @@ def key_facts(grade: str, said: Any = None) -> Dict[str, Any]:
     return {"grade": grade, "attestation": {"grade": grade, **told}}
 
 
+# What acts or is not seen; by numbers, since Python's own answer changes with its Unicode version.
+HIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufdd0-\ufdef\ufeff"
+    r"\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U0001fffe\U0001ffff\U0002fffe\U0002ffff"
+    r"\U0003fffe-\U000e00ff\U000e01f0-\U0010ffff]"
+)
+
+
+def lowered(text: str) -> str:
+    """Return a text with the letters of ASCII, and no others, in lower case."""
+    return text.translate({upper: upper + 32 for upper in range(65, 91)})
+
+
 def answer_fits(form: str, answer: str) -> bool:
     """Tell whether an answer is one line in the form that was asked for, or an approval."""
     if form == "approval":
         return len(answer) <= MOST_APPROVAL and answer.isascii()
-    if len(answer) > MOST_ANSWER or not answer.isprintable():
+    if len(answer) > MOST_ANSWER or HIDDEN.search(answer):
         return False
     if form.startswith("="):
         return answer == form[1:]
@@ -2637,9 +2656,9 @@ def answer_fits(form: str, answer: str) -> bool:
     if form == "statement":
         disagree = "do not agree:"
         return answer == "agree" or (
-            answer.startswith(disagree) and bool(answer[len(disagree) :].strip())
+            answer.startswith(disagree) and bool(answer[len(disagree) :].strip(" "))
         )
-    return form == "words" or len(answer.strip()) >= 3
+    return form == "words" or len(answer.strip(" ")) >= 3
 
 
 def is_typed_time(text: str) -> bool:
@@ -2678,7 +2697,7 @@ def signature_name(path: str) -> str:
 
 def medium_names(files: List[Tuple[str, bytes]]) -> Dict[str, str]:
     """Return the name of each small file of the medium in the bundle (docs/spec/bundle.md)."""
-    keys = [tuple(part.casefold().rstrip(". ") for part in path.split("/")) for path, _ in files]
+    keys = [tuple(lowered(part).rstrip(". ") for part in path.split("/")) for path, _ in files]
     count = Counter(keys)
     folders = {key[:end] for key in keys for end in range(1, len(key))}
     names = {}

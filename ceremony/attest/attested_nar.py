@@ -14,7 +14,7 @@ from itertools import chain
 from ceremony.artifact_names import fits
 from ceremony.attest.nar import Nar
 from ceremony.attest.nar_media import NarFacts
-from ceremony.attest.narinfo import NarInfo, read_narinfo, verify_narinfo
+from ceremony.attest.narinfo import NarInfo, read_fingerprint, read_narinfo, verify_narinfo
 from ceremony.attest.record import (
     Artifact,
     Attestation,
@@ -72,6 +72,18 @@ def read_nix(
         _attestation(file, key, claims, policy, Proof(info.fingerprint, signature))
         for key, signature in signers
     )
+
+
+def fingerprint_claims(
+    signed: bytes, archives: tuple[NarFacts, ...], names: tuple[str, ...], *, by_content: bool
+) -> Claims:
+    """Return what a signed fingerprint says with the archive whose hash it has.
+
+    `by_content` is what the narinfo itself says, unsigned; it takes a pin away. Refused:
+    ATT-NARINFO, ATT-NAR-MISSING, ATT-NAR.
+    """
+    info = read_fingerprint(signed, content_addressed=by_content)
+    return _claims(info, _archive("", info, archives), names)
 
 
 def _attestation(

@@ -15,7 +15,7 @@ from ceremony.attest import contents
 from ceremony.attest.minisign import (
     PLAIN,
     Minisignature,
-    read_comment,
+    comment_claims,
     read_minisign,
     verify_minisign,
 )
@@ -128,11 +128,7 @@ def _minisign_claims(
     key: BuilderKey,
 ) -> Reading:
     try:
-        sums = contents.claims(content.data)
-        pins = read_comment(signature.trusted_comment)
-        for name, value in (*sums.pins, *sums.self_claims):
-            pins.add(name, value)
-        claims = pins.claims(sums.artifacts)
+        claims = comment_claims(contents.claims(content.data), signature.trusted_comment)
     except Refused as error:
         return _malformed(file, MINISIGN, builder.id, error)
     return Attestation(

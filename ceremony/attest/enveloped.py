@@ -31,7 +31,7 @@ def read_dsse(file: MediaFile, policy: Policy) -> tuple[Reading, ...]:
     if not found:
         return (_unverified(file, envelope, policy),)
     try:
-        claims = _claims(envelope)
+        claims = payload_claims(envelope.payload_type, envelope.payload)
     except Refused as error:
         builders = sorted({policy.enrolled[key.fpr][0].id for key, _, _ in found})
         return tuple(_malformed(file, builder, error) for builder in builders)
@@ -39,19 +39,17 @@ def read_dsse(file: MediaFile, policy: Policy) -> tuple[Reading, ...]:
     return attested(file, DSSE, found, claims, policy, envelope.payload, parts)
 
 
-def _claims(envelope: Envelope) -> Claims:
-    if envelope.payload_type != IN_TOTO:
-        raise refuse(
-            "ATT-PAYLOAD",
-            f"the payload is {escaped(envelope.payload_type)}, not {IN_TOTO}",
-        )
-    link = read_link_payload(envelope.payload) if holds_link(envelope.payload) else None
-    return link or read_statement(envelope.payload)
+def payload_claims(payload_type: str, payload: bytes) -> Claims:
+    """Return what an envelope's payload says; Refused (ATT-PAYLOAD, ...) says why nothing."""
+    if payload_type != IN_TOTO:
+        raise refuse("ATT-PAYLOAD", f"the payload is {escaped(payload_type)}, not {IN_TOTO}")
+    link = read_link_payload(payload) if holds_link(payload) else None
+    return link or read_statement(payload)
 
 
 def _says(envelope: Envelope) -> Claims | None:
     try:
-        return _claims(envelope)
+        return payload_claims(envelope.payload_type, envelope.payload)
     except Refused:
         return None
 

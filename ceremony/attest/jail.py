@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ceremony.attest.record import Claims
+from ceremony.characters import is_printable
 from ceremony.errors import Refused, refuse
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -34,9 +35,11 @@ NETWORK = ("ip4", "ip6")
 OFF = ("0", "false")
 INHERITED = ("inherit", "disable")
 
-_PARAMETER = re.compile(r'([a-z][a-z0-9_.]{0,63})(?:=("[^"]*"|[^\s"]*))?')
+_PARAMETER = re.compile(r'([a-z][a-z0-9_.]{0,63})(?:=("[^"]*"|[^ "]*))?')
+_FIELD = re.compile(r"[^ ]+")
+_DIGITS = re.compile(r"[0-9]+")
 _ASSIGNED = re.compile(r" *\+?= *")
-_WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
+_WORD = re.compile(r'(?:[^ "]|"[^"]*")+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ def read_jail(data: bytes) -> Jail:
     for number, line in _lines(data):
         if not line or line.startswith("#"):
             continue
-        fields = line.removeprefix("mount=").strip('"').split()
-        if len(fields) == FSTAB_FIELDS and fields[-2].isdigit() and fields[-1].isdigit():
+        fields = _FIELD.findall(line.removeprefix("mount=").strip('"'))
+        if len(fields) == FSTAB_FIELDS and all(map(_DIGITS.fullmatch, fields[-2:])):
             rows.append(fields)
             continue
         for word in _WORD.findall(line):
@@ -149,9 +152,9 @@ def _lines(data: bytes) -> Iterator[tuple[int, str]]:
         raise refuse(RULE, f"the metadata has more than {MOST_LINES} lines")
     for number, line in enumerate(lines, 1):
         plain = line.replace("\t", " ")
-        if len(plain) > MOST_COLUMNS or not plain.isprintable():
+        if len(plain) > MOST_COLUMNS or not is_printable(plain):
             raise refuse(RULE, f"line {number} is too long or has a control character")
-        plain = plain.strip()
+        plain = plain.strip(" ")
         yield number, _ASSIGNED.sub("=", plain[:-1], count=1) if plain.endswith(";") else plain
 
 

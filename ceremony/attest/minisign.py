@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ceremony.attest import contents
-from ceremony.attest.record import Pins
+from ceremony.attest.record import Claims, Pins
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme
@@ -34,8 +34,11 @@ FIELDS_BYTES = 74
 SIGNATURE_BYTES = 64
 LINES = 4
 
-_COMMIT = re.compile(r"(?:https://)?github\.com/[\w.-]+/[\w.-]+/commit/([0-9a-f]{40})")
+_COMMIT = re.compile(
+    r"(?:https://)?github\.com/[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/commit/([0-9a-f]{40})"
+)
 _WORD = re.compile(r"([a-z][a-z0-9_]*):([!-~]+)")
+_WORDS = re.compile(r"[^ \t]+")
 # minisign's own default comment: "timestamp:1700000000\tfile:name\thashed"
 _OWN_WORDS = ("file", "https", "http")
 
@@ -92,13 +95,21 @@ def verify_minisign(signature: Minisignature, message: bytes, key: PublicKey) ->
 def read_comment(comment: str) -> Pins:
     """Return the pins of a trusted comment; Refused (ATT-PIN) where they contradict."""
     pins = Pins()
-    for word in comment.split():
+    for word in _WORDS.findall(comment):
         commit, pair = _COMMIT.fullmatch(word), _WORD.fullmatch(word)
         if commit:
             pins.add("git_commit", commit[1])
         elif pair and pair[1] not in _OWN_WORDS:
             pins.add(pair[1], pair[2])
     return pins
+
+
+def comment_claims(said: Claims, comment: str) -> Claims:
+    """Return what a checksum file says together with the trusted comment."""
+    pins = read_comment(comment)
+    for name, value in (*said.pins, *said.self_claims):
+        pins.add(name, value)
+    return pins.claims(said.artifacts)
 
 
 def write_minisign(

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from ceremony.attest.nix_key import SIGNATURE_BYTES, read_named
+from ceremony.characters import is_printable
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme
 from ceremony.show import escaped
@@ -25,6 +26,7 @@ MOST_REFERENCES = 4096
 STORE = "/nix/store/"
 DIGITS = "0123456789abcdfghijklmnpqrsvwxyz"
 UNPACKED = "none"
+UNSAID = "unsaid"  # the signed text names no file
 
 _REQUIRED = ("StorePath", "URL", "NarHash", "NarSize", "References")
 _KNOWN = (*_REQUIRED, "Compression", "FileHash", "FileSize", "Deriver", "System", "CA", "Sig")
@@ -71,6 +73,10 @@ def read_narinfo(data: bytes) -> NarInfo:
     for name in _REQUIRED:
         if name not in fields:
             raise refuse(RULE, f"the line {name} is missing")
+    return _info(fields, signatures)
+
+
+def _info(fields: dict[str, str], signatures: tuple[tuple[str, bytes], ...]) -> NarInfo:
     store_path = fields["StorePath"]
     if not store_path.startswith(STORE) or not _is_base_name(store_path.removeprefix(STORE)):
         raise refuse(RULE, f"{escaped(store_path)} is no path in {STORE}")
@@ -91,6 +97,31 @@ def read_narinfo(data: bytes) -> NarInfo:
         content_addressed="CA" in fields,
         signatures=signatures,
     )
+
+
+def read_fingerprint(data: bytes, *, content_addressed: bool) -> NarInfo:
+    """Read a signed text strictly; what stands in a narinfo besides it is left out.
+
+    `content_addressed` is what the file said, for nobody signs it.
+    """
+    try:
+        version, store_path, nar_hash, size, whole = data.decode("ascii").split(";")
+    except ValueError:
+        raise refuse(RULE, "what was signed is no narinfo's fingerprint") from None
+    prefixed = whole.split(",") if whole else []
+    if version != "1" or not all(name.startswith(STORE) for name in prefixed):
+        raise refuse(RULE, "what was signed is no narinfo's fingerprint")
+    fields = {
+        "StorePath": store_path,
+        "URL": UNSAID,
+        "NarHash": nar_hash,
+        "NarSize": size,
+        "References": " ".join(name.removeprefix(STORE) for name in prefixed),
+    }
+    info = _info(fields | ({"CA": ""} if content_addressed else {}), ())
+    if info.fingerprint != data:  # its references are not sorted
+        raise refuse(RULE, "what was signed is no narinfo's fingerprint")
+    return info
 
 
 def verify_narinfo(info: NarInfo, signature: bytes, key: PublicKey) -> None:
@@ -144,7 +175,7 @@ def _lines(data: bytes) -> list[str]:
         raise refuse(RULE, "the file is not ASCII", error.start) from None
     if len(lines) > MOST_LINES:
         raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
-    if not all(line.isprintable() for line in lines):
+    if not all(is_printable(line) for line in lines):
         raise refuse(RULE, "the file has a control character")
     return lines
 

@@ -10,12 +10,41 @@ only if they say the same. Refuses to know which document it is and who signs it
 
 from __future__ import annotations
 
+import json
+from typing import NoReturn
+
 from ceremony.attest.strict_json import Json
+from ceremony.errors import refuse
+
+RULE = "ATT-JSON"
+MOST_BYTES = 4 << 20
 
 
 def canonical(value: Json) -> bytes:
     """Return the canonical form of what strict_json read, in UTF-8."""
     return _text(value).encode("utf-8")
+
+
+def read_canonical(data: bytes) -> Json:
+    """Return the document of which `data` is the canonical form; Refused (ATT-JSON)."""
+    if len(data) > MOST_BYTES:
+        raise refuse(RULE, f"the document has more than {MOST_BYTES} bytes")
+    try:
+        value: Json = _DECODER.decode(data.decode("utf-8"))
+        same = canonical(value) == data
+    except (ValueError, RecursionError):
+        same = False
+    if not same:
+        raise refuse(RULE, "what was signed is not canonical JSON")
+    return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+# strict=False: control characters stand raw in its strings.
+_DECODER = json.JSONDecoder(strict=False, parse_float=_no_number, parse_constant=_no_number)
 
 
 def _text(value: Json) -> str:

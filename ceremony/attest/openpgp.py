@@ -42,6 +42,11 @@ def read_openpgp_pair(
     return tuple(reader.read(body) for body in bodies)
 
 
+def claims(content: bytes, signature: OpenPgpSignature) -> Claims:
+    """Return what a checksum file says, made when the signature says that it was made."""
+    return replace(contents.claims(content), time=datetime.fromtimestamp(signature.created, UTC))
+
+
 @lru_cache(maxsize=MOST_HASHED)
 def hashed_content(content: bytes, name: str, kind: int) -> Hash:
     """Return the hash of a content, to which each signature adds its own fields.
@@ -75,7 +80,7 @@ class _Reader:
         except Refused as error:
             return self._unread(error.findings[0], named)
         try:
-            claims = contents.claims(content)
+            said = claims(content, signature)
         except Refused as error:
             return _malformed(self._file, builder.id, error.findings[0])
         return Attestation(
@@ -86,8 +91,8 @@ class _Reader:
             key=key.key,
             scheme=scheme,
             touched=True,
-            claims=replace(claims, time=datetime.fromtimestamp(signature.created, UTC)),
-            proof=Proof(content, raw, (signature.signed, signature.hash_name.encode())),
+            claims=said,
+            proof=Proof(content, raw, (signature.signed,)),
         )
 
     def _named(self, signature: OpenPgpSignature) -> Holders:

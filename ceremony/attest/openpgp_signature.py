@@ -149,6 +149,13 @@ def weak_hash(key: PublicKey, name: str) -> bool:
     return name not in _LEAST_HASH.get(key.algorithm, HASHES.values())
 
 
+def scheme_of(key: PublicKey, name: str) -> Scheme:
+    """Return how a key signs a digest of that name."""
+    if key.algorithm.startswith("rsa-"):
+        return _RSA_SCHEMES[name]
+    return Scheme.ED25519 if key.algorithm == "ed25519" else Scheme.ECDSA
+
+
 def no_fit() -> Refused:
     """Make the error of a signature that is not this key's over this content."""
     return refuse(SIGNATURE_RULE, "the signature does not fit this key and content")

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from ceremony.attest.strict_base64 import decoded
+from ceremony.characters import is_printable
 from ceremony.errors import refuse
 from ceremony.keys import PublicKey, Scheme, from_ed25519
 
@@ -103,6 +104,6 @@ def _comment(line: str, rule: str) -> str:
         raise refuse(rule, f'the first line does not begin with "{COMMENT.strip()}"')
     if len(line) > len(COMMENT) + MOST_COMMENT:
         raise refuse(rule, f"the comment line is longer than {MOST_COMMENT} characters")
-    if not line.isprintable():
+    if not is_printable(line):
         raise refuse(rule, "the comment has a control or invisible character")
     return line.removeprefix(COMMENT)

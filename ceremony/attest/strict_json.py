@@ -7,6 +7,7 @@ Refuses to know what it says.
 from __future__ import annotations
 
 import json
+import re
 from typing import NoReturn, TypeAlias
 
 from ceremony.errors import refuse
@@ -17,6 +18,8 @@ MOST_DEPTH = 32
 MOST_NUMBER = 2**53 - 1
 MOST_DIGITS = 16
 
+_BRACKETS = re.compile(r"[][{}]")
+
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
 
@@ -26,17 +29,28 @@ def loads(data: bytes, most: int) -> Json:
         raise refuse(RULE, f"the document has more than {most} bytes")
     try:
         text = data.decode("utf-8")
-        value: Json = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise refuse(RULE, "the document is not UTF-8", error.start) from None
-    except json.JSONDecodeError as error:
-        raise refuse(RULE, f"no JSON: {escaped(error.msg)}", error.pos) from None
-    except RecursionError:
-        raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}") from None
-    # Each level opens a bracket, and UTF-8 has no surrogates: only an escape can make one.
-    if text.count("[") + text.count("{") >= MOST_DEPTH or "\\u" in text:
+    # Each level opens a bracket. Asked before decoding: how deep a Python goes is its own.
+    if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(text):
+        raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}")
+    try:
+        value: Json = _DECODER.decode(text)
+    except json.JSONDecodeError:  # what it says, and of which place, is each Python's own
+        raise refuse(RULE, "the document is no JSON") from None
+    if "\\u" in text:  # UTF-8 has no surrogates: only an escape can make one
         _check(value)
     return value
+
+
+def _is_deep(text: str) -> bool:
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    depth = 0
+    for found in _BRACKETS.finditer(outside):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > MOST_DEPTH:
+            return True
+    return False
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -68,7 +82,7 @@ _DECODER = json.JSONDecoder(
 
 def _check(root: Json) -> None:
     level: list[Json] = [root]
-    for _ in range(MOST_DEPTH):
+    while level:
         below: list[Json] = []
         for value in level:
             if isinstance(value, dict):
@@ -79,10 +93,7 @@ def _check(root: Json) -> None:
                 below.extend(value)
             elif isinstance(value, str):
                 _check_text(value)
-        if not below:
-            return
         level = below
-    raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}")
 
 
 def _check_text(text: str) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from ceremony.attest.record import Artifact, Claims, Pins
+from ceremony.characters import is_printable
 from ceremony.errors import refuse
 from ceremony.show import escaped
 
@@ -80,11 +81,11 @@ def _lines(data: bytes) -> Iterator[tuple[int, str]]:
         raise refuse(RULE, "the file is not UTF-8", error.start) from None
     if len(lines) > MOST_LINES:
         raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
-    plain = "".join(lines).isprintable()
+    plain = is_printable("".join(lines))
     for number, line in enumerate(lines, 1):
         if len(line) > MOST_COLUMNS:
             raise refuse(RULE, f"line {number} is longer than {MOST_COLUMNS} characters")
-        if not (plain or line.isprintable()):
+        if not (plain or is_printable(line)):
             raise refuse(RULE, f"line {number} has a control or invisible character")
         yield number, line
 

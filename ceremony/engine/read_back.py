@@ -16,6 +16,7 @@ from ceremony.engine.rules import Rules
 from ceremony.errors import OutOfOrder
 from ceremony.events import Ack, Decided, Drawn, Event, Outcome
 from ceremony.questions import Form, Question
+from ceremony.questions import words as words_of
 from ceremony.show import escaped
 from ceremony.states import ReadBack, Ready, Sign, State, WordsRead
 from ceremony.types import Finding, Severity, refusals
@@ -70,7 +71,7 @@ def _compare(state: ReadBack, drawn: Drawn, ack: Ack) -> Decided:
     spoken = words(state.approved.facts.sha256.value)
     wanted = [spoken[place - 1] for place in drawn.positions]
     wrong = sum(
-        not same_word(typed, word) for typed, word in zip(ack.answer.split(), wanted, strict=True)
+        not same_word(typed, word) for typed, word in zip(words_of(ack.answer), wanted, strict=True)
     )
     if wrong:
         # Which words were wrong is not said: it would help nobody but a guesser.

@@ -224,7 +224,7 @@ def _after_decision(state: Sign, decided: Decided) -> Sign:
         case "sign.plan" if decided.outcome is Outcome.OK:
             return settled
         case "sign.plan":
-            return replace(settled, decided=decided, time=None, plan=None, stated=None)
+            return replace(settled, decided=decided, time=None, stated=None)
         case "sign.login_verdict":
             ok = decided.outcome is Outcome.OK
             return replace(settled, logged_in=ok, decided=decided)

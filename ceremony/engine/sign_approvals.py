@@ -12,6 +12,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from ceremony.approval import NAMESPACE, approved_by, approvers, holders
 from ceremony.approval_plan import Plan
+from ceremony.distinguished_name import dn_text
 from ceremony.engine.order import BadAnswer
 from ceremony.errors import Refused
 from ceremony.events import Ack
@@ -59,7 +60,7 @@ def plan_lines(state: Sign) -> tuple[str, ...]:
     return (
         f"Image     {escaped(state.ready.taken.image.path, 58)}",
         *_digest("SHA-256", stated.image, ""),
-        f"Signer    {escaped(certificate.subject.rfc4514_string(), 58)}",
+        f"Signer    {escaped(dn_text(certificate.subject), 58)}",
         *_digest("Key", stated.key, " (SPKI)"),
         f"Time      {stated.signing_time}, it stands in the signature",
         *_digest("Plan", stated.sha256, " (its file)"),
@@ -91,11 +92,14 @@ def time_stands(state: Sign) -> Question:
 
 
 def after_doubt(state: Sign, ack: Ack) -> Sign:
-    """Return the state after the witness said whether the signing time stands."""
+    """Return the state after the witness said whether the signing time stands.
+
+    The plan stays where the time falls, for the image's digest in it; it is stated no more.
+    """
     settled = replace(state, doubted=False)
     if agrees(ack.answer):
         return settled
-    return replace(settled, time=None, plan=None, stated=None)
+    return replace(settled, time=None, stated=None)
 
 
 def taken(state: Sign, ack: Ack) -> Sign:

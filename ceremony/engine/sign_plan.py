@@ -28,14 +28,20 @@ from ceremony.types import Finding, Severity, refusals
 
 
 def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
-    """Return the signing plan of this image at the time that was fixed."""
+    """Return the signing plan of this image at the time that was fixed.
+
+    An image that is signed already is swept once: a plan before this one has its digest.
+    """
     session = state.ready.session
     key = signing_key(load_der_x509_certificate(session.certificate))
     ecdsa = mechanism_for(key) == "CKM_ECDSA"
     facts, moment = state.ready.approved.facts, wall_time(fixed.wall)
-    if facts.authenticode and not facts.signatures:  # inspect read these very bytes strictly
-        algorithm = Algorithm.ECDSA if ecdsa else Algorithm.RSA
+    # Inspect read these very bytes strictly; of signatures in them only a sweep says that they fit.
+    digest = state.plan.authenticode if state.plan else None
+    if digest is None and not facts.signatures:
         digest = facts.authenticode
+    if digest is not None:
+        algorithm = Algorithm.ECDSA if ecdsa else Algorithm.RSA
         return plan_for(digest, session.certificate, session.chain, moment, algorithm)
     image = rules.content(state.ready.taken.image.sha256)
     make = plan_ecdsa if ecdsa else plan

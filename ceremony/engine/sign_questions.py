@@ -20,13 +20,13 @@ _TRIES: dict[PinState, str] = {
 
 def last_look(state: Sign, evidence: TokenEvidence) -> tuple[str, ...]:
     """Return the consequence, in one sentence, before the PIN is typed."""
-    label = escaped(evidence.token_label.strip(), 32)
-    serial = escaped(evidence.token_serial.strip(), 24)
+    label = escaped(evidence.token_label.strip(" "), 32)
+    serial = escaped(evidence.token_serial.strip(" "), 24)
     return (
         f"This makes 1 signature with the key on token {label}.",
         "It cannot be unmade.",
         f"Attempt {state.attempt}. PIN: {_TRIES[evidence.pin_state]}.",
-        f"Token   {escaped(evidence.token_model.strip(), 32)}, serial {serial}",
+        f"Token   {escaped(evidence.token_model.strip(' '), 32)}, serial {serial}",
         f"Module  {escaped(evidence.module_path, 58)}",
         f"        {grouped(evidence.module_sha256[:32])}",
     )

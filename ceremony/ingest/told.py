@@ -2,7 +2,8 @@
 
 The child is believed in what keeps a file from being a vote, as far as names and texts are of
 the known kind. What makes a vote is taken from elsewhere: path, digest, builder and key from
-the medium and the policy, the signature from its own check (ceremony/attest/proof.py).
+the medium and the policy, the signature from its own check (ceremony/attest/proof.py), the
+claims from the bytes that were signed (signed_claims.py).
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ from ceremony.attest.record import (
     Reading,
     Unverified,
 )
+from ceremony.attest.signed_claims import signed_claims
+from ceremony.characters import is_printable
 from ceremony.codec import Json
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
 from ceremony.policy_model import Policy
+from ceremony.policy_people import Builder, BuilderKey
 
 MOST_READINGS = 64  # of one file: as many signatures as any format takes
 MOST_TEXT = 4096
@@ -45,9 +49,10 @@ def telling(readings: tuple[Reading, ...], evidence: Evidence) -> Json:
 
 def _telling(reading: Reading, evidence: Evidence) -> Json:
     match reading:
-        case Attestation(key=key, scheme=scheme, touched=touched, claims=claims, proof=proof):
-            said = _claims_told(claims)
-            return ["attestation", key.fpr, scheme, touched, said, _proof_told(proof, evidence)]
+        case Attestation(key=key, scheme=scheme, claims=claims, proof=proof):
+            # With a proof the parent reads for itself what was signed.
+            said = _claims_told(claims) if proof is None else None
+            return ["attestation", key.fpr, scheme, said, _proof_told(proof, evidence)]
         case Unverified(builder=builder, rule=rule, text=text, claims=claims):
             said = _claims_told(claims) if claims else None
             return ["unverified", builder, rule, text, said]
@@ -95,15 +100,10 @@ def understood(told: Json, evidence: Evidence, policy: Policy, aids: Aids) -> tu
 def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Reading:
     path, kind = evidence.file.path, str(evidence.format)
     match one:
-        case ["attestation", str(fpr), str(scheme), bool(touched), claims, proof]:
-            return _attestation(
-                (fpr, Scheme(scheme), touched),
-                _claims(claims),
-                _proof(proof, evidence),
-                evidence,
-                policy,
-                aids,
-            )
+        case ["attestation", str(fpr), str(scheme), None, [*_] as proof]:
+            return _proved(fpr, Scheme(scheme), _proof(proof, evidence), evidence, policy, aids)
+        case ["attestation", str(fpr), str(scheme), claims, None]:
+            return _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
         case ["unverified", str(builder), str(rule), str(text), claims]:
             said = None if claims is None else _claims(claims)
             _check_words(builder, rule, text, policy)
@@ -115,38 +115,51 @@ def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Re
             raise Garbage("no reading")
 
 
-def _attestation(  # noqa: PLR0913, PLR0917 - the told and what it is held against
-    told: tuple[str, Scheme, bool],
-    claims: Claims,
-    proof: Proof | None,
-    evidence: Evidence,
-    policy: Policy,
-    aids: Aids,
+def _proved(  # noqa: PLR0913, PLR0917 - the told and what it is held against
+    fpr: str, scheme: Scheme, proof: Proof, evidence: Evidence, policy: Policy, aids: Aids
 ) -> Attestation:
-    fpr, scheme, touched = told
-    if fpr not in policy.enrolled:
-        raise Garbage("a key that is not enrolled")
-    builder, held = policy.enrolled[fpr]
-    attestation = Attestation(
+    """Return an attestation of which the child gave nothing but key, way of signing and bytes."""
+    builder, held = _holder(fpr, policy)
+    kind = str(evidence.format)
+    certificate = certificate_of(kind, proof, held)
+    touched = check_proof(kind, scheme, proof, held, certificate)
+    file, names = evidence.file, aids.names or policy.artifact.names
+    return Attestation(
+        file=file.path,
+        format=kind,
+        sha256=hashlib.sha256(file.data).hexdigest(),
+        builder=builder.id,
+        key=held.key,
+        scheme=scheme,
+        touched=touched,
+        claims=signed_claims(kind, proof, file.data, aids.archives, names),
+        certificate=certificate,
+    )
+
+
+def _vouched_for(
+    fpr: str, scheme: Scheme, claims: Claims, evidence: Evidence, policy: Policy
+) -> Attestation:
+    """Return a Sigstore bundle's attestation, of which nothing can be checked here."""
+    builder, held = _holder(fpr, policy)
+    if evidence.format is not Format.SIGSTORE:
+        raise Garbage("an attestation without its proof")
+    return Attestation(
         file=evidence.file.path,
         format=str(evidence.format),
         sha256=hashlib.sha256(evidence.file.data).hexdigest(),
         builder=builder.id,
         key=held.key,
         scheme=scheme,
-        touched=touched,
+        touched=True,
         claims=claims,
-        certificate=certificate_of(str(evidence.format), proof, held) if proof else None,
     )
-    if evidence.format is Format.SIGSTORE:
-        if proof is not None:
-            raise Garbage("a proof of what has none")
-        return attestation
-    if proof is None:
-        raise Garbage("an attestation without its proof")
-    parts = (name for part in policy.components for name in part.names)
-    check_proof(attestation, proof, held, (*aids.names, *parts), aids.archives)
-    return attestation
+
+
+def _holder(fpr: str, policy: Policy) -> tuple[Builder, BuilderKey]:
+    if fpr not in policy.enrolled:
+        raise Garbage("a key that is not enrolled")
+    return policy.enrolled[fpr]
 
 
 def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
@@ -154,14 +167,12 @@ def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
         raise Garbage("a builder that is not enrolled")
     if not _RULE_ID.fullmatch(rule):
         raise Garbage("no rule")
-    if len(text) > MOST_TEXT or not text.isprintable():
+    if len(text) > MOST_TEXT or not is_printable(text):
         raise Garbage("a text that is too long or not printable")
 
 
-def _proof(told: Json, evidence: Evidence) -> Proof | None:
+def _proof(told: Json, evidence: Evidence) -> Proof:
     match told:
-        case None:
-            return None
         case [int(number), str(signature), [*parts]] if 0 <= number < len(evidence.signed):
             content = evidence.signed[number].data
         case [str(content_told), str(signature), [*parts]]:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
+from ceremony.distinguished_name import dn_text
 from ceremony.errors import Refused, refuse
 from ceremony.pe.der import check_der
 from ceremony.pe.oid import ObjectIdentifier
@@ -119,7 +120,7 @@ class Certificate:
     def _names(self) -> tuple[str, str]:
         try:
             loaded = load(self)
-            names = (loaded.subject.rfc4514_string(), loaded.issuer.rfc4514_string())
+            names = (dn_text(loaded.subject), dn_text(loaded.issuer))
         except UNREADABLE:
             return ("(a name that cannot be read)",) * 2
         return escaped(names[0]), escaped(names[1])

@@ -176,7 +176,11 @@ def _reach(value: object, path: str) -> object:
         if isinstance(value, dict):
             value = value.get(name)
         elif isinstance(value, tuple | list):
-            value = value[int(name)] if name.isdecimal() and int(name) < len(value) else None
+            value = (
+                value[int(name)]
+                if name.isascii() and name.isdecimal() and int(name) < len(value)
+                else None
+            )
         else:
             value = getattr(value, name, None)
     return value

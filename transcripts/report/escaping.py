@@ -7,20 +7,18 @@ or directions.
 
 from __future__ import annotations
 
-import unicodedata
-
+from ceremony.characters import is_printable, takes_one_column
 from ceremony.show import escaped
 
 MOST_CHARACTERS = 20_000  # of one run; the longest command line, every byte of it escaped, fits
-_TURNING = ("R", "AL", "AN")
 
 
 def seen(text: str) -> str:
     """Return `text` in one line, with every character that is not printable as its escape."""
     whole = bounded(text)
-    if whole.isprintable():
+    if is_printable(whole):
         return whole
-    return "".join(c if c.isprintable() else escaped(c) for c in whole)
+    return "".join(c if is_printable(c) else escaped(c) for c in whole)
 
 
 def bounded(text: str) -> str:
@@ -28,20 +26,11 @@ def bounded(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
 
 
-def turns(text: str) -> bool:
-    """Tell whether letters of `text` run from right to left."""
-    return not text.isascii() and any(unicodedata.bidirectional(c) in _TURNING for c in text)
-
-
 def narrow(text: str) -> str:
     """Return `text` as `seen` does, in characters that each take one column of a terminal."""
     shown = seen(text)
-    return shown if shown.isascii() else "".join(c if _one(c) else escaped(c) for c in shown)
-
-
-def _one(character: str) -> bool:
     return (
-        unicodedata.bidirectional(character) not in _TURNING
-        and not unicodedata.combining(character)
-        and unicodedata.east_asian_width(character) not in ("W", "F")
+        shown
+        if shown.isascii()
+        else "".join(c if takes_one_column(c) else escaped(c) for c in shown)
     )

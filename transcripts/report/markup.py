@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from html import escape
 
+from ceremony.characters import WHITE, turns
 from transcripts.report.document import Cell, Code, Lines, Mark, Matrix, Picture, RuleId
-from transcripts.report.escaping import bounded, seen, turns
+from transcripts.report.escaping import bounded, seen
 
 QUIET = 4  # modules, ISO/IEC 18004 5.3.8
 LONG_WORD = 24  # characters; a longer word may be broken
@@ -19,7 +20,7 @@ SHORT_CELL = 24
 _HEX, _HEX_PIECE = re.compile(r"[0-9a-f]+"), re.compile(r".{1,8}", re.DOTALL)
 _WORD_PIECE = re.compile(r"[^/._:,-]{1,16}[/._:,-]?|[/._:,-]", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_WORD = re.compile(rf"\S{{{LONG_WORD + 1},}}")
+_WORD = re.compile(rf"[^{WHITE}]{{{LONG_WORD + 1},}}")
 
 
 def marked(text: str) -> str:

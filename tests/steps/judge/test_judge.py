@@ -12,6 +12,8 @@ import rehearsing
 from ceremony.engine import Rules, begin, step
 from ceremony.engine.order import Differs
 from ceremony.events import Ack, Decided, Outcome
+from ceremony.questions import MOST_CHARACTERS
+from transcripts.auditor import audit
 from tui import attesting
 from tui.rehearsal.prepare import Prepared
 
@@ -123,6 +125,21 @@ def test_named_operators_may_override_and_their_reasons_stand(prepared: Prepared
     assert isinstance(after.facts, dict)
     assert "seen and understood" in str(after.facts["reason"])
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+
+
+def test_the_longest_reasons_of_five_operators_are_taken(prepared: Prepared) -> None:
+    """Found by reading: five answers of 500 characters were more than the 2,000 of all."""
+    dissent(prepared)
+    rehearsing.edit_policy(
+        prepared, ("[gates]", "[dissent]\noverride = { operators = 5 }\n\n[gates]")
+    )
+    reasons = tuple(str(number) * MOST_CHARACTERS for number in range(5))
+    assert rehearsing.held(prepared, {"judge.override": reasons}).released
+    (after,) = rehearsing.decisions(prepared, "judge.override_verdict")
+    assert isinstance(after.facts, dict)
+    assert all(reason in str(after.facts["reason"]) for reason in reasons)
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+    assert audit(str(prepared.out), None).verdict == "REPRODUCED"
 
 
 def test_a_script_never_overrides_a_veto(prepared: Prepared) -> None:

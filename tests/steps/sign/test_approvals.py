@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import rehearsing
@@ -15,12 +15,17 @@ from marks import accepts, refuses
 
 from ceremony.approval import NAMESPACE
 from ceremony.clock import wall_text, wall_time
-from ceremony.events import Ack, Intended
+from ceremony.engine import Rules, begin, sign_plan, step
+from ceremony.engine.sign import absorb
+from ceremony.engine.sign_approvals import after_doubt
+from ceremony.events import Ack, Intended, TimeFixed
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pe.sign import SigningPlan, plan
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
+from ceremony.states import Sign, State
 from ceremony.token import SignRequest, SignResult
-from ceremony.types import Finding
+from ceremony.types import EmbeddedSignature, Finding
 from tui import ssh_keys
 from tui.rehearsal.prepare import Prepared
 from tui.rehearsal.script import ScriptFace
@@ -167,6 +172,47 @@ def test_a_time_fixed_anew_is_another_plan_and_all_approve_again(
     assert [a.person for a in acks(prepared, "sign.approve")] == ["kim", "kim", "kay"]
     assert rehearsing.names(prepared).count("sign.plan") == 2
     assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+
+
+def test_however_often_the_time_is_read_again_a_signed_image_is_hashed_once(
+    finished: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by reading: each "do not agree" hashed an image with signatures anew, replay too."""
+    rules = Rules({finished.image_sha256: (finished.out / "anchor.efi").read_bytes()})
+    state: State = begin()
+    fixed = None
+    for event in rehearsing.events(finished):
+        if isinstance(state, Sign) and isinstance(event, TimeFixed):
+            fixed = event
+            break
+        state, _ = step(state, event, rules)
+    assert isinstance(state, Sign)
+    assert fixed
+    approved = state.ready.approved
+    there = EmbeddedSignature(0, 8, "somebody", approved.facts.authenticode)
+    facts = replace(approved.facts, signatures=(there,))
+    state = replace(state, ready=replace(state.ready, approved=replace(approved, facts=facts)))
+    hashed: list[SigningPlan] = []
+
+    def counted(
+        image: bytes, certificate: bytes, chain: tuple[bytes, ...], moment: datetime
+    ) -> SigningPlan:
+        hashed.append(plan(image, certificate, chain, moment))
+        return hashed[-1]
+
+    monkeypatch.setattr(sign_plan, "plan", counted)
+    plans = []
+    for _ in range(5):
+        state = absorb(state, fixed, rules)
+        assert isinstance(state, Sign)
+        assert state.pending
+        state = absorb(state, state.pending, rules)
+        assert isinstance(state, Sign)
+        plans.append(state.plan)
+        doubt = Ack("sign.time_stands", "internal witness", "ines", (), "do not agree: late")
+        state = after_doubt(state, doubt)
+        assert (state.time, state.stated) == (None, None)
+    assert plans == hashed * 5
 
 
 @refuses("APP-TYPED")

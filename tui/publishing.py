@@ -49,8 +49,8 @@ class Publisher:
         transcript and the image; the token is not needed.
         """
         try:
+            make_folder(self._folder)  # before the look at what it holds: it may be a new one
             self._restore(transcript, closed)
-            make_folder(self._folder)
             remove(*self._folder.glob(f"*{TEMPORARY}"))  # of a publishing that was killed
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
             write_file(self._folder / bundle.CHECKPOINT, (head.text,))

@@ -7,8 +7,8 @@ from ceremony.rules import table
 RULES = table(
     (
         "KEY-BINDING",
-        "The machine binding names one module by absolute path and only harmless settings.",
-        "Correct the binding file; it is not part of the reviewed policy.",
+        "The machine binding names one module and the one policy it is for, or rehearsals.",
+        "Correct the file; `uki-ceremony policy show FILE` prints its policy_sha256 line.",
     ),
     (
         "KEY-URI",

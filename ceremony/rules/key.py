@@ -27,8 +27,8 @@ RULES = table(
     ),
     (
         "KEY-SANDBOX",
-        "The sandbox that the binding asks for around the module can be made.",
-        "Install bubblewrap, allow user namespaces, or take [sandbox] out of the binding file.",
+        "The sandbox that the binding asks for can be made, and leaves the module what it needs.",
+        "Install bubblewrap and allow user namespaces; grant in [sandbox] what the text names.",
     ),
     (
         "KEY-TOKEN",

@@ -32,6 +32,7 @@ from ceremony.signer_chain import judge_chain
 from ceremony.types import Finding, MediaFile, Mode, Severity
 from hsm import uri as uris
 from hsm.binding import Binding, find_module, read_binding, read_outside
+from hsm.hidden import explained
 from hsm.present import ShownToken, show_tokens
 from hsm.token import Pkcs11Token
 from tui import token_words
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> Exit:
     tokens = tuple(token for token in shown.tokens if _named(token, wanted.uri))
     if not tokens:
         text = f"none of {len(shown.tokens)} tokens fits the URI" if wanted.uri else "no token"
-        raise TokenTrouble("KEY-TOKEN", text)
+        raise TokenTrouble(*explained("tokens", "KEY-TOKEN", text, binding))
     looked = tuple((token, tuple(_judge(binding, token, wanted))) for token in tokens)
     if options.json:
         put_json(token_words.as_json(shown, looked))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from ceremony.show import escaped
@@ -18,6 +19,7 @@ from hsm.sandbox import Sandbox, hidden_folders
 
 CONFIGURATION_MOST_BYTES = 64 * 1024
 TOLD_MOST = 4
+PATHS_MOST = 256  # that are looked at in one text
 # A path inside a longer value too, as in sql:/var/lib/nss and unix:path=/tmp/sock.
 _PATH = re.compile(r"(?<![\w.])/[^\s'\"=:;,#]+")
 _ADDRESS = re.compile(r"\b(?:host|port)=|://[^/\s]")
@@ -91,7 +93,8 @@ def _values(binding: Binding) -> tuple[tuple[str, str], ...]:
 
 
 def _paths(text: str) -> list[Path]:
-    return [path for found in _PATH.findall(text) if _there(path := Path(found))]
+    found = islice(_PATH.finditer(text), PATHS_MOST)
+    return [path for one in found if _there(path := Path(one.group()))]
 
 
 def _there(path: Path) -> bool:

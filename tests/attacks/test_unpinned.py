@@ -21,13 +21,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from marks import accepts, refuses
 
+from ceremony.approval import NAMESPACE
 from ceremony.effects import Login
 from ceremony.errors import MediaTrouble, Refused
-from ceremony.events import Signed
+from ceremony.events import Outcome, Signed
 from ceremony.ports import Interruption
 from ceremony.practice import PRACTICE_NAME, require_signer
+from ceremony.questions import Answer, Question
 from ceremony.types import Mode
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM
+from tui import ssh_keys
 from tui.rehearsal.prepare import Prepared
 from tui.rehearsal.script import ScriptFace
 from tui.tokens import BoundToken
@@ -60,6 +63,23 @@ class Asked(ScriptFace):
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         self.pins += 1
         return super().pin(login)
+
+
+class Holders(Asked):
+    """Approves with the key holders' own keys, as people do in production."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        super().__init__(prepared.sheet, io.StringIO())
+        self._prepared = prepared
+
+    def answer(self, question: Question) -> Answer | Interruption:
+        if question.name != "sign.approve":
+            return super().answer(question)
+        person = question.persons[0]
+        key, plan = self._prepared.person_key(person), question.document.encode("ascii")
+        signature = self._prepared.folder / f"plan.{person}.sshsig"
+        signature.write_bytes(ssh_keys.sign(key, NAMESPACE, plan))
+        return Answer(person, str(signature))
 
 
 @pytest.fixture
@@ -101,6 +121,20 @@ def test_the_tokens_process_refuses_where_nobody_did_before(
     assert {(one.outcome, one.rule, one.signature) for one in tried} == {
         ("failed", "APP-PRACTICE", "")
     }
+
+
+@accepts("APP-POLICY", "APP-PRACTICE", "KEY-BINDING")
+def test_under_its_pinned_policy_each_mode_signs_with_its_own_key(prepared: Prepared) -> None:
+    if prepared.key_source != "SoftHSM token":
+        pytest.skip("SoftHSM is not installed")
+    other = rehearsing.copy(prepared, prepared.folder.with_name("rehearsal"))
+    rehearsing.bind(other, rehearsing.PINNED)
+    assert rehearsing.held(other).released
+    ended = hold(rehearsing.production(prepared), Holders(prepared))
+    assert (ended.closed.outcome, ended.needed) == (Outcome.OK, 2)
+    assert [e.result.outcome for e in rehearsing.events(prepared) if isinstance(e, Signed)] == [
+        "signed"
+    ]
 
 
 @refuses("APP-POLICY", "APP-PRACTICE")

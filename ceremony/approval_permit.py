@@ -14,6 +14,7 @@ from ceremony.approval import count
 from ceremony.approval_plan import Plan, read_plan
 from ceremony.errors import Refused, refuse
 from ceremony.policy_model import Approving, Policy
+from ceremony.practice import require_policy, require_signer
 from ceremony.preflight import SigningKey, read_certificate, signing_key, spki_sha256
 from ceremony.types import Mode
 
@@ -34,12 +35,14 @@ def permit(
 ) -> Permit:
     """Return the permit to sign SHA-256 of `attributes`, or Refused (APP-, POL-).
 
-    `pinned` is the SHA-256 in hex of the one policy this machine signs under, "" for any.
+    `pinned` is the SHA-256 in hex of the one policy this machine signs under; "" is a machine
+    for rehearsals.
     """
     read = read_plan(plan)
     digest = _digest(read, attributes)
     loaded = _policy(read, policy, pinned)
     certificate = loaded.signer.certificate.encode("ascii")
+    require_signer(read.mode, certificate)
     key = signing_key(read_certificate(certificate))
     if spki_sha256(key) != read.key:
         raise refuse("APP-POLICY", "the plan's key is not that of the policy's certificate")
@@ -55,12 +58,11 @@ def _digest(read: Plan, attributes: bytes) -> bytes:
 
 
 def _policy(read: Plan, data: bytes, pinned: str) -> Policy:
-    """APP-POLICY: the policy is the one the plan names, and the one pinned on this machine."""
+    """APP-POLICY: the policy is the one the plan names, and one this machine signs under."""
     digest = hashlib.sha256(data).hexdigest()
     if digest != read.policy:
         raise refuse("APP-POLICY", f"the plan is for another policy than {digest}")
-    if pinned and digest != pinned:
-        raise refuse("APP-POLICY", f"this machine signs under the policy {pinned} only")
+    require_policy(read.mode, digest, pinned)
     return policies.load(data)
 
 

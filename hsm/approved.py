@@ -2,8 +2,8 @@
 
 Before C_Sign, `hsm.approved_digest` judges plan, policy, approvals and attributes from their
 bytes; only the digest that it computed is signed, with the key of the policy's own
-certificate. The policy that the machine binding pins is taken once, with the module. Runs
-only inside `hsm.worker`.
+certificate. The policy that the machine binding pins is taken once, with the module; where it
+is none, rehearsals alone are signed. Runs only inside `hsm.worker`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from hsm.worker import Answered, Request
 def approved(request: Request, pinned: str, sought: Mapping[str, str]) -> tuple[str, bytes]:
     """Return mechanism and data for C_Sign, or raise Answered with an APP- rule.
 
-    `pinned` is the SHA-256 of the one policy to sign under, or ""; `sought` the key of the login.
+    `pinned` is the SHA-256 of the one policy to sign under, or "" for rehearsals only; `sought`
+    the key of the login.
     """
     found = _permitted(request, pinned)
     data = to_be_signed(found.key, found.digest)

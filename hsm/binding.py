@@ -2,8 +2,8 @@
 
 Decides what may stand in the one file that differs from machine to machine and is not
 reviewed: a module by absolute path, environment variables and a text for it, time limits, a
-sandbox, the SHA-256 of the one policy to sign under. It refuses to know tokens and keys.
-Nothing in it can weaken a check; a pinned policy adds one.
+sandbox, and what the machine is for: the one policy that it signs under, or rehearsals. It
+refuses to know tokens and keys. Nothing in it can weaken a check.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from ceremony.show import escaped
 from hsm.sandbox import Sandbox
 
 BINDING_MOST_BYTES = 16 * 1024
+KEYS = (
+    *("module", "policy_sha256", "rehearsal"),
+    *("init_args", "environment", "limits", "sandbox"),
+)
 ENVIRONMENT_MOST = 32
 WRITABLE_MOST = 8
 LIMIT_MOST_SECONDS = 600
@@ -59,7 +63,8 @@ class Binding:
     """One machine's module, the environment its process gets (nothing else), and limits.
 
     `init_args` is the text that a few modules want with C_Initialize, "" for all others.
-    `policy_sha256` is the one policy that is signed under here, "" where none is pinned.
+    `policy_sha256` is the one policy that is signed under here, "" where none is pinned: in
+    ceremonies rehearsals alone are signed then.
     """
 
     module: Path
@@ -68,10 +73,28 @@ class Binding:
     sandbox: Sandbox | None = None
     policy_sha256: str = ""
     init_args: str = ""
+    rehearsal: bool = False
 
 
 def read_binding(data: bytes) -> Binding:
-    """Read a binding file's bytes, or raise Refused KEY-BINDING."""
+    """Read a ceremony's binding file, or raise Refused KEY-BINDING.
+
+    It says which of the two it is for: the policy that it pins, or rehearsals.
+    """
+    binding = read_outside(data)
+    if not binding.policy_sha256 and not binding.rehearsal:
+        pin = 'policy_sha256 = "...", the line that `uki-ceremony policy show FILE` prints'
+        text = f"the binding does not say what it is for: {pin}, or rehearsal = true"
+        raise refuse("KEY-BINDING", text)
+    return binding
+
+
+def read_outside(data: bytes) -> Binding:
+    """Read a binding file for a command outside of ceremonies, or raise Refused KEY-BINDING.
+
+    It may leave open what it is for: tokens are looked at, and keys made, before there is a
+    policy.
+    """
     if len(data) > BINDING_MOST_BYTES:
         raise refuse("KEY-BINDING", f"the binding is over {BINDING_MOST_BYTES} bytes")
     try:
@@ -79,16 +102,21 @@ def read_binding(data: bytes) -> Binding:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise refuse("KEY-BINDING", f"not TOML: {escaped(str(error))}") from None
     for name in read:
-        if name not in ("module", "environment", "limits", "sandbox", "policy_sha256", "init_args"):
+        if name not in KEYS:
             raise refuse("KEY-BINDING", f"unknown key {escaped(name)}")
-    return Binding(
+    binding = Binding(
         _module(read.get("module")),
         _environment(read.get("environment", {})),
         _limits(read.get("limits", {})),
         _sandbox(read["sandbox"]) if "sandbox" in read else None,
         _pin(read.get("policy_sha256")),
         _init_args(read.get("init_args", "")),
+        _rehearsal(read.get("rehearsal")),
     )
+    if binding.policy_sha256 and binding.rehearsal:
+        text = "policy_sha256 and rehearsal = true exclude each other: take one out"
+        raise refuse("KEY-BINDING", text)
+    return binding
 
 
 def _module(value: object) -> Path:
@@ -148,6 +176,15 @@ def _pin(value: object) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise refuse("KEY-BINDING", "policy_sha256 is 64 lower-case hex digits")
     return value
+
+
+def _rehearsal(value: object) -> bool:
+    """Read the one word that is said; false would be a second spelling of saying nothing."""
+    if value is None:
+        return False
+    if value is not True:
+        raise refuse("KEY-BINDING", "rehearsal is true, or is left out")
+    return True
 
 
 def _init_args(value: object) -> str:

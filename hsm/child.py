@@ -26,6 +26,7 @@ from typing import Literal, NoReturn
 from ceremony.errors import TokenTrouble
 from ceremony.show import escaped
 from hsm.binding import Binding
+from hsm.hidden import explained
 from hsm.sandbox import PROGRAM, confined, ending_of
 
 REPLY_MOST_BYTES = 1024 * 1024
@@ -59,13 +60,18 @@ class TokenRefused(TokenTrouble):
         self.code = code
 
 
+def _needed(binding: Binding) -> tuple[Path, ...]:
+    """Return what the process cannot do without: these packages, and the module's folder."""
+    return Path(_FOLDER), binding.module.parent
+
+
 class Child:
     """One child process with one module; usable until the first `ChildLost`."""
 
     def __init__(self, desk: Desk, binding: Binding, paper: int = NO_PAPER) -> None:
         """`paper` is a descriptor that the "dealing" desk alone writes shares to."""
         self._number = 0
-        self._sandbox = binding.sandbox
+        self._binding = binding
         self._reply = b""
         self._pin_was_sent = False
         self._chatter = b""
@@ -100,8 +106,7 @@ class Child:
 
         try:
             if binding.sandbox is not None:
-                needed = (Path(_FOLDER), binding.module.parent)
-                command = confined(command, binding.sandbox, needed)
+                command = confined(command, binding.sandbox, _needed(binding))
             self._process = _STARTER.submit(start).result()
             if self._process.stdin is not None:
                 os.set_blocking(self._process.stdin.fileno(), False)
@@ -141,7 +146,12 @@ class Child:
         self._number += 1
         line = json.dumps({"n": self._number, "op": op, **fields}).encode("ascii") + b"\n"
         self._send(line, time.monotonic() + limit)
-        return self._receive(limit)
+        try:
+            return self._receive(limit)
+        except TokenRefused as no:
+            binding = self._binding
+            rule, text = explained(op, no.rule, no.text, binding, _needed(binding))
+            raise TokenRefused(rule, no.code, text) from None
 
     def _send(self, line: bytes, end: float) -> None:
         """Write a request; one with a policy in it is longer than a pipe holds."""
@@ -169,7 +179,7 @@ class Child:
     def _unstarted(self, lost: ChildLost) -> TokenTrouble:
         """Return why there is no process: bubblewrap itself says what it may not do."""
         said = self._chatter.decode("utf-8", "replace")
-        if self._sandbox is None or not said.startswith(f"{PROGRAM}: "):
+        if self._binding.sandbox is None or not said.startswith(f"{PROGRAM}: "):
             return lost
         return TokenTrouble("KEY-SANDBOX", escaped(said.strip()))
 
@@ -249,7 +259,7 @@ class Child:
             code = self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             return "it closed its pipes"
-        if self._sandbox is not None:
+        if self._binding.sandbox is not None:
             code = ending_of(code)
         if code < 0:
             return f"it crashed ({signal.Signals(-code).name})"

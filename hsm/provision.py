@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ceremony.errors import TokenTrouble
+from ceremony.practice import PRACTICE_NAME
 from hsm.binding import Binding, find_module, read_binding
 from hsm.child import Child
 from hsm.issuing import self_signed
@@ -63,7 +64,7 @@ def make_rehearsal_token(
         typed = bytearray(pin.encode("ascii"))
         wanted = Wanted((("token", TOKEN_LABEL),), Kind(bits), KEY_LABEL, KEY_ID)
         minted = mint(child, module, wanted, typed, first_pin)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal signer (SoftHSM)")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
         certificate = self_signed(minted.key, minted.ask, name, not_before, not_after)
         serial = minted.serial
     finally:
@@ -87,7 +88,7 @@ def _folder(folder: Path, module: Path) -> str:
         raise TokenTrouble("KEY-TOKEN", f"the folder cannot be made: {error.strerror}") from None
     # A JSON string is a TOML basic string.
     return (
-        f"module = {json.dumps(str(module))}\n\n"
+        f"module = {json.dumps(str(module))}\nrehearsal = true\n\n"
         f"[environment]\nSOFTHSM2_CONF = {json.dumps(str(configuration))}\n"
     )
 

@@ -48,14 +48,20 @@ def confined(command: tuple[str, ...], sandbox: Sandbox, needed: Iterable[Path])
     if not sandbox.network:
         line.append("--unshare-net")
     line += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"]
-    for folder in HIDDEN:
-        if Path(folder).is_dir() and not Path(folder).is_symlink():
-            line += ["--tmpfs", folder]
+    for folder in hidden_folders():
+        line += ["--tmpfs", folder]
     for path in dict.fromkeys((*needed, *_interpreter())):
         line += ["--ro-bind-try", str(path), str(path)]
     for path in sandbox.writable:
         line += ["--bind", str(path), str(path)]
     return (*line, "--chdir", "/", "--", *command)
+
+
+def hidden_folders() -> tuple[str, ...]:
+    """Return the folders that are empty in the sandbox, of those that this machine has."""
+    return tuple(
+        folder for folder in HIDDEN if Path(folder).is_dir() and not Path(folder).is_symlink()
+    )
 
 
 def ending_of(status: int) -> int:

@@ -6,20 +6,15 @@ program, so that a whole ceremony takes a second.
 
 from __future__ import annotations
 
+import hashlib
 import io
-import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -28,7 +23,13 @@ from ceremony.clock import wall_text
 from ceremony.events import Decided, Event, TimeFixed
 from ceremony.ingest.reading import read_folder as read_bundle
 from ceremony.policy_model import POLICY_NAMESPACE
+from ceremony.practice import PRACTICE_NAME
+from ceremony.preflight import SigningKey
 from ceremony.types import Mode
+from hsm.binding import read_binding
+from hsm.child import Child
+from hsm.issuing import self_signed
+from hsm.minting import KINDS, Wanted, mint
 from transcripts.log import read_log
 from transcripts.replay import Replayed, replay
 from tui import ssh_keys
@@ -40,6 +41,7 @@ from tui.rehearsal.script import ScriptFace
 from tui.rehearsal.uki import build_uki
 from tui.wiring import Ended, Places, hold
 
+PINNED = 'policy_sha256 = "{sha256}"\n'
 SBAT = b"sbat,1,SBAT Version,sbat,1,https://example.org\ntiny,1,Tiny,tiny,1,https://example.org\n"
 
 
@@ -97,7 +99,10 @@ def held_later(prepared: Prepared, before: Prepared) -> Ended:
 
 
 def production(prepared: Prepared) -> Places:
-    """Return the places of the same folders as a production ceremony."""
+    """Return the places of the same folders as a production ceremony, with a key for it."""
+    if prepared.key_source == "SoftHSM token":
+        take_key(prepared)
+        bind(prepared, PINNED)
     places = places_of(prepared)
     return Places(
         mode=Mode.PRODUCTION,
@@ -141,57 +146,39 @@ def edit_policy(prepared: Prepared, *changes: tuple[str, str]) -> None:
         (prepared.folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
 
 
-def take_ecdsa(
-    prepared: Prepared, curve: ec.EllipticCurve | None = None
-) -> ec.EllipticCurvePublicKey:
-    """Make a key of a curve, P-256, in the rehearsal's token; let the policy name and take it."""
-    curve = curve or ec.SECP256R1()
-    binding = tomllib.loads((prepared.folder / "machine.toml").read_text("utf-8"))
-    wanted = {
-        "module": binding["module"],
-        "token": "rehearsal",
-        "pin": prepared.pin,
-        "label": "ecdsa",
-        "curve": curve.name,
-    }
-    made = subprocess.run(
-        [sys.executable, Path(__file__).parent / "hsm/generate_ec.py"],
-        input=json.dumps(wanted),
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **binding["environment"]},
-        check=True,
-    )
-    point = bytes.fromhex(made.stdout)
-    key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
-    policy = prepared.policy.read_text("utf-8")
-    start, end = policy.index("-----BEGIN CERT"), policy.index("-----END CERT")
-    edit_policy(
-        prepared,
-        (policy[start:end], _certificate(key)),
-        ("object=uki;", "object=ecdsa;"),
-        ("[signer]\n", "[signer]\necdsa = true\n"),
-    )
+def take_ecdsa(prepared: Prepared, kind: str = "p256") -> ec.EllipticCurvePublicKey:
+    """Make a key of a curve in the rehearsal's token; let the policy name and take it."""
+    key = take_key(prepared, kind, PRACTICE_NAME)
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    edit_policy(prepared, ("[signer]\n", "[signer]\necdsa = true\n"))
     return key
 
 
-def _certificate(key: ec.EllipticCurvePublicKey) -> str:
-    name, issuer = (
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, said)])
-        for said in ("Rehearsal signer (ECDSA)", "Rehearsal authority")
-    )
+def take_key(
+    prepared: Prepared, kind: str = "rsa2048", name: str = "UKI signer", label: str = "taken"
+) -> SigningKey:
+    """Make a key in the rehearsal's token, certified for itself; let the policy name it."""
+    binding = read_binding(prepared.machine.read_bytes())
+    child = Child("minting", binding)
+    wanted = Wanted((("token", "rehearsal"),), KINDS[kind], label, "ec")
     now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=90))
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    )
-    return made.public_bytes(Encoding.PEM).decode("ascii").partition("-----END CERT")[0]
+    try:
+        minted = mint(child, binding.module, wanted, bytearray(prepared.pin.encode()))
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        days = timedelta(days=90)
+        certificate = self_signed(minted.key, minted.ask, subject, now - days, now + days)
+    finally:
+        child.close()
+    name_certificate(prepared, certificate.public_bytes(Encoding.PEM))
+    edit_policy(prepared, ("object=uki;", f"object={label};"))
+    return minted.key
+
+
+def name_certificate(prepared: Prepared, pem: bytes) -> None:
+    """Let the policy name this certificate."""
+    policy = prepared.policy.read_text("utf-8")
+    start, end = policy.index("-----BEGIN CERT"), policy.index("-----END CERT")
+    edit_policy(prepared, (policy[start:end], pem.decode("ascii").partition("-----END CERT")[0]))
 
 
 def refused_rules(ended: Ended) -> set[str]:
@@ -202,3 +189,11 @@ def refused_rules(ended: Ended) -> set[str]:
 def replayed(prepared: Prepared) -> Replayed:
     """Replay the rehearsal's bundle."""
     return replay(read_bundle(prepared.out))
+
+
+def bind(prepared: Prepared, line: str) -> None:
+    """Let the binding say with this line what it is for; {sha256} is the policy's."""
+    digest = hashlib.sha256(prepared.policy.read_bytes()).hexdigest()
+    said = prepared.machine.read_text("utf-8").splitlines(keepends=True)
+    kept = "".join(one for one in said if not one.startswith(("policy_sha256", "rehearsal")))
+    prepared.machine.write_text(line.replace("{sha256}", digest) + kept, "utf-8")

@@ -25,7 +25,8 @@ class Closing:
     """A closed transcript whose checkpoint waits for people's signatures.
 
     `checkpoint` is the path of checkpoint.txt in the bundle; `signed` are the witnesses who
-    signed so far, `needed` how many must. `rehearsal_signers` are persons whose practice
+    signed so far, `needed` how many must: none where no policy was admitted, which alone names
+    people. `rehearsal_signers` are persons whose practice
     keys are on this machine (rehearsal only): typing such a person's id signs with it.
     """
 
@@ -37,6 +38,11 @@ class Closing:
     signed: tuple[str, ...]
     needed: int
     rehearsal_signers: tuple[str, ...]
+
+    @property
+    def signable(self) -> bool:
+        """Tell whether a policy names anybody whose signature counts."""
+        return self.needed > 0
 
     @property
     def enough(self) -> bool:

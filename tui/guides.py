@@ -55,6 +55,17 @@ class Guide:
         yield from (f" If {case}: {then}" for case, then in self.cases)
 
 
+NOBODY_SIGNS = "No policy was admitted, so nobody is named whose signature would count."
+CLOSED_WITHOUT_POLICY = Guide(
+    what="The transcript is closed. No policy was admitted, so nobody signs its checkpoint; the "
+    "bundle keeps why.",
+    do=(
+        "Read the outcome and its reason; the owners need both.",
+        "Read the words aloud; everybody compares with what they wrote down.",
+        "{go_on} with an empty line.",
+    ),
+    cases=(("the policy is mended", "begin anew, with new folders for logs and outputs."),),
+)
 GUIDES: dict[Step, Guide] = {
     Step.OPEN: Guide(
         what="The policy was read and its owners' signatures were checked. People say that "

@@ -23,10 +23,10 @@ from ceremony.states import State
 from ceremony.steps import Step
 from ceremony.types import Finding, Mode
 from ceremony.words import rows
-from transcripts.checkpoint import Head
+from transcripts.checkpoint import NAMESPACE, Head
 from tui.console import COLUMNS, Blocks
 from tui.faces import Closing
-from tui.guides import GUIDES, PROMPTS
+from tui.guides import CLOSED_WITHOUT_POLICY, GUIDES, NOBODY_SIGNS, PROMPTS, Guide
 from tui.secret import MOST_SECRET, MOST_WHOLE, read_line, read_secret
 
 MOST_LINE = 4096
@@ -136,17 +136,20 @@ class PlainFace:
         self._say(f"    {grouped(digits[32:])}")
         for row in rows(closing.head.root):
             self._say(f"    {row}")
-        self._say(f"  Countersigned by {', '.join(closing.signed) or 'nobody yet'}")
-        self._say(f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:")
-        self._say("    ssh-keygen -Y sign -n transcript@uki-ceremony -f KEY checkpoint.txt")
-        hint = ", ".join(closing.rehearsal_signers)
-        extra = f", or one of {hint} to sign with a practice key" if hint else ""
+        if closing.signable:
+            self._say(f"  Countersigned by {', '.join(closing.signed) or 'nobody yet'}")
+            self._say(
+                f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:"
+            )
+            self._say(f"    ssh-keygen -Y sign -n {NAMESPACE} -f KEY checkpoint.txt")
+        else:
+            self._say(f"  {NOBODY_SIGNS}")
         while True:
-            typed = self._line(f"Path of a signature file{extra}; empty when done")
+            typed = self._line(_closing_prompt(closing))
             if typed not in COMMANDS:
                 return typed or None
             if typed == ":help":
-                self._help()
+                self._help(None if closing.signable else CLOSED_WITHOUT_POLICY)
             else:
                 self._say("  The transcript is closed: nothing is recorded in it any more.")
 
@@ -187,11 +190,11 @@ class PlainFace:
         self._help()
         return None
 
-    def _help(self) -> None:
-        """Print the step's page of the runbook, as F1 shows it on the full screen."""
+    def _help(self, page: Guide | None = None) -> None:
+        """Print a page of the runbook, the step's, as F1 shows it on the full screen."""
         step = self._step or Step.OPEN
         self._say(f"  HELP: {step.number} of 10, {step.heading}")
-        for text in GUIDES[step].said(PROMPTS).texts():
+        for text in (page or GUIDES[step]).said(PROMPTS).texts():
             for line in _folded(text):
                 self._say(f"  {line}")
         self._say(
@@ -222,6 +225,14 @@ class PlainFace:
     def _verbatim(self, line: str) -> None:
         self._writer.write(printable(line) + "\n")
         self._writer.flush()
+
+
+def _closing_prompt(closing: Closing) -> str:
+    if not closing.signable:
+        return "Nothing is to be signed; an empty line ends"
+    hint = ", ".join(closing.rehearsal_signers)
+    extra = f", or one of {hint} to sign with a practice key" if hint else ""
+    return f"Path of a signature file{extra}; empty when done"
 
 
 def _rows(text: str) -> list[str]:

@@ -98,7 +98,7 @@ class Publisher:
                     checkpoint=self._folder / bundle.CHECKPOINT,
                     signed=signed,
                     needed=needed,
-                    rehearsal_signers=tuple(p for p in self._signers if p not in signed),
+                    rehearsal_signers=tuple(p for p in self._signers if policy and p not in signed),
                 )
             )
             if offered is None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from ceremony.errors import TokenTrouble, refuse
+from ceremony import policy as policies
+from ceremony.errors import Refused, TokenTrouble, refuse
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.practice import require_machine
 from ceremony.token import LoginResult, RehearsalRequest, SignRequest, SignResult, TokenEvidence
 from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
@@ -26,6 +28,17 @@ class BoundToken:
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
         self._token: CeremonyToken | None = None
+
+    def admit(self, mode: Mode, policy: bytes) -> None:
+        """APP-POLICY, APP-PRACTICE: refuse at once what the token's process would refuse at last.
+
+        A policy that is none is not judged here: Open records why.
+        """
+        try:
+            loaded = policies.load(policy)
+        except Refused:
+            return
+        require_machine(mode, loaded, self._binding.policy_sha256)
 
     def probe(self, certificate: bytes, uri: str) -> TokenEvidence:
         """Start afresh and return what the token shows without a PIN."""
@@ -63,6 +76,9 @@ class PracticeToken:
     def __init__(self) -> None:
         self._token = RehearsalToken()
 
+    def admit(self, _mode: Mode, _policy: bytes) -> None:
+        """Admit every policy: this key is nowhere but in rehearsals, and signs for itself alone."""
+
     def probe(self, certificate: bytes, _uri: str) -> TokenEvidence:
         """Forget any login, and return what the practice key says of itself."""
         self._token.close()
@@ -88,12 +104,17 @@ class PracticeToken:
 
 
 def open_token(binding: Path | None, mode: Mode) -> BoundToken | PracticeToken:
-    """Return the token a binding file names, or the first module found where none is given."""
+    """Return the token a binding file names; a rehearsal without one takes the module found."""
+    if binding is None and mode is not Mode.REHEARSAL:
+        text = (
+            "a ceremony needs a machine binding that pins its policy: give it with --machine FILE"
+        )
+        raise refuse("KEY-BINDING", text)
     if binding is None:
         module = find_module()
         if module is None:
             raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")
-        return BoundToken(Binding(module))
+        return BoundToken(Binding(module, rehearsal=True))
     try:
         data = binding.read_bytes()[: MOST_BINDING + 1]
     except OSError as error:

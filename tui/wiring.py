@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ceremony.blobs import from_blob
 from ceremony.driver import Driver
 from ceremony.effects import Buffer
 from ceremony.engine import Rules, fold
@@ -22,6 +23,7 @@ from ceremony.ingest.world import LinuxWorld, boot_id, monotonic_ns
 from ceremony.ports import Ports
 from ceremony.questions import Answer, Form, Question, check_answer
 from ceremony.states import Close, State
+from ceremony.steps import Step
 from ceremony.types import Mode
 from transcripts.checkpoint import Head
 from transcripts.log import Log, Stamp
@@ -32,6 +34,8 @@ from tui.faces import Face
 from tui.identity import tool_sha256, tool_version
 from tui.publishing import Publisher, Signers
 from tui.tokens import open_token
+
+UNSIGNED = frozenset(Step) - {Step.VERIFY, Step.SEAL, Step.CLOSE}  # the token may be asked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def hold(places: Places, face: Face) -> Ended:
     try:
         log, recovered = journal.recover()
         state = _resumed_state(places, log, media, contents, face)
+        read = _policy_read(log)
         if state is None:
             bundle.require_empty()
             read = _read_early(media)
@@ -120,6 +125,8 @@ def hold(places: Places, face: Face) -> Ended:
             world = replace(world, previous_head=named)
         else:
             bundle.require_own(_intended(log))
+        if read and (state is None or state.step in UNSIGNED):
+            token.admit(places.mode, from_blob(read.policy).data)
         if isinstance(state, Close):
             if publisher.complete(journal.head, state):
                 text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
@@ -167,6 +174,11 @@ def _resumed_state(
     except OutOfOrder as error:
         raise refuse("TRN-ORDER", f"the logs cannot be resumed: {error}") from None
     return state
+
+
+def _policy_read(log: Log) -> PolicyRead | None:
+    """Return what was read as the policy, None where it was not read yet."""
+    return next((e.event for e in log.lines if isinstance(e.event, PolicyRead)), None)
 
 
 def _intended(log: Log) -> tuple[str, ...]:

@@ -42,8 +42,13 @@ RULES = table(
     ),
     (
         "APP-POLICY",
-        "A plan is signed under the policy it names, and under the machine's if one is pinned.",
-        "Use the policy the ceremony began with; the pin stands in the machine binding.",
+        "A plan is signed under the policy it names, which the machine pins, or is a rehearsal's.",
+        "Use the policy that the binding pins; `uki-ceremony policy show FILE` prints the pin.",
+    ),
+    (
+        "APP-PRACTICE",
+        "A rehearsal is signed with a key made for rehearsals, and a release never is.",
+        "For a rehearsal make a key: uki-ceremony token init --rehearsal. A release needs another.",
     ),
     (
         "APP-DIGEST",

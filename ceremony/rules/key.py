@@ -7,8 +7,8 @@ from ceremony.rules import table
 RULES = table(
     (
         "KEY-BINDING",
-        "The machine binding names one module by absolute path and only harmless settings.",
-        "Correct the binding file; it is not part of the reviewed policy.",
+        "The machine binding names one module and the one policy it is for, or rehearsals.",
+        "Correct the file; `uki-ceremony policy show FILE` prints its policy_sha256 line.",
     ),
     (
         "KEY-URI",
@@ -27,8 +27,8 @@ RULES = table(
     ),
     (
         "KEY-SANDBOX",
-        "The sandbox that the binding asks for around the module can be made.",
-        "Install bubblewrap, allow user namespaces, or take [sandbox] out of the binding file.",
+        "The sandbox that the binding asks for can be made, and leaves the module what it needs.",
+        "Install bubblewrap and allow user namespaces; grant in [sandbox] what the text names.",
     ),
     (
         "KEY-TOKEN",

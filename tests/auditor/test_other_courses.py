@@ -10,7 +10,6 @@ from typing import TextIO
 
 import pytest
 import rehearsing
-from cryptography.hazmat.primitives.asymmetric import ec
 from killing import run_and_die
 from quorum.test_signed_input import signed
 from steps.judge.test_judge import dissent
@@ -79,13 +78,11 @@ def test_operators_override_a_dissent(prepared: Prepared) -> None:
     assert agreed(prepared) == ("REPRODUCED", "ok")
 
 
-@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()], ids=lambda curve: curve.name)
-def test_an_ecdsa_key_signs_where_the_policy_takes_it(
-    curve: ec.EllipticCurve, prepared: Prepared
-) -> None:
+@pytest.mark.parametrize("kind", ["p256", "p384"])
+def test_an_ecdsa_key_signs_where_the_policy_takes_it(kind: str, prepared: Prepared) -> None:
     if prepared.key_source != "SoftHSM token":
         pytest.skip("softhsm2 is not installed")
-    rehearsing.take_ecdsa(prepared, curve)
+    rehearsing.take_ecdsa(prepared, kind)
     rehearsing.held(prepared)
     assert agreed(prepared) == ("REPRODUCED", "ok")
 

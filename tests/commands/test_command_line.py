@@ -318,6 +318,7 @@ def test_a_signal_at_a_prompt_leaves_a_ceremony_that_resumes(
 
 def test_production_runs_with_a_machine_binding_and_says_so(prepared: Prepared) -> None:
     """The same folders as a production ceremony: SoftHSM warns, people answer, mode is kept."""
+    rehearsing.production(prepared)
     opened = Terminal(
         "run", "--policy", prepared.policy, "--in", prepared.media, "--log", prepared.logs[0],
         "--log", prepared.logs[1], "--out", prepared.out, "--machine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -119,6 +120,7 @@ def test_show_says_what_the_policy_means(capsys: pytest.CaptureFixture[str]) -> 
         "One vote of laptop-bwrap, laptop-docker, laptop-flatpak, laptop-qemu",
         "It must be greater than every version signed before.",
         "0 of 2 owner signatures fit",
+        f'policy_sha256 = "{hashlib.sha256(EXAMPLE.read_bytes()).hexdigest()}"',
     ):
         assert words in shown
     for name in KINDS.values():

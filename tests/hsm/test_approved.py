@@ -9,17 +9,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import rehearsing
 from approvals.holders import plan_of
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from marks import accepts, refuses
 
 from ceremony import policy as policies
 from ceremony.approval import NAMESPACE
+from ceremony.approval_permit import permit
 from ceremony.approval_plan import Plan, attributes_of
 from ceremony.errors import Refused, TokenTrouble
+from ceremony.practice import PRACTICE_NAME
 from ceremony.preflight import mechanism_for, spki_sha256
 from ceremony.token import Mandate, sign_request
 from ceremony.types import Mode
@@ -153,11 +161,19 @@ def forged(sent: Sent) -> Sent:
     return sent
 
 
-def typed(sent: Sent) -> Sent:
-    sent.policy = sent.policy.replace(b'by = "signature"', b'by = "typed"')
-    sent.planned(policy=hashlib.sha256(sent.policy).hexdigest(), mode=Mode.PRODUCTION)
-    sent.approvals = []
-    return sent
+def marked(sent: Sent) -> Sent:
+    """A policy whose certificate says of the token's key that it is for rehearsals, by others."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        subject, subject, sent.target.key, 1, now - timedelta(1), now + timedelta(1)
+    )
+    made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    policy = sent.policy
+    start, end = policy.index(b"-----BEGIN CERT"), policy.index(b"-----END CERT")
+    block = made.public_bytes(Encoding.PEM).partition(b"-----END CERT")[0]
+    sent.policy = policy[:start] + block + policy[end:]
+    return sent.planned(policy=hashlib.sha256(sent.policy).hexdigest())
 
 
 def lower(sent: Sent) -> Sent:
@@ -209,7 +225,11 @@ REFUSED: dict[str, tuple[str, Callable[[Sent], Sent]]] = {
     ),
     "lower-threshold": ("APP-POLICY", lower),
     "other-key": ("APP-POLICY", lambda s: s.planned(key="5" * 64)),
-    "typed-in-production": ("APP-TYPED", typed),
+    "release-where-no-policy-is-pinned": (
+        "APP-POLICY",
+        lambda s: s.planned(mode=Mode.PRODUCTION),
+    ),
+    "key-that-others-call-one-for-rehearsals": ("APP-PRACTICE", marked),
     "no-policy": (
         "POL-TOML",
         lambda s: replace(s, policy=b"=").planned(policy=hashlib.sha256(b"=").hexdigest()),
@@ -217,7 +237,7 @@ REFUSED: dict[str, tuple[str, Callable[[Sent], Sent]]] = {
 }  # fmt: skip
 
 
-@refuses("APP-THRESHOLD", "APP-PLAN", "APP-DIGEST", "APP-POLICY", "APP-TYPED", "APP-SIGNATURE")
+@refuses("APP-THRESHOLD", "APP-PLAN", "APP-DIGEST", "APP-POLICY", "APP-PRACTICE", "APP-SIGNATURE")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_was_not_approved_is_refused_before_c_sign(
     aborting: Child, sent: Sent, case: str
@@ -238,6 +258,31 @@ def test_another_policy_than_the_pinned_one_is_refused_however_it_was_approved(s
         child.ask("sign", 10, **sent.fields)
     assert refused.value.rule == "APP-POLICY"
     child.close()
+
+
+@refuses("APP-TYPED", "APP-PRACTICE")
+def test_a_release_under_the_pinned_policy_needs_signatures_and_a_release_key(sent: Sent) -> None:
+    """What the process asks of the bytes, where the machine pins this very policy."""
+    sent.planned(mode=Mode.PRODUCTION)
+
+    def asked(approvals: tuple[bytes, ...]) -> str:
+        pinned = hashlib.sha256(sent.policy).hexdigest()
+        with pytest.raises(Refused) as refused:
+            permit(sent.plan.text.encode(), sent.policy, sent.attributes, approvals, pinned)
+        return refused.value.findings[0].rule
+
+    assert asked(tuple(sent.approvals)) == "APP-PRACTICE"
+    certificate = policies.load(sent.policy).signer.certificate.strip().encode()
+    own = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "UKI signer")])
+    now = datetime.now(UTC)
+    days = timedelta(1)
+    builder = x509.CertificateBuilder(name, name, own.public_key(), 1, now - days, now + days)
+    made = builder.sign(own, hashes.SHA256()).public_bytes(Encoding.PEM).strip()
+    sent.policy = sent.policy.replace(certificate, made).replace(b'"signature"', b'"typed"')
+    digest = hashlib.sha256(sent.policy).hexdigest()
+    sent.planned(policy=digest, key=spki_sha256(own.public_key()))
+    assert asked(()) == "APP-TYPED"
 
 
 @refuses("APP-POLICY")

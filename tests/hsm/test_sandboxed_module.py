@@ -16,7 +16,7 @@ from tokens.namespaces import needed_namespaces
 
 from ceremony.errors import Refused, TokenTrouble
 from hsm import sandbox as sandbox_room
-from hsm.binding import Binding, read_binding
+from hsm.binding import Binding, read_outside
 from hsm.child import Child, ChildLost
 from hsm.sandbox import Sandbox
 from hsm.token import Pkcs11Token
@@ -121,10 +121,10 @@ def test_a_sandbox_that_cannot_be_made_is_told_in_bubblewraps_words(bench: Bench
 @accepts("KEY-BINDING")
 def test_a_binding_asks_for_a_sandbox() -> None:
     text = b'module = "/m.so"\n[sandbox]\n'
-    assert read_binding(text).sandbox == Sandbox()
-    read = read_binding(text + b'network = true\nwritable = ["/var/lib/softhsm/tokens"]\n')
+    assert read_outside(text).sandbox == Sandbox()
+    read = read_outside(text + b'network = true\nwritable = ["/var/lib/softhsm/tokens"]\n')
     assert read.sandbox == Sandbox(network=True, writable=(Path("/var/lib/softhsm/tokens"),))
-    assert read_binding(b'module = "/m.so"\n').sandbox is None
+    assert read_outside(b'module = "/m.so"\n').sandbox is None
 
 
 @refuses("KEY-BINDING")
@@ -142,5 +142,5 @@ def test_a_binding_asks_for_a_sandbox() -> None:
 )
 def test_a_sandbox_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(Refused) as refused:
-        read_binding(f'module = "/m.so"\n[sandbox]\n{line}\n'.encode())
+        read_outside(f'module = "/m.so"\n[sandbox]\n{line}\n'.encode())
     assert refused.value.findings[0].rule == "KEY-BINDING"

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import rehearsing
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from marks import refuses
+from marks import accepts, refuses
 
 from tui.commands.dispatch import dispatch
+from tui.rehearsal.prepare import Prepared
 
 if TYPE_CHECKING:
     from tests.hsm.conftest import Bench
@@ -116,3 +118,29 @@ def test_what_cannot_be_looked_at_is_refused_by_name(
         (tmp_path / "other.toml").write_text(text)
         assert dispatch(["token", "--machine", str(tmp_path / "other.toml")]) in (1, 3)
         assert rule in capsys.readouterr().err
+
+
+SAID = {
+    "for-rehearsals": ("rehearsal = true\n", ""),
+    "says-neither": ("", "KEY-BINDING"),
+    "pins-another": (f'policy_sha256 = "{"0" * 64}"\n', "APP-POLICY"),
+    "pins-it-for-a-practice-key": (rehearsing.PINNED, "APP-PRACTICE"),
+}
+
+
+@accepts("APP-POLICY", "APP-PRACTICE")
+@refuses("KEY-BINDING", "APP-POLICY", "APP-PRACTICE")
+@pytest.mark.parametrize("case", SAID)
+def test_a_binding_that_does_not_fit_the_policy_is_told_days_before(
+    prepared: Prepared, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, rule = SAID[case]
+    if prepared.key_source != "SoftHSM token":
+        pytest.skip("SoftHSM is not installed")
+    rehearsing.bind(prepared, line)
+    words = ["--machine", str(prepared.machine), "--policy", str(prepared.policy)]
+    assert dispatch(["token", *words]) == (1 if rule else 0)
+    said = capsys.readouterr().out
+    assert [one for one in ("KEY-BINDING", "APP-POLICY", "APP-PRACTICE") if one in said] == (
+        [rule] if rule else []
+    )

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from marks import accepts, refuses
 
+from ceremony.errors import Refused
+from ceremony.practice import require_signer
 from ceremony.preflight import preflight
 from ceremony.types import Mode, refusals
 from hsm.token import Pkcs11Token
@@ -92,6 +94,27 @@ def test_a_key_is_made_on_the_token_that_is_named_and_signs(
     assert after.keys[0].attribute("NEVER_EXTRACTABLE") == "true"
     assert after.possession == "proved"
     token.close()
+
+
+@accepts("APP-PRACTICE")
+def test_a_key_to_rehearse_with_says_so_itself(bench: Bench, tmp_path: Path, init: Init) -> None:
+    machine, named = machine_of(bench, tmp_path), bench.uri.partition(";object")[0]
+    words = (named, "--machine", machine, "--label", "practice", "--rehearsal")
+    assert init(*words, pin=bench.pin)[0] == 0
+    made = (tmp_path / "signer.pem").read_bytes()
+    require_signer(Mode.REHEARSAL, made)
+    with pytest.raises(Refused, match="APP-PRACTICE"):
+        require_signer(Mode.PRODUCTION, made)
+
+
+@refuses("APP-PRACTICE")
+def test_an_authority_does_not_say_what_a_key_is_for(
+    bench: Bench, tmp_path: Path, init: Init
+) -> None:
+    machine, named = machine_of(bench, tmp_path), bench.uri.partition(";object")[0]
+    status, said = init(named, "--machine", machine, "--csr", "--rehearsal", pin=bench.pin)
+    assert (status, "APP-PRACTICE" in said) == (1, True)
+    assert not (tmp_path / "signer.pem").exists()
 
 
 def test_a_request_is_one_that_openssl_and_a_ca_take(

@@ -17,6 +17,7 @@ from tokens.piv_card import PivCard, Slot
 from tokens.piv_encoding import PrivateKey
 from tokens.virtual_reader import reader
 
+from ceremony.practice import PRACTICE_NAME
 from hsm.binding import Binding
 from hsm.issuing import EXTENSIONS
 
@@ -37,7 +38,7 @@ FLAGS = {
 
 
 def certificate_for(key: PrivateKey, common: str) -> bytes:
-    """Return a code signer's certificate (DER), as a CA would have issued it."""
+    """Return a code signer's certificate (DER), signed by the key itself."""
     now = datetime.now(UTC)
     name = named(common)
     first, last = now - timedelta(days=1), now + timedelta(days=365)
@@ -53,7 +54,7 @@ def make_card() -> PivCard:
     other = ec.generate_private_key(ec.SECP256R1())
     keys = {
         AUTHENTICATION: Slot(other, certificate_for(other, "uki-ec")),
-        SIGNATURE: Slot(signing, certificate_for(signing, "uki-rsa"), always=True),
+        SIGNATURE: Slot(signing, certificate_for(signing, PRACTICE_NAME), always=True),
     }
     return PivCard(keys, pin=PIN, yubikey=True, attester=make_attester())
 

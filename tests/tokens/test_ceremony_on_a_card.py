@@ -40,7 +40,7 @@ def moved(prepared: Prepared, brought: Brought) -> None:
     assert len(old) == 2
     new = (f'uri = "{brought.uri}"', pem)
     rehearsing.edit_policy(prepared, *zip(old, new, strict=True))
-    prepared.machine.write_text(machine_text(brought.binding), "utf-8")
+    prepared.machine.write_text(f"rehearsal = true\n{machine_text(brought.binding)}", "utf-8")
 
 
 class Watched(ScriptFace):

@@ -84,7 +84,8 @@ def _lint(path: Path, *, as_json: bool) -> Exit:
 def _show(path: Path) -> Exit:
     data = _read(path, MOST_POLICY_BYTES)
     policy = policies.load(data)
-    put(*policy_words.words(policy), "", "Signatures beside it")
+    put(*policy_words.words(policy), "", "In the machine binding of its ceremonies")
+    put(f'policy_sha256 = "{policy.sha256.hex}"', "", "Signatures beside it")
     found = policies.check_owners(policy, data, _signatures(path))
     put(*(f"  {finding.text}" for finding in found))
     return Exit.YES

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="for the bundle")
     parser.add_argument(
-        "--machine", metavar="FILE", type=Path, help="the machine binding: PKCS#11 module"
+        "--machine", metavar="FILE", type=Path, help="the machine binding: module and pinned policy"
     )
     parser.add_argument(
         "--approvals",

@@ -25,12 +25,14 @@ from ceremony.key_attestation import (
 )
 from ceremony.pe.certificate import Certificate, read_certificate, sha256
 from ceremony.pe.revocation import MOST_DBX_BYTES
-from ceremony.policy_model import MOST_POLICY_BYTES
+from ceremony.policy_model import MOST_POLICY_BYTES, Policy
+from ceremony.practice import require_machine
 from ceremony.preflight import preflight
 from ceremony.signer_chain import judge_chain
 from ceremony.types import Finding, MediaFile, Mode, Severity
 from hsm import uri as uris
-from hsm.binding import Binding, find_module, read_binding
+from hsm.binding import Binding, find_module, read_binding, read_outside
+from hsm.hidden import explained
 from hsm.present import ShownToken, show_tokens
 from hsm.token import Pkcs11Token
 from tui import token_words
@@ -60,7 +62,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 class Wanted:
     """What is looked for: a URI or "", certificate and chain (DER) or none, a dbx or b"".
 
-    `demands` and `files` are what the key's birth is to be proved with.
+    `demands` and `files` are what the key's birth is to be proved with; `machine` is what a
+    ceremony would say of binding and policy together.
     """
 
     uri: str
@@ -68,6 +71,7 @@ class Wanted:
     dbx: bytes
     demands: Demands
     files: tuple[MediaFile, ...]
+    machine: tuple[Finding, ...] = ()
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -78,7 +82,7 @@ def run(options: argparse.Namespace) -> Exit:
     tokens = tuple(token for token in shown.tokens if _named(token, wanted.uri))
     if not tokens:
         text = f"none of {len(shown.tokens)} tokens fits the URI" if wanted.uri else "no token"
-        raise TokenTrouble("KEY-TOKEN", text)
+        raise TokenTrouble(*explained("tokens", "KEY-TOKEN", text, binding))
     looked = tuple((token, tuple(_judge(binding, token, wanted))) for token in tokens)
     if options.json:
         put_json(token_words.as_json(shown, looked))
@@ -90,10 +94,11 @@ def run(options: argparse.Namespace) -> Exit:
 def binding_of(path: Path | None) -> Binding:
     """Return the binding in a file, or the first module found; Refused KEY-MODULE, KEY-BINDING.
 
-    A policy that it pins is left out: it guards signing, and nothing is signed here.
+    It may leave open what it is for, and a policy that it pins is left out: that guards
+    signing, and nothing is signed here.
     """
     if path is not None:
-        return replace(read_binding(read_small(path, MOST_BINDING)), policy_sha256="")
+        return replace(read_outside(read_small(path, MOST_BINDING)), policy_sha256="")
     module = find_module()
     if module is None:
         raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")
@@ -104,8 +109,10 @@ def _wanted(options: argparse.Namespace) -> Wanted:
     uri, dbx = options.uri or "", b""
     certificates: tuple[bytes, ...] = ()
     demands = Demands()
+    machine: tuple[Finding, ...] = ()
     if options.policy:
-        signer = policies.load(read_small(options.policy, MOST_POLICY_BYTES)).signer
+        policy = policies.load(read_small(options.policy, MOST_POLICY_BYTES))
+        machine, signer = _on_machine(options.machine, policy), policy.signer
         texts = (signer.certificate, *signer.chain)
         uri, dbx, demands = uri or signer.uri, signer.dbx, signer.attestation
         certificates = tuple(
@@ -117,7 +124,20 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         dbx = read_small(options.dbx, MOST_DBX_BYTES)
     if uri:
         uris.parse(uri)
-    return Wanted(uri, certificates, dbx, *_attestation(options, demands))
+    return Wanted(uri, certificates, dbx, *_attestation(options, demands), machine)
+
+
+def _on_machine(path: Path | None, policy: Policy) -> tuple[Finding, ...]:
+    """Return what a ceremony under this policy would refuse in the binding."""
+    if path is None:
+        return ()
+    try:
+        binding = read_binding(read_small(path, MOST_BINDING))
+        mode = Mode.REHEARSAL if binding.rehearsal else Mode.PRODUCTION
+        require_machine(mode, policy, binding.policy_sha256)
+    except Refused as refused:
+        return refused.findings
+    return ()
 
 
 def _attestation(
@@ -182,7 +202,7 @@ def _judged(binding: Binding, token: ShownToken, wanted: Wanted, der: bytes) -> 
         findings += judge_chain(der, wanted.certificates[1:], wanted.dbx, now)
         shown = tuple(bytes.fromhex(one) for one in evidence.attestation)
         attested, more = judge_attestation(der, shown, wanted.files, wanted.demands, now)
-        findings += more
+        findings += (*more, *wanted.machine)
         subject = certificate.subject
     except TokenTrouble as trouble:
         findings = (Finding(trouble.rule, Severity.REFUSE, trouble.text),)

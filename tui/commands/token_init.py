@@ -17,8 +17,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ceremony.errors import TokenTrouble, refuse
+from ceremony.practice import PRACTICE_NAME
 from ceremony.preflight import preflight
 from ceremony.show import escaped
 from ceremony.types import Mode
@@ -54,7 +56,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", choices=tuple(KINDS), default="rsa2048")
     parser.add_argument("--label", default="uki", help="the key's label")
     parser.add_argument("--id", default="", help="the key's id in hex; else drawn by chance")
-    parser.add_argument("--subject", default="CN=UKI signer", help="whose it is, RFC 4514")
+    whose = parser.add_mutually_exclusive_group()
+    whose.add_argument("--subject", default="CN=UKI signer", help="whose it is, RFC 4514")
+    whose.add_argument("--rehearsal", action="store_true", help="a key that signs rehearsals only")
     parser.add_argument("--days", type=int, default=3650, help="how long the certificate holds")
     parser.add_argument("--pin-fd", type=int, help="a descriptor to read the PIN from")
 
@@ -67,6 +71,9 @@ def run(options: argparse.Namespace) -> Exit:
         raise refuse("MED-OUTPUT", f"{escaped(str(options.output))} is there already")
     if not 1 <= options.days <= MOST_DAYS:
         raise refuse("KEY-CERT-DATES", f"--days is 1 to {MOST_DAYS}")
+    if options.csr and options.rehearsal:
+        text = "a key says itself that it is for rehearsals: it gets a certificate, not a request"
+        raise refuse("APP-PRACTICE", text)
     secrets = Secrets(options.pin_fd)
     if options.softhsm:
         return _softhsm(options, secrets)
@@ -95,7 +102,8 @@ def _softhsm(options: argparse.Namespace, secrets: Secrets) -> Exit:
 
 
 def _on_token(options: argparse.Namespace, secrets: Secrets) -> Exit:
-    wanted, subject = _wanted(options), _subject(options.subject)
+    wanted = _wanted(options)
+    subject = _practice() if options.rehearsal else _subject(options.subject)
     binding = binding_of(options.machine)
     token = token_named(binding, options.uri)
     child = Child("minting", binding)
@@ -141,6 +149,10 @@ def _subject(text: str) -> x509.Name:
     if not list(name):
         raise refuse("KEY-CERT-FORM", f"{escaped(text)} is no name as RFC 4514 writes it")
     return name
+
+
+def _practice() -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
 
 
 def _new_pin(secrets: Secrets) -> bytearray:

@@ -238,6 +238,8 @@ def prompt(view: View) -> str:
             return f"Type the {part.said}: not shown, not recorded. Backspace clears a word."
         case Login(part=part):
             return f"The {part.said}: not shown, not recorded. Backspace clears it."
+        case Closing(signable=False):
+            return "Nothing is to be signed; empty: done"
         case Closing(rehearsal_signers=signers):
             practice = f" (or {', '.join(signers)})" if signers else ""
             return f"Signature file's path{practice}; empty: done"

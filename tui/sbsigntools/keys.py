@@ -149,11 +149,11 @@ def _binding(machine: Path | None) -> Binding:
         BINDING_MOST_BYTES,
         Binding,
         find_module,
-        read_binding,
+        read_outside,
     )
 
     if machine is not None:
-        return read_binding(read_small(machine, BINDING_MOST_BYTES))
+        return read_outside(read_small(machine, BINDING_MOST_BYTES))
     named = os.environ.get(MODULE_VARIABLE)
     module = Path(named) if named else find_module()
     if module is None or not module.is_absolute():

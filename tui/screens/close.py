@@ -11,7 +11,7 @@ from ceremony.show import counted, grouped
 from ceremony.steps import Step
 from ceremony.words import rows
 from tui.faces import Closing
-from tui.guides import GUIDES
+from tui.guides import CLOSED_WITHOUT_POLICY, GUIDES, NOBODY_SIGNS, Guide
 from tui.parts import dialogs, messages
 from tui.parts.lines import ASKED, BAD, BAD_MARK, DONE, GOOD, STRONG, Line
 from tui.parts.notice import findings_lines
@@ -45,11 +45,11 @@ class CloseScreen(CodedScreen):
         code = view.code.said if view.code else "not made"
         paged = ", PageDown shows it" if view.code and view.code.cells else ""
         outputs = sum(file.size for file in closing.files)
+        witnessed = f"{len(closing.signed)} of {closing.needed} witnesses signed it{signed}"
         return (
-            Line(
-                f"{len(closing.signed)} of {closing.needed} witnesses signed it{signed}",
-                GOOD if closing.enough else ASKED,
-            ),
+            Line(witnessed, GOOD if closing.enough else ASKED)
+            if closing.signable
+            else Line(NOBODY_SIGNS, ASKED),
             Line(f"Root  {grouped(digits[:32])}"),
             Line(f"      {grouped(digits[32:])}"),
             *(Line(row, STRONG) for row in rows(closing.head.root)),
@@ -57,9 +57,16 @@ class CloseScreen(CodedScreen):
             Line(f"QR code {code}{paged}", ASKED),
             *findings_lines(closing.why),
             Line(f"Outputs {len(closing.files)} files, {counted(outputs)}"),
-            Line(f"Sign    {closing.checkpoint}"),
+            Line(f"{'Sign' if closing.signable else 'File':<7} {closing.checkpoint}"),
             *(Line(f"  {text}") for text in closing.head.text.decode("ascii").splitlines()),
         )
+
+    @property
+    def guide(self) -> Guide:
+        """Return the page that fits: without a policy nobody signs."""
+        wanted = self.view.wanted
+        unsigned = isinstance(wanted, Closing) and not wanted.signable
+        return CLOSED_WITHOUT_POLICY if unsigned else self.GUIDE
 
     def action_abort(self) -> None:
         """Let a person leave before enough have signed, or before they confirmed the record."""

@@ -101,6 +101,11 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.post_message(messages.Back())
 
     @property
+    def guide(self) -> Guide:
+        """Return the step's page of the runbook."""
+        return self.GUIDE
+
+    @property
     def asking(self) -> Asking:
         """Return the part with the fields."""
         return self.query_one("#asking", Asking)
@@ -149,7 +154,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         """Show the step's page of the runbook."""
         title = f"HELP: {self.STEP.heading.upper()}"
-        self.app.push_screen(dialogs.Reading(self.view, title, lines_of(self.GUIDE)))
+        self.app.push_screen(dialogs.Reading(self.view, title, lines_of(self.guide)))
 
     def action_record(self) -> None:
         """Show what is recorded, and what going on would record."""

@@ -33,11 +33,13 @@ def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
     key = signing_key(load_der_x509_certificate(session.certificate))
     ecdsa = mechanism_for(key) == "CKM_ECDSA"
     facts, moment = state.ready.approved.facts, wall_time(fixed.wall)
-    if facts.authenticode and not facts.signatures:  # inspect read these very bytes strictly
+    sha256 = state.ready.taken.image.sha256
+    # Inspect read these very bytes strictly, or they are not here to be read again.
+    if facts.authenticode and (not facts.signatures or rules.lacks(sha256)):
         algorithm = Algorithm.ECDSA if ecdsa else Algorithm.RSA
         digest = facts.authenticode
         return plan_for(digest, session.certificate, session.chain, moment, algorithm)
-    image = rules.content(state.ready.taken.image.sha256)
+    image = rules.content(sha256)
     make = plan_ecdsa if ecdsa else plan
     return make(image, session.certificate, session.chain, moment)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -57,6 +58,20 @@ def test_a_flipped_byte_is_noticed_although_the_sums_are_made_to_fit(bundle: Bun
             flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
             found = replay(resummed({**bundle, name: bytes(flipped)}))
             assert found.verdict is not Verdict.REPRODUCED, name
+
+
+@refuses("TRN-BUNDLE")
+def test_one_flipped_file_is_one_finding(bundle: Bundle) -> None:
+    for name in ("anchor.p7", "policy.toml", "in/attestations/bob.intoto.json"):
+        for mend in (dict, resummed):
+            found = replay(mend({**bundle, name: bundle[name][:-1] + b"\x7f"}))
+            (finding,) = found.findings
+            assert (found.verdict, finding.rule) == (Verdict.DIFFERS, "TRN-BUNDLE")
+            assert name in finding.text
+    gone = {n: data for n, data in bundle.items() if n != "anchor.p7"}
+    for files in (gone, {**bundle, "extra.txt": b"x"}):
+        found = replay(files)
+        assert (found.verdict, len(found.findings)) == (Verdict.DIFFERS, 1), found.findings
 
 
 @refuses("TRN-BUNDLE")
@@ -180,8 +195,27 @@ def test_without_the_unsigned_image_it_must_be_given(prepared: Prepared) -> None
     files = read_bundle(prepared.out)
     found = replay(files)
     assert (found.verdict, found.findings[0].rule) == (Verdict.INCOMPLETE, "TRN-IMAGE")
-    assert replay(files, (prepared.media / "anchor.efi").read_bytes()).verdict == "REPRODUCED"
-    assert replay(files, rehearsing.tiny_uki(b"2")).verdict is Verdict.INCOMPLETE
+    image = (prepared.media / "anchor.efi").read_bytes()
+    assert replay(files, image).verdict == "REPRODUCED"
+    other = rehearsing.tiny_uki(b"2")
+    found = replay(files, other)
+    (finding,) = found.findings
+    assert (found.verdict, finding.rule) == (Verdict.INCOMPLETE, "TRN-IMAGE")
+    assert "is another one" in finding.text
+    assert "not here" not in finding.text
+    assert all(hashlib.sha256(data).hexdigest() in finding.text for data in (image, other))
+
+
+@refuses("TRN-IMAGE")
+def test_an_image_that_is_not_the_one_in_the_bundle_is_named_with_both_digests(
+    bundle: Bundle,
+) -> None:
+    other = rehearsing.tiny_uki(b"2")
+    found = replay(bundle, other)
+    (finding,) = found.findings
+    assert (found.verdict, finding.rule) == (Verdict.DIFFERS, "TRN-IMAGE")
+    both = (bundle["anchor.efi"], other)
+    assert all(hashlib.sha256(data).hexdigest() in finding.text for data in both)
 
 
 @refuses("TRN-IMAGE")

@@ -12,6 +12,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,13 +25,25 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key  #
 from material import make_image  # noqa: E402
 from measuring import Cost, adopt_orphans, measure  # noqa: E402
 from replay import reap  # noqa: E402
-from report import median  # noqa: E402
+from report import machine, median  # noqa: E402
 
 from ceremony.ingest.reading import read_folder  # noqa: E402
 from tui.rehearsal.prepare import Prepared, prepare  # noqa: E402
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the figures are about judging, not about a disk
 BIN = Path(sys.executable).parent
+
+
+NOTE = """\
+Two shared cores: processor time and memory are the figures to read. The auditor reads the image in
+pieces, replay holds it.
+"""
+
+
+def head() -> str:
+    """Return the page's beginning: when, on which machine, by what."""
+    title = f"# Auditing, measured {datetime.now(UTC).date()}"
+    return f"{title}\n\n{machine()}.\n\nMade by `bench/auditing.py` (`make bench-auditing`).\n"
 
 
 def filled(prepared: Prepared, events: int) -> Path:
@@ -103,7 +116,7 @@ def main() -> None:
         text = table(rounds(bundle, options.rounds), title)
     sys.stdout.write(text)
     if options.output:
-        options.output.write_text(f"# Auditing\n\nMade by `bench/auditing.py`.\n\n{text}", "utf-8")
+        options.output.write_text(f"{head()}\n{text}\n{NOTE}", "utf-8")
 
 
 if __name__ == "__main__":

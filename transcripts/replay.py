@@ -45,7 +45,8 @@ class Replayed:
 
     `anchors` are what to compare with what is known from elsewhere: a bundle made with
     somebody's own policy and keys is reproduced too. `first` is the first event that differs.
-    `previous` is the head of the ceremony before, "" where the first line names none.
+    `previous` is the head of the ceremony before, "" where the first line names none; `policy`
+    is the id of the policy, "" where none was read.
     """
 
     verdict: Verdict
@@ -60,6 +61,7 @@ class Replayed:
     anchors: tuple[tuple[str, str], ...] = ()
     first: Difference | None = None
     previous: str = ""
+    policy: str = ""
 
 
 def replay(
@@ -94,8 +96,9 @@ def replay(
     faults = sealed.once(
         [*unsigned.check_image(log, contents, image, folded.unseen), *faults], outputs
     )
+    policy = policy_of(state)
     witnesses, needed, signed = sealed.check_countersignatures(
-        files, policy_of(state), closed=isinstance(state, Close)
+        files, policy, closed=isinstance(state, Close)
     )
     faults += signed
     first = log.lines[0].event if log.lines else None
@@ -111,6 +114,7 @@ def replay(
         findings=tuple(fault.finding for fault in faults),
         anchors=_anchors(log, state) if isinstance(state, Close) else (),
         previous=(first.previous_head or "") if isinstance(first, Begun) else "",
+        policy=policy.policy_id if policy else "",
         first=next((fault.difference for fault in faults if fault.difference), None),
     )
 

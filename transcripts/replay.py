@@ -23,7 +23,7 @@ from ceremony.engine import RULESET, Rules
 from ceremony.engine.order import Differs
 from ceremony.engine.rules import NotHere
 from ceremony.errors import CeremonyError, OutOfOrder, Refused
-from ceremony.events import Begun, Decided, Event, Intended, Recovered
+from ceremony.events import Ack, Begun, Decided, Event, Intended, Recovered
 from ceremony.known import policy_of
 from ceremony.states import Close, Inspect, Seal, State
 from ceremony.turns import in_turn
@@ -186,7 +186,7 @@ class Folded:
 
 
 def _fold(log: Log, rules: Rules, tree: Tree) -> Folded:
-    """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same.
+    """TRN-ORDER, -DECISION, -SHOWN, -RULESET: events are legal, decisions and screens the same.
 
     Without the image what only its bytes tell is believed, and everything else still judged.
     """
@@ -246,12 +246,14 @@ def _decision_fault(line: Line, error: Differs) -> Fault:
     """Name the first member that differs, and both its values."""
     if isinstance(error.expected, Decided) and _lacks_extra(error.expected):
         return fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"event {line.seq + 1}: {EXTRA}")
-    forged = isinstance(line.event, Recovered)  # no decision: lines were taken out or put in
-    rule = "TRN-ORDER" if forged else "TRN-DECISION"
+    verdict, rule = Verdict.DIFFERS, "TRN-DECISION"
+    if isinstance(line.event, Ack):
+        rule = "TRN-SHOWN"
+    elif isinstance(line.event, Recovered):  # lines were taken out or put in
+        verdict, rule = Verdict.FORGED, "TRN-ORDER"
     at = differing.of_decision(line, rule, error)
     said = f"{at.path} recomputed {at.expected}, recorded {at.found}"
     text = f"event {at.line + 1}, {at.event}: {said}"
-    verdict = Verdict.FORGED if forged else Verdict.DIFFERS
     return replace(fault(verdict, rule, text), difference=at)
 
 

@@ -39,6 +39,7 @@ ONLY_REPLAY = (
     (r"judge\.override_verdict", r"findings.*", "which of them the veto was"),
     (r"sign\.(token|login|room)", r".*", "the token's and the media's fitness"),
     (r"verify\.second", r"tool|text", "the words of the other implementation"),
+    (r".*", r"shown.*", "the words on the screen"),
     (r"ceremony\.abort", r"person|reason", "the words of the close line's finding"),
 )
 

@@ -13,6 +13,7 @@ from forging import Bundle, rechained, resummed
 from marks import accepts, refuses
 
 from ceremony.codec import Json
+from ceremony.events import Ack
 from ceremony.ingest.reading import read_folder as read_bundle
 from transcripts.log import read_log
 from transcripts.replay import Replayed, Verdict, replay
@@ -147,7 +148,7 @@ def changed(name: str, member: str, value: Json) -> Callable[[list[dict[str, Jso
         (changed("judge.verdict", "facts", None), {"TRN-DECISION"}),
         (changed("inspect.verdict", "findings", []), {"TRN-DECISION"}),
         (changed("sign.time", "wall", "2026-11-22T00:00:00Z"), {"TRN-DECISION"}),
-        (changed("read_back.drawn", "positions", [1, 2, 3, 4, 5, 6]), {"TRN-DECISION"}),
+        (changed("read_back.drawn", "positions", [1, 2, 3, 4, 5, 6]), {"TRN-SHOWN"}),
         (changed("open.clock", "wall", "2026-11-21T00:00:00Z"), {"TRN-DECISION"}),
         (changed("inspect.meaning", "person", "kim"), {"TRN-ORDER"}),
         (changed("inspect.meaning", "answer", "yes"), {"TRN-ORDER"}),
@@ -162,6 +163,31 @@ def test_a_forger_who_holds_a_copy_and_mends_every_digest(
     found = forged(bundle, change)
     assert found.verdict is not Verdict.REPRODUCED
     assert rules & {finding.rule for finding in found.findings}
+
+
+@accepts("TRN-SHOWN")
+def test_what_every_answer_was_given_to_is_recomputed(bundle: Bundle) -> None:
+    lines = [line.event for line in read_log(bundle["transcript.jsonl"]).lines]
+    acks = [event for event in lines if isinstance(event, Ack)]
+    assert len(acks) > 9
+    assert all(ack.shown for ack in acks)
+    assert replay(bundle).verdict is Verdict.REPRODUCED
+
+
+@refuses("TRN-SHOWN")
+def test_a_screen_that_showed_something_else_differs_and_the_answer_is_named(
+    bundle: Bundle,
+) -> None:
+    lines = [line.event for line in read_log(bundle["transcript.jsonl"]).lines]
+    for place, event in enumerate(lines):
+        if isinstance(event, Ack):
+            for other in ([], [*event.shown, "And one line more."], ["x", *event.shown[1:]]):
+                found = forged(bundle, lambda v, p=place, o=other: v[p]["body"].update(shown=o))  # type: ignore[misc]
+                assert found.first is not None, event.name
+                assert (found.first.line, found.first.rule) == (place, "TRN-SHOWN"), event.name
+                assert found.first.path.startswith("body.shown"), event.name
+                said = [f.text for f in found.findings if f.rule == "TRN-SHOWN"]
+                assert said[0].startswith(f"event {place + 1}, {event.name}: body.shown")
 
 
 @refuses("TRN-COUNTERSIGNATURE")

@@ -21,7 +21,7 @@ from ceremony.pe.sign import SigningPlan
 from ceremony.pe.sign import encode as encode_cms
 from ceremony.pe.uki import NOTHING
 from ceremony.policy import Policy
-from ceremony.types import Digest, DigestKind, ImageFacts
+from ceremony.types import Digest, DigestKind, ImageFacts, refusals
 from ceremony.verdicts import Judgement, Verdict
 
 UNKNOWN = "0" * 64
@@ -68,7 +68,8 @@ def verified(plan: SigningPlan, signature: bytes, rules: Rules) -> tuple[Signed,
     believed. Raises Refused (SIG-) where no PKCS#7 can be made of them.
     """
     told = rules.told("verify.verdict")
-    refused = told if told and told.outcome is Outcome.REFUSED else None
+    stops = told is not None and told.outcome is Outcome.REFUSED and refusals(told.findings)
+    refused = told if stops else None
     members = told.facts if told and isinstance(told.facts, dict) else {}
     size, digits = members.get("size"), members.get("sha256")
     try:

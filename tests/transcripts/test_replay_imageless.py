@@ -95,6 +95,17 @@ def test_only_what_has_the_form_and_is_about_this_image_is_believed(
 
 
 @refuses("TRN-DECISION")
+@pytest.mark.parametrize("event", ["inspect.verdict", "judge.verdict", "verify.verdict"])
+def test_a_refusal_that_no_finding_makes_is_not_believed(believed: Bundle, event: str) -> None:
+    def refuse(values: list[dict[str, Any]]) -> None:
+        next(v for v in values if v["event"] == event)["body"]["outcome"] = "refused"
+
+    found = replay(rechained(believed, refuse))
+    assert found.first is not None
+    assert (found.first.event, found.first.path) == (event, "body.outcome")
+
+
+@refuses("TRN-DECISION")
 def test_a_signature_that_is_none_differs_without_the_image_too(believed: Bundle) -> None:
     def flip(values: list[dict[str, Any]]) -> None:
         result = next(v for v in values if v["event"] == "sign.result")["body"]["result"]

@@ -16,6 +16,7 @@ help:
 	@echo 'make faults          every fault at every write of a ceremony, about ten minutes'
 	@echo 'make bench-judging   judging measured against its peers, about fifteen minutes'
 	@echo 'make bench-replay    replay of a large image, a long transcript, a thousand ceremonies'
+	@echo 'make bench-auditing  replay and the stand-alone auditor beside sha256sum'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
 	@echo 'make agree           every mutated bundle through replay and the stand-alone auditor'
 	@echo 'make tokens          the virtual card pulled at every command, about five minutes'
@@ -47,6 +48,10 @@ bench-judging: setup
 .PHONY: bench-replay
 bench-replay: setup
 	$(VENV)/bin/python bench/replay.py --output docs/benchmarks/replay.md
+
+.PHONY: bench-auditing
+bench-auditing: setup
+	$(VENV)/bin/python bench/auditing.py --output docs/benchmarks/auditing.md
 
 fuzz: tools
 	cd $(VENV) && UKI_CEREMONY_FUZZ_MINUTES=$(or $(MINUTES),60) bin/python -I -m pytest -n auto \

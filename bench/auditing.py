@@ -12,6 +12,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from material import make_image
 from measuring import Cost, adopt_orphans, measure
 from replay import reap
-from report import median
+from report import machine, median
 
 from ceremony.ingest.reading import read_folder
 from tui.rehearsal.prepare import Prepared, prepare
@@ -32,6 +33,18 @@ from tui.rehearsal.prepare import Prepared, prepare
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY = Path("/dev/shm")  # noqa: S108 - the figures are about judging, not about a disk
 BIN = Path(sys.executable).parent
+
+
+NOTE = """\
+Two shared cores: processor time and memory are the figures to read. The auditor reads the image in
+pieces, replay holds it.
+"""
+
+
+def head() -> str:
+    """Return the page's beginning: when, on which machine, by what."""
+    title = f"# Auditing, measured {datetime.now(UTC).date()}"
+    return f"{title}\n\n{machine()}.\n\nMade by `bench/auditing.py` (`make bench-auditing`).\n"
 
 
 def filled(prepared: Prepared, events: int) -> Path:
@@ -104,7 +117,7 @@ def main() -> None:
         text = table(rounds(bundle, options.rounds), title)
     sys.stdout.write(text)
     if options.output:
-        options.output.write_text(f"# Auditing\n\nMade by `bench/auditing.py`.\n\n{text}", "utf-8")
+        options.output.write_text(f"{head()}\n{text}\n{NOTE}", "utf-8")
 
 
 if __name__ == "__main__":

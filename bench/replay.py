@@ -23,11 +23,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from material import make_image
 from measuring import LEAVE, adopt_orphans
+from report import machine
 
 from ceremony.events import Excepted
 from ceremony.ports import Interruption
@@ -189,7 +191,6 @@ def copies(small: Prepared, folder: Path, count: int) -> Path:
 def report(folder: Path, rounds: int) -> str:
     """Measure everything; return the page."""
     load = os.getloadavg()[0]
-    processors, python = len(os.sched_getaffinity(0)), sys.version.split()[0]
     parts = [folder / name for name in ("large", "small", "few", "many")]
     for part in parts:
         part.mkdir()
@@ -202,8 +203,9 @@ def report(folder: Path, rounds: int) -> str:
     lengthened(small, MANY)
     long = inside(small.out, rounds)
     words = [
-        f"By `bench/replay.py`: {rounds} rounds, medians; {processors} processors,",
-        f"Python {python},",
+        f"{machine()}.",
+        "",
+        f"By `bench/replay.py` (`make bench-replay`): {rounds} rounds, medians;",
         f"a load of {load:.1f} before the first round: where it is above the processors, the wall",
         "clock says more of the machine than of replay, and processor seconds say what it costs.",
         "Beside each round stands what anybody must do with a bundle: `sha256sum` of both",
@@ -230,7 +232,8 @@ def report(folder: Path, rounds: int) -> str:
     ]  # fmt: skip
     flat = "met" if many.peak <= few.peak * FLAT else "not met"
     last = f"Memory of ten times the archive, by the largest process: {flat}."
-    return "\n".join(("# Replay", "", *words, "", *table, "", last, ""))
+    title = f"# Replay, measured {datetime.now(UTC).date()}"
+    return "\n".join((title, "", *words, "", *table, "", last, ""))
 
 
 def row(name: str, costs: list[Cost], wanted: float | None = None) -> str:

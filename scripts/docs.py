@@ -58,7 +58,10 @@ NAME = re.compile(rf"({'|'.join((*Step, 'ceremony'))})\.[a-z_]+")
 STEPLESS = "ceremony"
 KINDS = {
     Kind.OBSERVE: ("a fact from outside", "taken as recorded"),
-    Kind.ACK: ("a named person's answer, with what was shown", "order, person, form are checked"),
+    Kind.ACK: (
+        "a named person's answer, with what was shown",
+        "order, person, form are checked, and the lines are made again",
+    ),
     Kind.DECIDE: ("what a pure function concluded", "recomputed, must be equal"),
     Kind.EFFECT: ("the intent before and the result after an act", "intents are recomputed"),
     Kind.EXCEPTION: ("what a person says happened beside the script", "taken as recorded"),

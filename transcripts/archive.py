@@ -2,7 +2,9 @@
 
 Decides whether the heads that first lines name are there, and whether two ceremonies claim the
 same place. Ceremonies that ended before an image was judged have no line in a ledger, so several
-may follow the same one; of those that judged an image only one may. It refuses to know files.
+may follow the same one; of those that judged an image only one may, and only one may be the
+first. A policy's id has a chain of its own; rehearsals that name none before them belong to no
+chain. It refuses to know files.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ceremony.show import escaped
-from ceremony.types import Finding, Severity
+from ceremony.types import Finding, Mode, Severity
 from transcripts.faults import Verdict
 
 RULE = "TRN-PREVIOUS"
@@ -24,7 +26,7 @@ class Record:
     """One bundle of an archive after its replay; `text` is its first finding, or empty.
 
     `head` and `previous` are roots in hex, "" where there is none; `judged` says whether an
-    image was judged.
+    image was judged; `policy` is the policy's id.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Record:
     previous: str
     judged: bool
     text: str
+    policy: str = ""
 
 
 def check_chain(records: Iterable[Record]) -> tuple[Finding, ...]:
@@ -50,7 +53,24 @@ def check_chain(records: Iterable[Record]) -> tuple[Finding, ...]:
         )
         for r in missing[:MOST_NAMED]
     ]
-    return (*found, *_forks(records), *_doubles(records))
+    return (*found, *_firsts(records), *_forks(records), *_doubles(records))
+
+
+def _firsts(records: tuple[Record, ...]) -> list[Finding]:
+    """TRN-PREVIOUS: one ceremony of a policy's chain is the first; a rehearsal starts no chain."""
+    first: dict[str, dict[str, str]] = defaultdict(dict)
+    for record in records:
+        if record.judged and not record.previous and record.mode == Mode.PRODUCTION:
+            first[record.policy].setdefault(record.ceremony, record.name)
+    several = [(policy, [*names.values()]) for policy, names in first.items() if len(names) > 1]
+    return [
+        Finding(
+            RULE,
+            Severity.WARN,
+            f"{_listed(names)} name no ceremony before them, all under {escaped(policy, 60)}",
+        )
+        for policy, names in several[:MOST_NAMED]
+    ]
 
 
 def _forks(records: tuple[Record, ...]) -> list[Finding]:

@@ -236,8 +236,8 @@ def check_sums(files: Dict[str, File]) -> Iterator[Fault]:
         return
     if stated == wanted:
         return
-    listed = set(stated.decode("utf-8", "replace").split("\n"))
-    there = set(wanted.decode("utf-8").split("\n"))
+    listed = stated.decode("utf-8", "replace").split("\n")
+    there = wanted.decode("utf-8").split("\n")
     named = {line[66:] for line in listed}
     late = {name for name in files if is_countersignature(name) and name not in named}
     if late and stated == sums_text({name: files[name] for name in files if name not in late}):
@@ -245,10 +245,10 @@ def check_sums(files: Dict[str, File]) -> Iterator[Fault]:
             text = "%s: SHA256SUMS does not list it yet" % shown(name)
             yield Fault(INCOMPLETE, "TRN-BUNDLE", text)
         return
-    for line in sorted(listed ^ there)[:8]:
-        text = "%s: not as SHA256SUMS lists it" % (shown(line[66:]) or "a line")
+    for name in sorted({line[66:] for line in set(listed) ^ set(there)})[:8]:
+        text = "%s: not as SHA256SUMS lists it" % (shown(name) or "a line")
         yield Fault(DIFFERS, "TRN-BUNDLE", text)
-    if listed == there:
+    if set(listed) == set(there):
         yield Fault(DIFFERS, "TRN-BUNDLE", "SHA256SUMS is not in its one form")
 
 
@@ -2117,6 +2117,11 @@ class Script:
             text = "the unsigned image %s is not here; give it as IMAGE" % shown(
                 image["sha256"], 64
             )
+            if self._images.given:
+                text = "IMAGE is another image: its SHA-256 is %s, this ceremony's is %s" % (
+                    self._images.given,
+                    shown(image["sha256"], 64),
+                )
             self._fault(INCOMPLETE, "TRN-IMAGE", text)
 
     def _inspect(self) -> None:
@@ -2131,12 +2136,14 @@ class Script:
                 self.authenticode = self.image.authenticode()
             except Bad as bad:
                 raise self._differs(verdict, "the image was accepted: %s" % bad) from None
-            stated = facts.get("authenticode")
-            whole = (facts.get("sha256"), facts.get("size"))
-            if stated != "authenticode-sha256:" + self.authenticode.hex():
+            if facts.get("authenticode") != AUTHENTICODE + self.authenticode.hex():
                 raise self._differs(verdict, "another Authenticode digest than the image's")
-            if whole != ("file-sha256:" + self.image_file.sha256, self.image_file.size):
-                raise self._differs(verdict, "another digest or size than the image's")
+            sha256, size = self.image_file.sha256, self.image_file.size
+        else:  # believed, so that plan and signature can be judged without the image
+            self.authenticode = stated_authenticode(facts)
+            sha256, size = (self.taken or {})["sha256"], (self.taken or {})["size"]
+        if (facts.get("sha256"), facts.get("size")) != ("file-sha256:" + sha256, size):
+            raise self._differs(verdict, "another digest or size than the image's")
         if facts.get("findings") != verdict.body["findings"]:
             raise self._differs(verdict, "its facts have other findings than itself")
         self.ack("inspect.meaning", [self._who("external_witness")])
@@ -2310,7 +2317,7 @@ class Script:
 
     def _check_plan(self, plan: Event, moment: str) -> None:
         """docs/spec/approvals.md: the text of the plan, and the attributes to be signed."""
-        if not (self.policy and self.image and self.begun and self.taken):
+        if not (self.policy and self.authenticode and self.begun and self.taken):
             return
         try:
             signer = read_certificate(self.policy.certificate)
@@ -2435,7 +2442,7 @@ class Script:
                 wanted["mechanism"] = "CKM_RSA_PKCS" if signer.key.kind == "rsa" else "CKM_ECDSA"
         except Bad as bad:
             raise self._differs(intent, "the policy's certificate: %s" % bad) from None
-        if self.image:
+        if self.authenticode:
             wanted["authenticode"] = self.authenticode.hex()
         if {name: intent.body[name] for name in wanted} != wanted:
             raise self._differs(intent, "it is not what the approved plan says")
@@ -2479,7 +2486,7 @@ class Script:
 
     def _expected_cms(self, verdict: Event, signature: str) -> bytes:
         """Return the PKCS#7 that the recorded signature makes, after checking it."""
-        if not (self.policy and self.image and self._plan and self._time):
+        if not (self.policy and self.authenticode and self._plan and self._time):
             return b""
         certificates = [self.policy.certificate, *self.policy.chain]
         try:
@@ -2609,6 +2616,16 @@ def facts_of(decision: Event) -> Dict[str, Any]:
     """Return the facts of a decision where they are an object."""
     facts = decision.body["facts"]
     return facts if isinstance(facts, dict) else {}
+
+
+AUTHENTICODE = "authenticode-sha256:"
+
+
+def stated_authenticode(facts: Dict[str, Any]) -> bytes:
+    """Return the Authenticode digest that a decision gives, b"" where it gives none."""
+    stated = facts.get("authenticode")
+    found = re.fullmatch(AUTHENTICODE + "([0-9a-f]{64})", stated if isinstance(stated, str) else "")
+    return bytes.fromhex(found.group(1)) if found else b""
 
 
 def utf8(text: str) -> bytes:
@@ -2762,7 +2779,8 @@ def audit(folder: str, given: Optional[str]) -> Report:
     if script.sealed or script.step == CLOSE:
         faults += check_outputs(files, script)
     if image and script.image_file and script.taken and image.sha256 != script.taken["sha256"]:
-        text = "the image that was given is not the one of this ceremony"
+        text = "IMAGE is another image: its SHA-256 is %s; this ceremony's, %s, is in the bundle"
+        text %= (image.sha256, script.taken["sha256"])
         faults.append(Fault(DIFFERS, "TRN-IMAGE", text))
     witnesses, more = _countersigned(files, script)
     return _report(script, lines, witnesses, faults + more)
@@ -2808,6 +2826,7 @@ class Images:
 
     def __init__(self, files: Dict[str, File], given: Optional[File]) -> None:
         self._files = {file.sha256: file for name, file in files.items() if "/" not in name}
+        self.given = given.sha256 if given else ""
         if given:
             self._files[given.sha256] = given
 

@@ -64,6 +64,12 @@ def check_one(policy: Policy, person: str, data: bytes, checkpoint: bytes) -> No
         raise refuse("TRN-COUNTERSIGNATURE", text)
 
 
+def already(person: str) -> Refused:
+    """Return what is said to a person whose good signature is there."""
+    text = f"{escaped(person)} has signed this checkpoint already, and counts once; "
+    return refuse("TRN-COUNTERSIGNATURE", f"{text}{escaped(file_name(person))} stays as it is")
+
+
 def person_of(policy: Policy, fpr: str) -> str:
     """Return the id of the person that a key belongs to, "" where it is nobody's."""
     found = (p.id for p in policy.persons if any(named.key.fpr == fpr for named in p.keys))

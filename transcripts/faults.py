@@ -39,11 +39,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A finding, the verdict it leads to, and the difference behind it where an event differs."""
+    """A finding, the verdict it leads to, and the difference behind it where an event differs.
+
+    `file` is the name of the file in the bundle that it is about, where it is about one.
+    """
 
     verdict: Verdict
     finding: Finding
     difference: Difference | None = None
+    file: str = ""
 
 
 def fault(verdict: Verdict, rule: str, text: str) -> Fault:

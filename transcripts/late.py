@@ -44,7 +44,7 @@ class Countersignable:
             text = f"{escaped(person, 60)} is nobody's id in the policy of this ceremony"
             raise refuse("TRN-COUNTERSIGNATURE", text)
         if person in self.signed:
-            raise refuse("TRN-COUNTERSIGNATURE", f"{person} has signed this checkpoint already")
+            raise countersign.already(person)
 
     def accept(self, person: str, signature: bytes) -> None:
         """TRN-COUNTERSIGNATURE: the signature is this person's, over this checkpoint."""

@@ -11,7 +11,6 @@ INCOMPLETE  the close line, the checkpoint, a countersignature or the image is m
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -22,18 +21,20 @@ from ceremony.codec import Json
 from ceremony.effects import Buffer
 from ceremony.engine import RULESET, Rules
 from ceremony.engine.order import Differs
-from ceremony.errors import OutOfOrder, Refused
-from ceremony.events import Begun, Decided, Event, Intended, MediaRead, Recovered
+from ceremony.engine.rules import NotHere
+from ceremony.errors import CeremonyError, OutOfOrder, Refused
+from ceremony.events import Ack, Begun, Decided, Event, Intended, Recovered
 from ceremony.known import policy_of
-from ceremony.states import Close, Seal, State
+from ceremony.states import Close, Inspect, Seal, State
 from ceremony.turns import in_turn
 from ceremony.types import Finding
-from transcripts import differing, rulesets, sealed, threads
+from transcripts import differing, rulesets, sealed, threads, unsigned
 from transcripts.checkpoint import Head, origin
 from transcripts.faults import Difference, Fault, Verdict, fault, worst
 from transcripts.log import Line, Log, read_log
 from transcripts.merkle import Tree
 from transcripts.sealed import make_sums
+from transcripts.unsigned import Unseen, contents_of
 
 __all__ = ["Difference", "Replayed", "Verdict", "contents_of", "make_sums", "replay"]
 
@@ -44,7 +45,8 @@ class Replayed:
 
     `anchors` are what to compare with what is known from elsewhere: a bundle made with
     somebody's own policy and keys is reproduced too. `first` is the first event that differs.
-    `previous` is the head of the ceremony before, "" where the first line names none.
+    `previous` is the head of the ceremony before, "" where the first line names none; `policy`
+    is the id of the policy, "" where none was read.
     """
 
     verdict: Verdict
@@ -59,6 +61,7 @@ class Replayed:
     anchors: tuple[tuple[str, str], ...] = ()
     first: Difference | None = None
     previous: str = ""
+    policy: str = ""
 
 
 def replay(
@@ -75,26 +78,27 @@ def replay(
     files, left = sealed.without_left_over(files)
     transcript = bytes(files.get(bundle.TRANSCRIPT, b""))
     digests = threads.digests(files)
-    sums = [*left, *sealed.check_sums(files, digests)]
+    sums = sealed.check_sums(files, digests)
     if text := rulesets.unknown(transcript):
-        return _not_judged([fault(Verdict.INCOMPLETE, "TRN-RULESET", text), *sums])
+        return _not_judged([fault(Verdict.INCOMPLETE, "TRN-RULESET", text), *left, *sums])
     log = read_log(transcript)
-    faults = [*_check_log(log), *sums]
-    contents = _contents(log, files, digests, image)
+    contents = unsigned.contents(log, files, digests, image)
     tree = Tree()
-    state, order = _fold(log, replace(_rules(log, contents, verifier), read=read), tree)
-    faults += order
-    faults += _check_given(log, contents, image)
-    head = _head(log, tree)
+    folded = _fold(log, replace(_rules(log, contents, verifier), read=read), tree)
+    state, head = folded.state, _head(log, tree)
+    stated = state.files if isinstance(state, Close) else sealed.stated_outputs(log.lines)
+    outputs = [] if stated is None else sealed.check_outputs(files, digests, stated)
+    faults = [*_check_log(log), *left, *sums, *folded.faults]
     faults += sealed.check_checkpoint(files, head)
     if not (isinstance(state, Close) or faults):
         text = f"the transcript stops in the step {state.step}, before its close line"
         faults.append(fault(Verdict.INCOMPLETE, "TRN-CLOSE", text))
-    stated = state.files if isinstance(state, Close) else sealed.stated_outputs(log.lines)
-    if stated is not None:
-        faults += sealed.check_outputs(files, digests, stated)
+    faults = sealed.once(
+        [*unsigned.check_image(log, contents, image, folded.unseen), *faults], outputs
+    )
+    policy = policy_of(state)
     witnesses, needed, signed = sealed.check_countersignatures(
-        files, policy_of(state), closed=isinstance(state, Close)
+        files, policy, closed=isinstance(state, Close)
     )
     faults += signed
     first = log.lines[0].event if log.lines else None
@@ -110,6 +114,7 @@ def replay(
         findings=tuple(fault.finding for fault in faults),
         anchors=_anchors(log, state) if isinstance(state, Close) else (),
         previous=(first.previous_head or "") if isinstance(first, Begun) else "",
+        policy=policy.policy_id if policy else "",
         first=next((fault.difference for fault in faults if fault.difference), None),
     )
 
@@ -154,45 +159,15 @@ def _head(log: Log, tree: Tree) -> Head | None:
     return Head(origin(log.lines[0].ceremony, log.lines[0].event.mode), tree.size, tree.root())
 
 
-def _check_given(log: Log, contents: Mapping[str, Buffer], image: Buffer | None) -> list[Fault]:
-    """TRN-IMAGE: the image that was given is one that the transcript names."""
-    if image is None:
-        return []
-    read = (line.event for line in log.lines if isinstance(line.event, MediaRead))
-    named = {event.image.sha256 for event in read if event.image}
-    given = next((sha256 for sha256, content in contents.items() if content == image), "")
-    if given in named or not named & contents.keys():  # else the right one is missing, as was said
-        return []
-    text = "the image that was given is not the one of this ceremony"
-    return [fault(Verdict.DIFFERS, "TRN-IMAGE", text)]
-
-
-def contents_of(
-    log: Log, files: Mapping[str, Buffer], image: Buffer | None = None
-) -> dict[str, Buffer]:
-    """Return the unsigned images that the transcript names, by digest."""
-    return _contents(log, files, threads.digests(files), image)
-
-
-def _contents(
-    log: Log, files: Mapping[str, Buffer], digests: Mapping[str, str], image: Buffer | None
-) -> dict[str, Buffer]:
-    names = {
-        bundle.image_name(line.event.image.path)
-        for line in log.lines
-        if isinstance(line.event, MediaRead) and line.event.image
-    }
-    given = {hashlib.sha256(image).hexdigest(): image} if image is not None else {}
-    return given | {digests[name]: files[name] for name in sorted(names & files.keys())}
-
-
 def _rules(log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None) -> Rules:
     """Return the rules of the set that the first line names."""
     first = log.lines[0].event if log.lines else None
     version = first.ruleset if isinstance(first, Begun) else RULESET
     large = any(len(content) > threads.WORTH_IT for content in contents.values())
     run = threads.at_once if large else in_turn
-    return Rules(contents, version, fitting(log, verifier), run=run, hashed=True)
+    decided = [line.event for line in reversed(log.lines) if isinstance(line.event, Decided)]
+    told = {event.name: event for event in decided}  # the first of each name
+    return Rules(contents, version, fitting(log, verifier), run=run, hashed=True, recorded=told)
 
 
 def _grow(tree: Tree, log: Log, size: int) -> None:
@@ -201,25 +176,50 @@ def _grow(tree: Tree, log: Log, size: int) -> None:
         tree.append(log.raw[at])
 
 
-def _fold(log: Log, rules: Rules, tree: Tree) -> tuple[State, list[Fault]]:
-    """TRN-ORDER, TRN-DECISION, TRN-RULESET: every event is legal, every decision the same."""
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """How far the events lead, where an image was wanting, and what did not hold."""
+
+    state: State
+    unseen: Unseen | None
+    faults: tuple[Fault, ...]
+
+
+def _fold(log: Log, rules: Rules, tree: Tree) -> Folded:
+    """TRN-ORDER, -DECISION, -SHOWN, -RULESET: events are legal, decisions and screens the same.
+
+    Without the image what only its bytes tell is believed, and everything else still judged.
+    """
     engine = rulesets.carried(rules.version)
-    state = engine.begin()
+    state, unseen = engine.begin(), None
     for line in log.lines:
         try:
             if isinstance(line.event, Recovered):
                 _grow(tree, log, line.seq)
                 _check_recovered(line.event, tree)
             state = engine.advance(state, line.event, rules)
-        except Differs as error:
-            return state, [_decision_fault(line, error)]
-        except OutOfOrder as error:
-            return state, [_order_fault(line, state, rules, error)]
-        except Refused as error:
+        except CeremonyError as error:
+            return Folded(state, unseen, _stopped(line, state, rules, error))
+        if unseen is None and isinstance(state, Inspect):
+            sha256 = state.taken.image.sha256
+            unseen = Unseen(line.seq, sha256) if rules.lacks(sha256) else None
+    return Folded(state, unseen, ())
+
+
+def _stopped(line: Line, state: State, rules: Rules, error: CeremonyError) -> tuple[Fault, ...]:
+    match error:
+        case NotHere():  # was said at the event that brought the image in
+            return ()
+        case Differs():
+            return (_decision_fault(line, error),)
+        case OutOfOrder():
+            return (_order_fault(line, state, rules, error),)
+        case Refused():
             found = error.findings[0]
             verdict = Verdict.INCOMPLETE if found.rule == "TRN-RULESET" else Verdict.FORGED
-            return state, [fault(verdict, found.rule, f"event {line.seq + 1}: {found.text}")]
-    return state, []
+            return (fault(verdict, found.rule, f"event {line.seq + 1}: {found.text}"),)
+        case _:
+            raise error
 
 
 def _check_recovered(event: Recovered, tree: Tree) -> None:
@@ -246,20 +246,18 @@ def _decision_fault(line: Line, error: Differs) -> Fault:
     """Name the first member that differs, and both its values."""
     if isinstance(error.expected, Decided) and _lacks_extra(error.expected):
         return fault(Verdict.INCOMPLETE, "ATT-SIGSTORE", f"event {line.seq + 1}: {EXTRA}")
-    forged = isinstance(line.event, Recovered)  # no decision: lines were taken out or put in
-    rule = "TRN-ORDER" if forged else "TRN-DECISION"
+    verdict, rule = Verdict.DIFFERS, "TRN-DECISION"
+    if isinstance(line.event, Ack):
+        rule = "TRN-SHOWN"
+    elif isinstance(line.event, Recovered):  # lines were taken out or put in
+        verdict, rule = Verdict.FORGED, "TRN-ORDER"
     at = differing.of_decision(line, rule, error)
     said = f"{at.path} recomputed {at.expected}, recorded {at.found}"
     text = f"event {at.line + 1}, {at.event}: {said}"
-    verdict = Verdict.FORGED if forged else Verdict.DIFFERS
     return replace(fault(verdict, rule, text), difference=at)
 
 
 def _order_fault(line: Line, state: State, rules: Rules, error: OutOfOrder) -> Fault:
-    said = str(error)
-    if "the content with SHA-256" in said:
-        text = f"event {line.seq + 1}: {said}; give the unsigned image with --image"
-        return fault(Verdict.INCOMPLETE, "TRN-IMAGE", text)
     at = differing.of_order(line, state, rules, error)
-    text = f"event {at.line + 1}, {at.event}: {said}; awaited: {at.expected}"
+    text = f"event {at.line + 1}, {at.event}: {error}; awaited: {at.expected}"
     return replace(fault(Verdict.FORGED, "TRN-ORDER", text), difference=at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ceremony import bundle
 from ceremony.effects import Buffer
@@ -59,18 +60,13 @@ def check_sums(files: Mapping[str, Buffer], digests: Mapping[str, str]) -> list[
     wanted = sums_of({n: digest for n, digest in digests.items() if n != bundle.SUMS})
     if sums == wanted:
         return []
-    listed, found = set(sums.splitlines()), set(wanted.splitlines())
     if unlisted := late(sums, digests):
         text = "is not listed in SHA256SUMS yet; countersign once more"
         named = (f"{escaped(name)} {text}" for name in unlisted)
         return [fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text) for text in named]
     faults = [
-        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(line)}: missing, or not the bytes listed")
-        for line in sorted(listed - found)[:MOST_NAMED]
-    ]
-    faults += [
-        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(line)}: not listed with these bytes")
-        for line in sorted(found - listed)[:MOST_NAMED]
+        replace(fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{_named(name)}: {said}"), file=name)
+        for name, said in sorted(_unlike(sums, wanted).items())[:MOST_NAMED]
     ]
     if not faults:
         text = "SHA256SUMS is not in its one canonical form"
@@ -86,8 +82,33 @@ def late(sums: bytes, digests: Mapping[str, str]) -> list[str]:
     return sorted(found) if sums == sums_of(rest) else []
 
 
-def _named(line: bytes) -> str:
-    return escaped(line[66:].decode("utf-8", "replace")) or "a line of SHA256SUMS"
+def _unlike(sums: bytes, wanted: bytes) -> dict[str, str]:
+    """Return how each file is not as SHA256SUMS lists it: one thing is said of one file."""
+    listed, found = set(sums.splitlines()), set(wanted.splitlines())
+    gone, there = ({_name(line) for line in lines} for lines in (listed - found, found - listed))
+    said = dict.fromkeys(gone, "listed in SHA256SUMS, and missing here")
+    said |= dict.fromkeys(there, "not listed in SHA256SUMS")
+    return said | dict.fromkeys(gone & there, "not the bytes that SHA256SUMS lists")
+
+
+def once(sums: Sequence[Fault], outputs: Sequence[Fault]) -> list[Fault]:
+    """Return both lists with one fault a file: the worse, and else what the transcript says."""
+    ranks = {verdict: rank for rank, verdict in enumerate(Verdict)}
+    worst: dict[str, int] = {}
+    for found in (*sums, *outputs):
+        worst[found.file] = min(worst.get(found.file, len(ranks)), ranks[found.verdict])
+    sealed = {f.file for f in outputs if f.file and ranks[f.verdict] == worst[f.file]}
+    first = [f for f in sums if not f.file or f.file not in sealed]
+    told = {f.file for f in first if f.file}
+    return [*first, *(f for f in outputs if f.file not in told)]
+
+
+def _name(line: bytes) -> str:
+    return line[66:].decode("utf-8", "replace")
+
+
+def _named(name: str) -> str:
+    return escaped(name) or "a line of SHA256SUMS"
 
 
 def check_checkpoint(files: Mapping[str, Buffer], head: Head | None) -> list[Fault]:
@@ -129,16 +150,16 @@ def check_outputs(
     for output in outputs:
         if output.name not in files:
             text = f"{output.name} was written, and is missing here"
-            faults.append(fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text))
+            lost = fault(Verdict.INCOMPLETE, "TRN-BUNDLE", text)
+            faults.append(replace(lost, file=output.name))
         elif digests[output.name] != output.sha256:
             rule = "TRN-IMAGE" if output.name.endswith(".efi") else "TRN-BUNDLE"
             text = f"{output.name} is not the file that was sealed"
-            faults.append(fault(Verdict.DIFFERS, rule, text))
+            faults.append(replace(fault(Verdict.DIFFERS, rule, text), file=output.name))
     sealed = {output.name for output in outputs}
-    faults += [
-        fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{escaped(name)} is no part of this ceremony")
-        for name in strangers(files, sealed)
-    ]
+    for name in strangers(files, sealed):
+        stray = fault(Verdict.DIFFERS, "TRN-BUNDLE", f"{escaped(name)} is no part of this ceremony")
+        faults.append(replace(stray, file=name))
     return faults
 
 

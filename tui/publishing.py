@@ -118,14 +118,21 @@ class Publisher:
             raise trouble("MED-WRITE", self._folder, error) from None
 
     def _signed(self, policy: Policy | None, head: Head) -> tuple[str, ...]:
-        if policy is None:
-            return ()
+        return self._counted(policy, head).witnesses if policy else ()
+
+    def _holders(self, policy: Policy, head: Head) -> tuple[str, ...]:
+        """Return everybody whose good signature is there, the administrator too."""
+        counted = self._counted(policy, head)
+        administrator = (policy.roles.administrator,) if counted.administrator else ()
+        return (*counted.witnesses, *administrator)
+
+    def _counted(self, policy: Policy, head: Head) -> countersign.Countersigned:
         files = {
             path.name: read_regular(path, countersign.MOST_BYTES)
             for path in self._folder.iterdir()
             if countersign.is_countersignature(path.name)
         }
-        return countersign.count(policy, files, head.text).witnesses
+        return countersign.count(policy, files, head.text)
 
     def _take(self, policy: Policy | None, offered: str, head: Head) -> None:
         """TRN-COUNTERSIGNATURE: keep a signature only when it is good and its person known."""
@@ -137,6 +144,8 @@ class Publisher:
             data = _read(Path(offered))
             person = _person(policy, data)
         countersign.check_one(policy, person, data, head.text)
+        if person in self._holders(policy, head):
+            raise countersign.already(person)
         write_file(self._folder / countersign.file_name(person), (data,))
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias, assert_never
 
 from ceremony.codec import encode
 from ceremony.effects import Ask, Effect, Record
-from ceremony.engine import judge
+from ceremony.engine import judge, unseen
 from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
@@ -40,14 +40,20 @@ def gates(policy: Policy) -> Gates:
 
 def enter(session: Session, taken: Taken, rules: Rules) -> Inspect:
     """Return the step's first state, its decision made."""
-    content = rules.content(taken.image.sha256)
-    known = rules.known(taken.image.sha256)
-    facts = inspect_image(content, gates(session.policy), rules.run, known)
+    facts = _facts(session, taken, rules)
     if facts.sha256.hex != taken.image.sha256:
         raise OutOfOrder("the content is not the image that was taken in")
     outcome = Outcome.REFUSED if refusals(facts.findings) else Outcome.OK
     pending = Decided("inspect.verdict", outcome, facts.findings, encode(facts))
     return Inspect(session, taken, facts, pending)
+
+
+def _facts(session: Session, taken: Taken, rules: Rules) -> ImageFacts:
+    if rules.lacks(taken.image.sha256):
+        return unseen.facts(taken.image, rules)
+    content = rules.content(taken.image.sha256)
+    known = rules.known(taken.image.sha256)
+    return inspect_image(content, gates(session.policy), rules.run, known)
 
 
 def wants(state: Inspect) -> Effect:

@@ -10,10 +10,11 @@ from ceremony.attest.aids import Aids
 from ceremony.blobs import from_blob
 from ceremony.codec import encode
 from ceremony.effects import Ask, Effect, Record
+from ceremony.engine import unseen
 from ceremony.engine.chain import chained
 from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
-from ceremony.engine.rules import Rules
+from ceremony.engine.rules import NotHere, Rules
 from ceremony.events import Ack, Decided, Event, Outcome
 from ceremony.ledger import Ledger
 from ceremony.pe.unsigned import further_digests
@@ -52,7 +53,12 @@ def confirmed_head(state: Judge) -> str:
 def _judged(
     session: Session, taken: Taken, facts: ImageFacts, rules: Rules, ledger_head: str
 ) -> Verdict:
-    return _examined(session, taken, facts, rules, ledger_head).verdict
+    try:
+        return _examined(session, taken, facts, rules, ledger_head).verdict
+    except NotHere:
+        if not rules.lacks(taken.image.sha256):
+            raise
+        return unseen.verdict(session.policy, taken.image.path, facts, rules)
 
 
 def _examined(

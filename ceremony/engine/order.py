@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from ceremony.codec import encode
 from ceremony.errors import OutOfOrder
@@ -20,10 +21,10 @@ class OutOfStep(OutOfOrder):
 
 
 class Differs(OutOfOrder):
-    """A recorded decision is not what the rules conclude from the events before it."""
+    """What is recorded is not what the rules conclude, or show, from the events before it."""
 
     def __init__(self, expected: Event, found: Event) -> None:
-        super().__init__(f"{found.name}: recomputed and recorded decision differ")
+        super().__init__(f"{found.name}: what is recomputed and what is recorded differ")
         self.expected = expected
         self.found = found
 
@@ -49,7 +50,10 @@ def _bytes(event: Event) -> str:
 
 
 def expect_ack(ack: Ack, question: Question) -> None:
-    """Let `ack` pass if it answers `question`, by a person who may, in the form asked for."""
+    """Let `ack` pass if it answers `question`, by a person who may, in the form asked for.
+
+    TRN-SHOWN: the lines that it says were shown are the question's.
+    """
     if ack.name != question.name:
         raise OutOfOrder(f"{question.name} is asked, not {ack.name}")
     if ack.role != question.role:
@@ -57,3 +61,5 @@ def expect_ack(ack: Ack, question: Question) -> None:
     findings = check_answer(question, Answer(ack.person, ack.answer))
     if findings:
         raise BadAnswer(findings)
+    if ack.shown != question.shown:
+        raise Differs(replace(ack, shown=question.shown), ack)

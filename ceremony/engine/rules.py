@@ -12,10 +12,15 @@ from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
 from ceremony.effects import Buffer, Output
 from ceremony.errors import OutOfOrder
+from ceremony.events import Decided
 from ceremony.turns import Runner, in_turn
 from ceremony.types import Digest, DigestKind
 
 RULESET = "1"
+
+
+class NotHere(OutOfOrder):
+    """The content that this would be recomputed from is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,9 @@ class Rules:
     in this process for a replay, in a confined child while a ceremony is held. It may raise
     Refused (MED-SANDBOX), and what it returns never depends on where it read. `run`
     does work that may be done at once. `made` keeps the outputs that were made last, with what
-    they were made of: a record may ask for them a million times.
+    they were made of: a record may ask for them a million times. `recorded` are the decisions,
+    by name, of a record that is replayed without its image (unseen.py); None while a ceremony
+    is held, and whenever nothing may be believed.
     """
 
     contents: Mapping[str, Buffer] = field(default_factory=dict)
@@ -37,6 +44,7 @@ class Rules:
     read: Reader = read_here
     run: Runner = in_turn
     hashed: bool = False
+    recorded: Mapping[str, Decided] | None = None
     made: list[tuple[tuple[object, ...], tuple[Output, ...]]] = field(
         default_factory=list, compare=False, repr=False
     )
@@ -46,7 +54,15 @@ class Rules:
         try:
             return self.contents[sha256]
         except KeyError:
-            raise OutOfOrder(f"the content with SHA-256 {sha256} is not here") from None
+            raise NotHere(f"the content with SHA-256 {sha256} is not here") from None
+
+    def lacks(self, sha256: str) -> bool:
+        """Say whether a record stands in for this content, which nobody brought."""
+        return self.recorded is not None and sha256 not in self.contents
+
+    def told(self, name: str) -> Decided | None:
+        """Return the decision of this name in the record that stands in for the content."""
+        return (self.recorded or {}).get(name)
 
     def known(self, sha256: str) -> Digest | None:
         """Return the digest of the bytes under this name, None where it is to be computed."""

@@ -12,7 +12,7 @@ from typing import TypeAlias, assert_never
 
 from ceremony import bundle
 from ceremony.codec import encode
-from ceremony.effects import Ask, Effect, Output, Record, WriteOutputs
+from ceremony.effects import Ask, Buffer, Effect, Output, Record, WriteOutputs
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
 from ceremony.events import (
@@ -97,10 +97,17 @@ def _outputs(state: Seal, rules: Rules) -> tuple[Output, ...]:
     for of, made in rules.made:
         if all(one is other for one, other in zip(of, things, strict=True)):
             return made
-    image = rules.content(state.taken.image.sha256) if state.taken else None
-    made = bundle.outputs(state, image)
+    made = bundle.outputs(state, _image(state, rules))
     rules.made[:] = [(things, made)]
     return made
+
+
+def _image(state: Seal, rules: Rules) -> Buffer | None:
+    if state.taken is None:
+        return None
+    sha256 = state.taken.image.sha256
+    # Where a record stands in for the image nothing is written: names and digests are compared.
+    return b"" if rules.lacks(sha256) else rules.content(sha256)
 
 
 def _judge_outputs(state: Seal, event: OutputsWritten) -> Decided:

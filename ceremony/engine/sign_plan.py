@@ -36,14 +36,16 @@ def make_plan(state: Sign, fixed: TimeFixed, rules: Rules) -> SigningPlan:
     key = signing_key(load_der_x509_certificate(session.certificate))
     ecdsa = mechanism_for(key) == "CKM_ECDSA"
     facts, moment = state.ready.approved.facts, wall_time(fixed.wall)
-    # Inspect read these very bytes strictly; of signatures in them only a sweep says that they fit.
+    sha256 = state.ready.taken.image.sha256
+    # Inspect read these very bytes strictly; of signatures in them only a sweep says that they fit,
+    # and none can be made where the bytes are not here.
     digest = state.plan.authenticode if state.plan else None
-    if digest is None and not facts.signatures:
+    if digest is None and (not facts.signatures or rules.lacks(sha256)):
         digest = facts.authenticode
     if digest is not None:
         algorithm = Algorithm.ECDSA if ecdsa else Algorithm.RSA
         return plan_for(digest, session.certificate, session.chain, moment, algorithm)
-    image = rules.content(state.ready.taken.image.sha256)
+    image = rules.content(sha256)
     make = plan_ecdsa if ecdsa else plan
     return make(image, session.certificate, session.chain, moment)
 

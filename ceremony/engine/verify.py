@@ -13,7 +13,7 @@ from typing import TypeAlias, assert_never
 
 from ceremony.codec import Json
 from ceremony.effects import Ask, AskSecond, Effect, Record
-from ceremony.engine import seal
+from ceremony.engine import seal, unseen
 from ceremony.engine.endings import refused
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
@@ -35,16 +35,18 @@ def enter(
     ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules, attempt: int = 1
 ) -> Verify:
     """Return the step's first state: the image assembled, and our verifier's decision made."""
-    image = rules.content(ready.taken.image.sha256)
-    certificate = ready.session.certificate
     signed: Signed | None = None
     facts: Json = {}
     try:
         findings = (*check_signature(plan, signature), *_attempts(plan, attempt))
         if not refusals(findings):
-            known = ready.approved.facts.authenticode
-            signed = assemble(image, plan, signature, known)
-            findings += verify_pieces(signed.pieces, signed.size, certificate, rules.run)
+            if rules.lacks(ready.taken.image.sha256):
+                signed, told = unseen.verified(plan, signature, rules)
+                if told:
+                    return Verify(ready, plan, signed, told)
+            else:
+                signed, found = _assembled(ready, plan, signature, rules)
+                findings += found
             facts = {
                 "cms_sha256": hashlib.sha256(signed.cms).hexdigest(),
                 "size": signed.size,
@@ -54,6 +56,15 @@ def enter(
         findings = error.findings
     outcome = Outcome.REFUSED if refusals(findings) else Outcome.OK
     return Verify(ready, plan, signed, Decided("verify.verdict", outcome, findings, facts))
+
+
+def _assembled(
+    ready: Ready, plan: SigningPlan, signature: bytes, rules: Rules
+) -> tuple[Signed, tuple[Finding, ...]]:
+    image = rules.content(ready.taken.image.sha256)
+    signed = assemble(image, plan, signature, ready.approved.facts.authenticode)
+    certificate = ready.session.certificate
+    return signed, verify_pieces(signed.pieces, signed.size, certificate, rules.run)
 
 
 def _attempts(plan: SigningPlan, attempt: int) -> tuple[Finding, ...]:

@@ -41,6 +41,11 @@ RULES = table(
         "Compare the two values shown; one of them was not made by these rules.",
     ),
     (
+        "TRN-SHOWN",
+        "The lines an answer says were shown are those these rules put before that person.",
+        "Ask the person what they saw; what they answered to is not what the record says.",
+    ),
+    (
         "TRN-CLOSE",
         "The transcript ends with its close line.",
         "Resume the ceremony with the same command, or keep the transcript as incomplete.",

@@ -39,6 +39,8 @@ ONLY_REPLAY = (
     (r"judge\.override_verdict", r"findings.*", "which of them the veto was"),
     (r"sign\.(token|login|room)", r".*", "the token's and the media's fitness"),
     (r"verify\.second", r"tool|text", "the words of the other implementation"),
+    (r".*", r"shown.*", "the words on the screen"),
+    (r"read_back\.drawn", r"positions.*", "the places on a screen whose words were wrong anyway"),
     (r"ceremony\.abort", r"person|reason", "the words of the close line's finding"),
 )
 
@@ -86,8 +88,12 @@ def bundle(finished: Prepared) -> Bundle:
 
 @pytest.fixture
 def keys(finished: Prepared) -> Keys:
+    return people_of(finished)
+
+
+def people_of(prepared: Prepared) -> Keys:
     made = {}
-    for path in (finished.folder / "people").iterdir():
+    for path in (prepared.folder / "people").iterdir():
         if not path.suffix:
             key = load_ssh_private_key(path.read_bytes(), None)
             assert isinstance(key, Ed25519PrivateKey)
@@ -136,6 +142,40 @@ def test_only_judging_again_sees_what_all_witnesses_changed(
     for name, said in desk.differences(family).items():
         event, path = name.split(" (")[0].split(" ")
         assert said == ("DIFFERS", "REPRODUCED"), (name, said)
+        assert any(
+            re.fullmatch(events, event) and re.fullmatch(paths, path)
+            for events, paths, _ in ONLY_REPLAY
+        ), name
+
+
+@pytest.fixture
+def imageless(prepared: Prepared) -> Bundle:
+    rehearsing.edit_policy(prepared, ("[machine]", "[outputs]\nunsigned = false\n\n[machine]"))
+    rehearsing.held(prepared)
+    return read_folder(prepared.out)
+
+
+def test_a_forged_order_behind_a_missing_image_is_forged_for_both(
+    imageless: Bundle, prepared: Prepared, desk: Desk
+) -> None:
+    keys = people_of(prepared)
+    assert desk.both(imageless) == ("INCOMPLETE", "INCOMPLETE")
+    family = [*forging.moved(imageless, step(3))]
+    signed = [(name, forging.resigned(made, keys)) for name, made in family]
+    assert desk.differences(signed) == {}
+    behind = [name for name, made in signed if "FORGED" in desk.both(made)]
+    assert len(behind) > len(signed) // 2
+
+
+def test_what_all_witnesses_changed_behind_a_missing_image(
+    imageless: Bundle, prepared: Prepared, desk: Desk
+) -> None:
+    keys = people_of(prepared)
+    changed = forging.changed(imageless, step(7))
+    family = ((name, forging.resigned(made, keys)) for name, made in changed)
+    for name, said in desk.differences(family).items():
+        event, path = name.split(" (")[0].split(" ")
+        assert said == ("DIFFERS", "INCOMPLETE"), (name, said)
         assert any(
             re.fullmatch(events, event) and re.fullmatch(paths, path)
             for events, paths, _ in ONLY_REPLAY

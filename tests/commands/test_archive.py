@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from forging import rechained
 from marks import accepts, refuses
 
+from ceremony.ingest.reading import read_folder
 from transcripts.archive import Record, check_chain
 from transcripts.faults import Verdict
 from tui.commands.dispatch import dispatch
@@ -106,6 +109,68 @@ def test_gaps_forks_and_two_records_of_one_ceremony_are_named() -> None:
     double = [record("x", "A", ceremony="1"), record("y", "B", ceremony="1")]
     (found,) = check_chain(double)
     assert (found.rule, found.text) == ("TRN-CEREMONY", "x, y tell one ceremony differently")
+
+
+@accepts("TRN-PREVIOUS")
+def test_other_policies_rehearsals_and_early_ends_start_no_second_chain() -> None:
+    chain = [record("a", "A", policy="one"), record("b", "B", "A", policy="one")]
+    chain += [record("copy", "A", policy="one", ceremony="a"), record("other", "O", policy="two")]
+    chain += [record(f"r{n}", f"R{n}", policy="one", mode="rehearsal") for n in range(3)]
+    chain += [record("early", "E", policy="one", judged=False)]
+    assert check_chain(chain) == ()
+
+
+@refuses("TRN-PREVIOUS")
+def test_several_ceremonies_of_one_policy_that_claim_to_be_the_first_are_named() -> None:
+    chain = [record(name, name.upper(), policy="one") for name in "abc"]
+    (firsts,) = check_chain([*chain, record("d", "D", "A", policy="one")])
+    assert (firsts.rule, firsts.severity) == ("TRN-PREVIOUS", "warn")
+    assert firsts.text == "a, b, c name no ceremony before them, all under one"
+
+
+def renamed(values: list[dict[str, Any]]) -> None:
+    values[0]["body"]["ceremony"] = "0" * 32
+    for value in values:
+        value["ceremony"] = "0" * 32
+
+
+@refuses("TRN-PREVIOUS")
+def test_two_production_bundles_that_name_no_ceremony_before_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = copied(tmp_path, "production")
+    files = read_folder(archive / "2020" / "production")
+    again = rechained(files, renamed)  # not signed, but it claims the same place
+    for name, data in again.items():
+        path = archive / "2021" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    assert dispatch(["replay", str(archive)]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "TRN-PREVIOUS" in line)
+    assert line.startswith("warn")
+    assert "2020/production, 2021 name no ceremony before them, all under rehearsal" in line
+
+
+@refuses("TRN-FOLDER")
+def test_a_linked_folder_is_named_and_never_silently_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = copied(tmp_path / "archive", "happy")
+    (archive / "readme").symlink_to("/etc/hostname")  # a file is no ceremony
+    assert dispatch(["replay", str(archive)]) == 0
+    capsys.readouterr()
+    shutil.copytree(GOLDEN / "refused_quorum" / "bundle", tmp_path / "elsewhere")
+    for name, target in (("linked", tmp_path / "elsewhere"), ("gone", "no"), ("ring", "ring")):
+        (archive / "2020" / name).symlink_to(target)
+    assert dispatch(["replay", str(archive)]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    said = [line for line in lines if line.startswith("warn   TRN-FOLDER: ")]
+    assert [line.split()[2] for line in said] == ["2020/gone", "2020/linked", "2020/ring"]
+    assert "1 ceremonies: 1 REPRODUCED" in lines
+    (only := tmp_path / "only").mkdir()
+    (only / "linked").symlink_to(tmp_path / "elsewhere")
+    assert dispatch(["replay", str(only)]) == 4
+    assert "TRN-FOLDER: linked is a link" in capsys.readouterr().out
 
 
 def test_a_ceremony_below_the_depth_that_is_looked_into_is_not_passed_over(

@@ -168,6 +168,7 @@ def test_strangers_doubles_and_other_checkpoints_are_refused(
         assert signed(sealed, person, "--signature", tmp_path / "s") == 1
         said = capsys.readouterr().err
         assert "TRN-COUNTERSIGNATURE" in said or "MED-SIZE" in said
+        assert (person == "ines") == ("has signed this checkpoint already" in said)
     assert signed(sealed, "ed", "--signature", tmp_path / "none") == 1
     assert signed(sealed, "ed", "--key", tmp_path / "none") == 3
     assert read_folder(sealed.out) == before

@@ -45,6 +45,47 @@ def test_without_an_option_the_text_is_shown(capsys: pytest.CaptureFixture[str])
     assert "evidence: events 1, 43; replay REPRODUCED" in shown
 
 
+@pytest.mark.parametrize(("option", "begin"), [("--html", "<!DOCTYPE html>"), ("--text", "REPR")])
+def test_a_dash_is_standard_output_and_no_file_of_that_name(
+    option: str,
+    begin: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dispatch(["report", str(HAPPY), option, "-"]) == 0
+    assert capsys.readouterr().out.startswith(begin)
+    assert dispatch(["replay", str(HAPPY), "--prove", "3", "--output", "-"]) == 0
+    assert "c2sp.org/tlog-proof@v1" in capsys.readouterr().out
+    assert dispatch(["policy", "new", "--for", "flashbots", "--output", "-"]) == 0
+    assert "policy_id" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "vsa", "B", "--key", "K", "--output", "-"],
+        ["export", "sigsum-request", "B", "--key", "K", "--output", "-"],
+        ["ledger", "B", "--output", "-"],
+        ["approve", "P", "--key", "K", "--output", "-"],
+        ["tbs", "I", "--cert", "C", "--output", "-"],
+    ],
+    ids=("vsa", "sigsum", "ledger", "approve", "tbs"),
+)
+def test_a_dash_where_a_file_is_written_is_refused(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dispatch(words) == 2
+    assert '"-" is standard output' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("verdict", "status"), [("FORGED", 1), ("DIFFERS", 1), ("INCOMPLETE", 4)])
 def test_the_exit_status_is_that_of_replay(
     verdict: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -405,3 +405,15 @@ def test_the_checks_by_hand_work_as_they_are_written(finished: Prepared) -> None
     assert "Signature verification OK" in done.stdout + done.stderr
     assert sorted(path.name for path in finished.out.iterdir()) == before
     assert dispatch(["replay", str(finished.out)]) == 0
+
+
+# Benchmark pages
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/benchmarks/*.md")), ids=lambda p: p.stem)
+def test_a_benchmark_page_says_when_on_what_and_how(page: Path) -> None:
+    """Figures without date and machine compare with nothing."""
+    lines = page.read_text("utf-8").splitlines()
+    assert re.fullmatch(r"# \w+, measured 20\d\d-\d\d-\d\d", lines[0])
+    assert re.search(r"\d+ processors, \d+ GiB, Linux .*Python 3\.", " ".join(lines[1:5]))
+    assert f"--output docs/benchmarks/{page.name}" in (ROOT / "Makefile").read_text("utf-8")

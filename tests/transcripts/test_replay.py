@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from forging import Bundle, rechained, resummed
 from marks import accepts, refuses
 
 from ceremony.codec import Json
+from ceremony.events import Ack
 from ceremony.ingest.reading import read_folder as read_bundle
 from transcripts.log import read_log
 from transcripts.replay import Replayed, Verdict, replay
@@ -57,6 +59,20 @@ def test_a_flipped_byte_is_noticed_although_the_sums_are_made_to_fit(bundle: Bun
             flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
             found = replay(resummed({**bundle, name: bytes(flipped)}))
             assert found.verdict is not Verdict.REPRODUCED, name
+
+
+@refuses("TRN-BUNDLE")
+def test_one_flipped_file_is_one_finding(bundle: Bundle) -> None:
+    for name in ("anchor.p7", "policy.toml", "in/attestations/bob.intoto.json"):
+        for mend in (dict, resummed):
+            found = replay(mend({**bundle, name: bundle[name][:-1] + b"\x7f"}))
+            (finding,) = found.findings
+            assert (found.verdict, finding.rule) == (Verdict.DIFFERS, "TRN-BUNDLE")
+            assert name in finding.text
+    gone = {n: data for n, data in bundle.items() if n != "anchor.p7"}
+    for files in (gone, {**bundle, "extra.txt": b"x"}):
+        found = replay(files)
+        assert (found.verdict, len(found.findings)) == (Verdict.DIFFERS, 1), found.findings
 
 
 @refuses("TRN-BUNDLE")
@@ -132,7 +148,7 @@ def changed(name: str, member: str, value: Json) -> Callable[[list[dict[str, Jso
         (changed("judge.verdict", "facts", None), {"TRN-DECISION"}),
         (changed("inspect.verdict", "findings", []), {"TRN-DECISION"}),
         (changed("sign.time", "wall", "2026-11-22T00:00:00Z"), {"TRN-DECISION"}),
-        (changed("read_back.drawn", "positions", [1, 2, 3, 4, 5, 6]), {"TRN-DECISION"}),
+        (changed("read_back.drawn", "positions", [1, 2, 3, 4, 5, 6]), {"TRN-SHOWN"}),
         (changed("open.clock", "wall", "2026-11-21T00:00:00Z"), {"TRN-DECISION"}),
         (changed("inspect.meaning", "person", "kim"), {"TRN-ORDER"}),
         (changed("inspect.meaning", "answer", "yes"), {"TRN-ORDER"}),
@@ -147,6 +163,31 @@ def test_a_forger_who_holds_a_copy_and_mends_every_digest(
     found = forged(bundle, change)
     assert found.verdict is not Verdict.REPRODUCED
     assert rules & {finding.rule for finding in found.findings}
+
+
+@accepts("TRN-SHOWN")
+def test_what_every_answer_was_given_to_is_recomputed(bundle: Bundle) -> None:
+    lines = [line.event for line in read_log(bundle["transcript.jsonl"]).lines]
+    acks = [event for event in lines if isinstance(event, Ack)]
+    assert len(acks) > 9
+    assert all(ack.shown for ack in acks)
+    assert replay(bundle).verdict is Verdict.REPRODUCED
+
+
+@refuses("TRN-SHOWN")
+def test_a_screen_that_showed_something_else_differs_and_the_answer_is_named(
+    bundle: Bundle,
+) -> None:
+    lines = [line.event for line in read_log(bundle["transcript.jsonl"]).lines]
+    for place, event in enumerate(lines):
+        if isinstance(event, Ack):
+            for other in ([], [*event.shown, "And one line more."], ["x", *event.shown[1:]]):
+                found = forged(bundle, lambda v, p=place, o=other: v[p]["body"].update(shown=o))  # type: ignore[misc]
+                assert found.first is not None, event.name
+                assert (found.first.line, found.first.rule) == (place, "TRN-SHOWN"), event.name
+                assert found.first.path.startswith("body.shown"), event.name
+                said = [f.text for f in found.findings if f.rule == "TRN-SHOWN"]
+                assert said[0].startswith(f"event {place + 1}, {event.name}: body.shown")
 
 
 @refuses("TRN-COUNTERSIGNATURE")
@@ -188,8 +229,27 @@ def test_without_the_unsigned_image_it_must_be_given(prepared: Prepared) -> None
     files = read_bundle(prepared.out)
     found = replay(files)
     assert (found.verdict, found.findings[0].rule) == (Verdict.INCOMPLETE, "TRN-IMAGE")
-    assert replay(files, (prepared.media / "anchor.efi").read_bytes()).verdict == "REPRODUCED"
-    assert replay(files, rehearsing.tiny_uki(b"2")).verdict is Verdict.INCOMPLETE
+    image = (prepared.media / "anchor.efi").read_bytes()
+    assert replay(files, image).verdict == "REPRODUCED"
+    other = rehearsing.tiny_uki(b"2")
+    found = replay(files, other)
+    (finding,) = found.findings
+    assert (found.verdict, finding.rule) == (Verdict.INCOMPLETE, "TRN-IMAGE")
+    assert "is another one" in finding.text
+    assert "not here" not in finding.text
+    assert all(hashlib.sha256(data).hexdigest() in finding.text for data in (image, other))
+
+
+@refuses("TRN-IMAGE")
+def test_an_image_that_is_not_the_one_in_the_bundle_is_named_with_both_digests(
+    bundle: Bundle,
+) -> None:
+    other = rehearsing.tiny_uki(b"2")
+    found = replay(bundle, other)
+    (finding,) = found.findings
+    assert (found.verdict, finding.rule) == (Verdict.DIFFERS, "TRN-IMAGE")
+    both = (bundle["anchor.efi"], other)
+    assert all(hashlib.sha256(data).hexdigest() in finding.text for data in both)
 
 
 @refuses("TRN-IMAGE")

@@ -48,6 +48,20 @@ def test_a_report_has_the_same_bytes_each_time(kind: str) -> None:
     assert text(found) == (GOLDEN / kind / "report.txt").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("happy", "Deviations none is recorded"),
+        ("dissent", "Deviations 3, each told below (events 16, 17, 18)"),
+    ],
+)
+def test_the_first_page_says_what_went_beside_the_script(kind: str, said: str) -> None:
+    """An override of a builder's word stood on page ten alone."""
+    first = " ".join(text(report(bundle(kind))).split()).partition("People of the policy")[0]
+    assert said in first
+    assert "Earlier head none is named" in first
+
+
 def test_the_reports_that_must_be_there() -> None:
     assert {"happy", "resumed"} <= set(REPORTED)
 

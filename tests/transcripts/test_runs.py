@@ -12,7 +12,7 @@ from imagined import Ceremony, Setting, Troubles, setting
 
 from ceremony.events import Outcome, Signed
 from transcripts.log import read_log
-from transcripts.replay import Verdict, replay
+from transcripts.replay import Replayed, Verdict, make_sums, replay
 
 RUNS = int(os.environ.get("UKI_CEREMONY_RUNS", "25"))
 STUMBLES = ("except", "lock", "abort", "stranger", "wrong", "die")
@@ -52,7 +52,19 @@ def held(given: Setting, troubles: Troubles) -> Ceremony:
     assert found.events == len(ceremony.lines)
     assert set(found.witnesses) == witnesses
     assert found.first is None
+    _without_its_image(ceremony.bundle(), found)
     return ceremony
+
+
+def _without_its_image(files: dict[str, bytes], whole: Replayed) -> None:
+    """What is believed in the image's place leads to the same end, and nothing differs."""
+    if "anchor.efi" not in files:
+        return
+    rest = {n: data for n, data in files.items() if n not in ("anchor.efi", "SHA256SUMS")}
+    found = replay({**rest, "SHA256SUMS": make_sums(rest)})
+    assert (found.verdict, found.outcome) == (Verdict.INCOMPLETE, whole.outcome), found.findings
+    assert (found.first, found.witnesses) == (None, whole.witnesses)
+    assert "TRN-IMAGE" in {finding.rule for finding in found.findings}
 
 
 def test_an_imagined_ceremony_is_released(given_setting: Setting) -> None:

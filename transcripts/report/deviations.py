@@ -40,6 +40,11 @@ def section(record: Record) -> Section:
     return Section("deviations", "Exceptions and deviations", (table,))
 
 
+def numbers(record: Record) -> tuple[int, ...]:
+    """Return the numbers of the events that this section tells of."""
+    return tuple(n.number for n in record.numbered if deviation(record, n.event))
+
+
 def deviation(record: Record, event: Event) -> tuple[str, Cell] | None:
     """Return what an event says that is not of an undisturbed ceremony."""
     match event:

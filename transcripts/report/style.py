@@ -91,10 +91,9 @@ footer { border-top: 1px solid #999; margin-top: 3rem; font-size: .9em; }
   h3 { font-size: 11pt; margin-top: 5mm; }
   h2, h3, caption, .claims { break-after: avoid; }
   thead { display: table-header-group; }
-  tr, figure, li, .banner, .small { break-inside: avoid; }
+  tr, figure, li, p, .banner, .small { break-inside: avoid; }
   thead, thead tr { break-after: avoid; }
   tbody tr:first-child { break-before: avoid; }
-  p { orphans: 3; widows: 3; }
   p:has(+ table) { break-after: avoid; }
   .facts th { width: 38mm; }
   th, td { padding: 1.6pt 6pt 1.6pt 0; }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ceremony.events import ClockRead, Outcome, TimeFixed
 from ceremony.types import Mode
 from transcripts.replay import Verdict
+from transcripts.report import deviations
 from transcripts.report.document import (
     Banner,
     Block,
@@ -32,6 +33,7 @@ SAYS = {
     Verdict.FORGED: "Chain, order, checkpoint or a signature does not hold. Do not rely on it.",
 }
 MOST_FINDINGS = 50
+MOST_NUMBERS = 12
 
 
 def banner(record: Record) -> Banner:
@@ -105,13 +107,14 @@ def _title(record: Record) -> tuple[tuple[str, Cell], ...]:
         ("Image", _image(record)),
         ("Signed image SHA-256", code(_signed(record))),
         ("Witnesses", _witnesses(record)),
+        ("Deviations", _deviations(record)),
     ]
     if begun:
         rows += [
             ("Program", (f"{begun.tool}, rule set {begun.ruleset}, Python {begun.python}",)),
             ("Program SHA-256", code(begun.tool_sha256)),
             ("Logs", (", ".join(begun.logs),)),
-            ("Earlier head", code(begun.previous_head or "")),
+            ("Earlier head", _earlier(begun.previous_head)),
         ]
     return tuple(rows)
 
@@ -172,6 +175,19 @@ def _image(record: Record) -> Cell:
 def _signed(record: Record) -> str:
     closed = record.decided("close.transcript")
     return member(closed[1].facts, "signed_sha256") if closed else ""
+
+
+def _earlier(head: str | None) -> Cell:
+    return code(head) if head else ("none is named",)
+
+
+def _deviations(record: Record) -> Cell:
+    """Say on the first page that there is more to read than a smooth course."""
+    found = deviations.numbers(record)
+    if not found:
+        return ("none is recorded",)
+    more = ", ..." if len(found) > MOST_NUMBERS else ""
+    return (f"{len(found):,}, each told below (", Events(found[:MOST_NUMBERS]), f"{more})")
 
 
 def _witnesses(record: Record) -> Cell:

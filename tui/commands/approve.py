@@ -20,6 +20,7 @@ from ceremony.show import escaped, grouped
 from tui import ssh_keys
 from tui.attesting import write_new
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put
 from tui.console import Blocks
 from tui.secret import read_line
@@ -39,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="your OpenSSH key file, or the .pub file of a key that ssh-agent holds",
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, help="else PLAN.sig")
+    parser.add_argument("--output", metavar="FILE", type=file_alone, help="else PLAN.sig")
 
 
 def run(options: argparse.Namespace) -> Exit:

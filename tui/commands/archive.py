@@ -31,20 +31,24 @@ from tui.commands.findings import put, put_findings
 MOST_DEPTH = 6  # folders above a bundle
 MOST_BUNDLES = 100_000
 AHEAD = 4  # bundles a processor that are asked for before the first is told
+MOST_LINKS = 20  # that are named
+MOST_NAME = 4096
 SHOWN = 60
 _JUDGED = b'"event":"judge.verdict"'
 
 
 def is_archive(folder: Path) -> bool:
-    """Tell whether a folder is no bundle itself and holds some."""
-    return not _is_bundle(folder) and next(_bundles(folder), None) is not None
+    """Tell whether a folder is no bundle itself and holds some, be it behind links."""
+    return not _is_bundle(folder) and next(_inside(folder), None) is not None
 
 
 def run(folder: Path) -> Exit:
     """Replay all: 0 every one is reproduced, 1 one is not or the chain forks, 4 incomplete."""
-    paths = sorted(islice(_bundles(folder), MOST_BUNDLES + 1))
-    if len(paths) > MOST_BUNDLES:
+    found = sorted(islice(_inside(folder), MOST_BUNDLES + 1))
+    if len(found) > MOST_BUNDLES:
         raise refuse("TRN-BUNDLE", f"more than {MOST_BUNDLES:,} bundles in one archive")
+    paths = [path for path in found if not path.is_symlink()]
+    links = tuple(_link(folder, path) for path in found if path.is_symlink())
     records = []
     try:
         for record in _replayed(folder, paths):
@@ -56,7 +60,9 @@ def run(folder: Path) -> Exit:
         raise MediaTrouble("MED-GONE", text) from None
     _progress(0, 0)
     chain = check_chain(records)
-    put_findings(chain)
+    put_findings((*links[:MOST_LINKS], *chain))
+    if len(links) > MOST_LINKS:
+        put(f"and {counted(len(links) - MOST_LINKS, 'links')} more that were not followed")
     counts = Counter(record.verdict for record in records)
     named = sum(1 for record in records if record.previous)
     put(
@@ -65,14 +71,21 @@ def run(folder: Path) -> Exit:
         f"chain: {named:,} name the one before, {len(records) - named:,} name none, "
         f"{len(chain):,} faults",
     )
-    return _exit(counts, chain)
+    return _exit(counts, (*links, *chain))
 
 
-def _exit(counts: Counter[Verdict], chain: tuple[Finding, ...]) -> Exit:
-    refused = any(finding.severity is Severity.REFUSE for finding in chain)
+def _link(folder: Path, path: Path) -> Finding:
+    """TRN-FOLDER: what a link leads to is no part of the archive, and was not audited."""
+    name = escaped(str(path.relative_to(folder)), MOST_NAME)
+    text = f"{name} is a link to a folder, or to nothing, and was not looked into"
+    return Finding("TRN-FOLDER", Severity.WARN, text)
+
+
+def _exit(counts: Counter[Verdict], found: tuple[Finding, ...]) -> Exit:
+    refused = any(finding.severity is Severity.REFUSE for finding in found)
     if refused or counts[Verdict.FORGED] or counts[Verdict.DIFFERS]:
         return Exit.REFUSED
-    return Exit.INCOMPLETE if chain or counts[Verdict.INCOMPLETE] else Exit.YES
+    return Exit.INCOMPLETE if found or counts[Verdict.INCOMPLETE] else Exit.YES
 
 
 def _is_bundle(folder: Path) -> bool:
@@ -80,22 +93,33 @@ def _is_bundle(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in (bundle.TRANSCRIPT, bundle.SUMS))
 
 
-def _bundles(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:
-    """Yield every bundle below a folder; links are not followed, bundles hold no bundles."""
+def _inside(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:
+    """Yield every bundle below a folder, and every link that may lead to more of them.
+
+    Links are not followed: an archive could be made to hold anything. Bundles hold no bundles.
+    """
     try:
         with os.scandir(folder) as scan:
-            inside = sorted(e.name for e in scan if e.is_dir(follow_symlinks=False))
+            inside = sorted(e.name for e in scan if _leads_on(e))
     except OSError as error:
         raise refuse("TRN-BUNDLE", f"{escaped(str(folder))}: {error.strerror}") from None
     for name in inside:
-        if _is_bundle(folder / name):
+        if (folder / name).is_symlink() or _is_bundle(folder / name):
             yield folder / name
         elif depth > 0:
-            yield from _bundles(folder / name, depth - 1)
+            yield from _inside(folder / name, depth - 1)
         else:
             # What is not looked into is said: a ceremony could be kept from the chain there.
             text = f"{escaped(str(folder / name))} is nested deeper than {MOST_DEPTH} folders"
             raise refuse("TRN-BUNDLE", text)
+
+
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one, to nothing or in a circle."""
+    try:
+        return entry.is_dir() or (entry.is_symlink() and not entry.is_file())
+    except OSError:  # a circle of links
+        return True
 
 
 def _replayed(folder: Path, paths: list[Path]) -> Iterator[Record]:
@@ -133,6 +157,7 @@ def _record(folder: Path, path: Path) -> Record:
         found.previous,
         judged=_JUDGED in bytes(files.get(bundle.TRANSCRIPT, b"")),
         text=f"{found.findings[0].rule}: {found.findings[0].text}" if found.findings else "",
+        policy=found.policy,
     )
 
 

@@ -14,6 +14,7 @@ from ceremony.pe.certificate import key_algorithm, read_certificate
 from ceremony.pe.sign import SigningPlan, read_plan_time
 from ceremony.pe.sweep import SweptImage
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put, put_findings
 from tui.sbsigntools.certificates import read_certificates, read_small
 from tui.sbsigntools.draft import keep_apart
@@ -42,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--detached", action="store_true", help="write the PKCS#7 alone")
     parser.add_argument(
-        "--output", type=Path, help="default: IMAGE.signed, or IMAGE.pk7 with --detached"
+        "--output", type=file_alone, help="default: IMAGE.signed, or IMAGE.pk7 with --detached"
     )
     parser.add_argument("--dbx", type=Path, help="refuse what this dbx file revokes")
 

@@ -1,7 +1,12 @@
-"""Reading what one-shot commands are given: regular files and folders, bounded."""
+"""What one-shot commands are given: regular files and folders to read, bounded; where to write.
+
+"-" is standard output where a text is shown if no file is named. Anything else that is written
+is a file: there "-" is refused, and never a file of that name.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +21,22 @@ from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile
 
 MOST_IMAGE = 2**32 - 2**16  # bytes; PE offsets are 32 bits, and a signature is still to fit
+
+
+STANDARD_OUTPUT = "-"
+
+
+def shown_or_file(name: str) -> Path | None:
+    """Return where a text goes that is shown, None, if no file is named or "-" is."""
+    return None if name == STANDARD_OUTPUT else Path(name)
+
+
+def file_alone(name: str) -> Path:
+    """Return where a file goes; an ArgumentTypeError for "-"."""
+    if name == STANDARD_OUTPUT:
+        text = '"-" is standard output, and this is written to a file (./- names one "-")'
+        raise argparse.ArgumentTypeError(text)
+    return Path(name)
 
 
 def read_image(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from transcripts.book import next_entry
 from transcripts.log import read_log
 from transcripts.replay import Verdict, contents_of, replay
 from tui.commands import Exit
-from tui.commands.files import is_bundle
+from tui.commands.files import file_alone, is_bundle
 from tui.commands.findings import put
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting
@@ -28,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("bundle", metavar="BUNDLE", type=Path)
     parser.add_argument("--ledger", type=Path, help="the ledger so far; none for the first line")
-    parser.add_argument("--output", type=Path, required=True, help="where the new ledger goes")
+    parser.add_argument(
+        "--output", type=file_alone, required=True, help="where the new ledger goes"
+    )
 
 
 def run(options: argparse.Namespace) -> Exit:

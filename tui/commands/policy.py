@@ -22,6 +22,7 @@ from ceremony.types import MediaFile, refusals
 from tui import policy_skeletons, policy_words, ssh_keys
 from tui.attesting import write_new
 from tui.commands import Exit
+from tui.commands.files import shown_or_file
 from tui.commands.findings import findings_json, put, put_findings, put_json
 
 MOST_SIGNATURE = 1 << 20
@@ -46,7 +47,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--for", dest="kind", choices=tuple(policy_skeletons.KINDS), required=True, help="like whom"
     )
-    new.add_argument("--output", metavar="FILE", type=Path, help="where to, if not to the terminal")
+    new.add_argument(
+        "--output", metavar="FILE", type=shown_or_file, help="where to, if not to the terminal"
+    )
 
 
 def run(options: argparse.Namespace) -> Exit:

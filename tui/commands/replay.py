@@ -23,7 +23,7 @@ from transcripts.files import read_bundle
 from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit, archive
-from tui.commands.files import is_bundle, read_image
+from tui.commands.files import is_bundle, read_image, shown_or_file
 from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.sbsigntools.draft import drafting
 
@@ -48,7 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNT:ROOT",
         help="prove that the transcript extends an earlier head; ROOT may be its six words",
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, help="where the proof goes")
+    parser.add_argument(
+        "--output", metavar="FILE", type=shown_or_file, help="where the proof goes; - shows it"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object (docs/spec/json.md)")
 
 

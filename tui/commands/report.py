@@ -2,6 +2,7 @@
 
 It begins with what replay says, and a report of a record that does not hold is written as
 well. The file must be new, and outside the bundle: one more file in it is another bundle.
+"-" is standard output, which then holds the report alone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from transcripts.report.html import html
 from transcripts.report.text import text
 from tui import identity
 from tui.commands import Exit
-from tui.commands.files import read_image
+from tui.commands.files import read_image, shown_or_file
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
 
@@ -42,13 +43,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", type=Path)
     parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--html", metavar="FILE", type=Path, help="write HTML, to print and file")
-    form.add_argument("--text", metavar="FILE", type=Path, help="write text; without: show it")
+    form.add_argument(
+        "--html", metavar="FILE", type=Path, help="write HTML, to print and file; - shows it"
+    )
+    form.add_argument(
+        "--text", metavar="FILE", type=Path, help="write text; without, or -: show it"
+    )
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Replay, report; 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE, as replay does."""
-    target: Path | None = options.html or options.text
+    named: Path | None = options.html or options.text
+    target = shown_or_file(str(named)) if named else None
     if target:
         _require_new(target, options.bundle)
     files, found = _replayed(options)
@@ -56,6 +62,9 @@ def run(options: argparse.Namespace) -> Exit:
     if target:
         _write(target, (html(report) if options.html else text(report)).encode("utf-8"))
         put(f"{report.banner.line}", f"report    {escaped(str(target), 4096)}")
+    elif options.html:
+        sys.stdout.buffer.write(html(report).encode("utf-8"))
+        sys.stdout.buffer.flush()
     else:
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(text(report).encode(encoding, "backslashreplace").decode(encoding))

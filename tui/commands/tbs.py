@@ -14,6 +14,7 @@ from ceremony.pe.digest import FileSha256
 from ceremony.pe.sign import plan_swept
 from ceremony.show import grouped
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put, put_findings
 from tui.sbsigntools.certificates import read_certificates
 from tui.sbsigntools.draft import drafting, keep_apart
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time", required=True, type=moment, help="signing time, YYYY-MM-DDTHH:MM:SSZ"
     )
-    parser.add_argument("--output", required=True, type=Path, help="where the DER goes")
+    parser.add_argument("--output", required=True, type=file_alone, help="where the DER goes")
     parser.add_argument("--dbx", type=Path, help="refuse what this dbx file revokes")
 
 

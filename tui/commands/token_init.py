@@ -34,6 +34,7 @@ from hsm.token import Pkcs11Token
 from tui import token_words
 from tui.building.writing import write_new
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put
 from tui.commands.token import binding_of, token_named
 from tui.pin_prompt import ask_pin
@@ -51,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("uri", metavar="URI", nargs="?", help="the token the key is made on")
     parser.add_argument("--machine", type=Path, help="the machine binding; else SoftHSM is sought")
     parser.add_argument("--softhsm", metavar="DIR", type=Path, help="make a SoftHSM token there")
-    parser.add_argument("--output", type=Path, required=True, help="where the PEM file goes")
+    parser.add_argument("--output", type=file_alone, required=True, help="where the PEM file goes")
     parser.add_argument("--csr", action="store_true", help="write a request, no certificate")
     parser.add_argument("--kind", choices=tuple(KINDS), default="rsa2048")
     parser.add_argument("--label", default="uki", help="the key's label")

@@ -28,6 +28,7 @@ from transcripts.exports import sigsum_leaf, sigsum_policy, sigsum_proof
 from transcripts.exports.source import Sealed
 from tui import private_keys
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put
 from tui.exporting import places
 
@@ -41,7 +42,9 @@ def request_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key", metavar="K", type=Path, required=True, help="Ed25519, PEM or OpenSSH"
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="a new file")
+    parser.add_argument(
+        "--output", metavar="FILE", type=file_alone, required=True, help="a new file"
+    )
     parser.add_argument("--image", type=Path, help="the unsigned image, if the bundle lacks it")
 
 

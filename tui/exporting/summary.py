@@ -18,6 +18,7 @@ from transcripts.exports.sigstore_bundle import sigstore_bundle
 from transcripts.exports.source import RULE, released
 from tui import identity, private_keys
 from tui.commands import Exit
+from tui.commands.files import file_alone
 from tui.commands.findings import put
 from tui.exporting import places
 
@@ -30,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key", metavar="K", type=Path, required=True, help="Ed25519 or ECDSA, PEM or OpenSSH"
     )
-    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="a new file")
+    parser.add_argument(
+        "--output", metavar="FILE", type=file_alone, required=True, help="a new file"
+    )
     parser.add_argument(
         "--form",
         choices=(DSSE, SIGSTORE),

@@ -122,6 +122,36 @@ def test_a_countersignature_that_does_not_hold(prepared: Prepared, fault: str) -
         assert not list(prepared.out.glob("checkpoint.*.sshsig"))
 
 
+@refuses("TRN-COUNTERSIGNATURE")
+def test_one_person_who_signs_twice_at_close_hears_it_and_counts_once(prepared: Prepared) -> None:
+    heard: list[str] = []
+    offers = ["carol", "carol", "ed", "ed", "ines", None]
+    counts: list[int] = []
+
+    class Twice(ScriptFace):
+        def countersign(self, closing: Closing) -> str | None:
+            counts.append(len(closing.signed))
+            who = offers[len(counts) - 1]
+            if who is None:
+                return None
+            path = prepared.folder / f"offer-{len(counts)}.sig"
+            key = prepared.person_key(who)
+            path.write_bytes(ssh_keys.sign(key, "transcript@uki-ceremony", closing.head.text))
+            return str(path)
+
+        def tell(self, news: object) -> None:
+            if isinstance(news, tuple):
+                heard.extend(f"{f.rule}: {f.text}" for f in news)
+
+    ended = hold(rehearsing.places_of(prepared), Twice(prepared.sheet))
+    assert (counts, ended.witnesses) == ([0, 0, 0, 1, 1, 2], ("ed", "ines"))
+    assert [line.split(";")[0] for line in heard] == [
+        f"TRN-COUNTERSIGNATURE: {who} has signed this checkpoint already, and counts once"
+        for who in ("carol", "ed")
+    ]
+    assert rehearsing.replayed(prepared).verdict == "REPRODUCED"
+
+
 @refuses("TRN-LOG")
 def test_a_closed_ceremony_is_not_begun_again(finished: Prepared) -> None:
     before = hashlib.sha256((finished.out / "SHA256SUMS").read_bytes()).digest()

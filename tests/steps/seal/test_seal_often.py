@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ceremony.effects import Record, WriteOutputs
+from ceremony.effects import Ask, Record, WriteOutputs
 from ceremony.engine import advance, begin, wants
 from ceremony.engine.rules import Rules
 from ceremony.events import Aborted, Ack, OutputsFailed, OutputsIntended
@@ -40,7 +40,10 @@ def test_outputs_that_fail_again_and_again_are_made_once() -> None:
     assert policy is not None
     first = to_write(state, rules).outputs
     failed = advance(state, OutputsFailed("MED-WRITE", "full"), rules)
-    ack = Ack("seal.again", "administrator", policy.roles.administrator, (), "WRITE")
+    (asked,) = wants(failed, rules)
+    assert isinstance(asked, Ask)
+    shown = asked.question.shown
+    ack = Ack("seal.again", "administrator", policy.roles.administrator, shown, "WRITE")
     again = advance(failed, ack, rules)
     assert to_write(again, rules).outputs is first
     assert to_write(again, Rules(rules.contents)).outputs[0].file == first[0].file

@@ -26,7 +26,7 @@ from ceremony.words import rows
 from transcripts.checkpoint import Head
 from tui.console import COLUMNS, Blocks
 from tui.faces import Closing
-from tui.guides import GUIDES, PROMPTS
+from tui.guides import GUIDES, PROMPTS, beside
 from tui.secret import MOST_SECRET, MOST_WHOLE, read_line, read_secret
 
 MOST_LINE = 4096
@@ -49,7 +49,6 @@ class PlainFace:
         self._mode = mode
         self._say(f"=== {mode.upper()} ===")
         self._say(f"At any prompt: {', '.join(COMMANDS)}.")
-        self._say("Where a text says F3 or F10, that is :exception or :abort here.")
         self._say("Ctrl-C stops; the same command resumes.")
 
     def answer(self, question: Question) -> Answer | Interruption:
@@ -157,6 +156,8 @@ class PlainFace:
         self._say("")
         for line in shown:
             self._say(f"  {line}")
+        if commands := beside(shown, PROMPTS):
+            self._say(f"  {commands}")
         if len(persons) == 1:
             return persons[0]
         return self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
@@ -209,7 +210,8 @@ class PlainFace:
         self._say(f"  {finding.rule}: {finding.text}")
         if rule:
             self._say(f"    must hold: {rule.says}")
-            self._say(f"    next:      {rule.next}")
+            following = f"{rule.next} {beside((rule.next,), PROMPTS)}"
+            self._say(f"    next:      {following.rstrip()}")
         if spent := pin_try(finding.rule):
             self._say(f"    PIN:       {spent}")
 

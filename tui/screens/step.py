@@ -20,11 +20,11 @@ from ceremony.events import Aborted, Excepted, Locked
 from ceremony.steps import Step
 from tui.console import COLUMNS, ROWS, too_small
 from tui.faces import Closing
-from tui.guides import Guide
+from tui.guides import SCREEN, Guide, beside
 from tui.parts import dialogs, frame, messages, notice, record
 from tui.parts.asking import Asking
 from tui.parts.frame import Bar
-from tui.parts.guide import lines_of, standing
+from tui.parts.guide import EVERYWHERE, lines_of, standing
 from tui.parts.lines import ASKED, Line, styled
 from tui.parts.page import Page
 from tui.parts.view import View
@@ -35,6 +35,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     STEP: ClassVar[Step]
     GUIDE: ClassVar[Guide]
+    EVERYWHERE: ClassVar[tuple[str, ...]] = EVERYWHERE
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("F1", "Help"),
         ("F2", "Record"),
@@ -129,10 +130,11 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     def facts(self, view: View) -> tuple[Line, ...]:
         """Return all lines of the page."""
-        shown = () if isinstance(view.wanted, Closing | None) else styled(view.wanted.shown)
+        shown = () if isinstance(view.wanted, Closing | None) else view.wanted.shown
         before = self.before(view)
         gap = (Line(""),) if before and shown else ()
-        return (*before, *gap, *shown, *self.after(view))
+        keys = beside(shown, SCREEN)
+        return (*before, *gap, *styled(shown), *styled((keys,) if keys else ()), *self.after(view))
 
     # What the function keys do
 
@@ -149,7 +151,8 @@ class StepScreen(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         """Show the step's page of the runbook."""
         title = f"HELP: {self.STEP.heading.upper()}"
-        self.app.push_screen(dialogs.Reading(self.view, title, lines_of(self.GUIDE)))
+        lines = lines_of(self.GUIDE, self.EVERYWHERE)
+        self.app.push_screen(dialogs.Reading(self.view, title, lines))
 
     def action_record(self) -> None:
         """Show what is recorded, and what going on would record."""

@@ -24,6 +24,7 @@ def put(*lines: str) -> None:
 
 def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> None:
     """Write findings: what happened, why (the rule), what next."""
+    sys.stdout.flush()  # what was said before a refusal stands before it, in a pipe as well
     stream = sys.stderr if to_stderr else sys.stdout
     for finding in findings:
         rule = lookup(finding.rule)

@@ -155,7 +155,7 @@ GUIDES: dict[Step, Guide] = {
         "the PIN, the intent is recorded, and the token signs once.",
         do=(
             "Compare digest with step 4, time with a clock; know the signer.",
-            "Key holders who approve sign plan.txt elsewhere; its QR code is shown.",
+            "Key holders who approve sign plan.txt, or its QR code, elsewhere.",
             "Type the path of the signature, or of a picture of its code, and {go_on}.",
             "A key holder types the PIN, unwatched, and {go_on} makes the signature.",
         ),

@@ -85,9 +85,12 @@ class PlainFace:
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Read the PIN without echo; an empty one where the token has its own reader."""
         part = login.part
-        person = self._who(login.shown, login.persons, f"Who types the {part.said}")
-        if not isinstance(person, str):
-            return person
+        person = self._who(login.shown, login.persons, f"Who types the {part.said}, by id")
+        while person not in login.persons:
+            if not isinstance(person, str):
+                return person
+            self._say(f"  That is nobody's id; the {part.said} itself is asked for next, unseen.")
+            person = self._ask(f"Who types it ({', '.join(login.persons)})", login.persons[0])
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()

@@ -77,7 +77,7 @@ def test_nothing_but_a_plan_is_signed(laid: Prepared, fault: str) -> None:
         "other-image": plan.read_text().replace("2" * 64, "3" * 64),
         "large": "x" * 2000,
     }
-    wanted = {"large": "MED-SIZE", "missing": "MED-GONE", "folder": "MED-SPECIAL"}
+    wanted = {"large": "MED-SIZE", "missing": "MED-PATH", "folder": "MED-SPECIAL"}
     plan.unlink()
     if fault in texts:
         plan.write_text(texts[fault])

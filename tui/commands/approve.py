@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> Exit:
         data = read_regular(path, MOST_BYTES)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None
     _show(read_plan(data), path)
     if not sys.stdin.isatty():
         raise refuse("APP-ANSWER", "an approval is a person's word: standard input is no terminal")

@@ -145,8 +145,9 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.asking.arm_soon()
 
     def action_go_on(self) -> None:
-        """Submit what was typed, if it may be."""
-        self.asking.submit()
+        """Submit what was typed, if it may be; not while the window hides what is asked."""
+        if not self.has_class("-small"):
+            self.asking.submit()
 
     def action_help(self) -> None:
         """Show the step's page of the runbook."""

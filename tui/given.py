@@ -29,6 +29,14 @@ def read_head(path: Path, most: int) -> bytes:
         return first + file.read(most - len(first))
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Tell whether `path` would stand in `folder`, links followed; links in a ring lead nowhere.
+
+    Path.resolve() raises RuntimeError for those, before Python 3.13.
+    """
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _first_byte(descriptor: int, path: Path) -> bytes:
     """Return a pipe's first byte, none where its writer is not done and says nothing yet."""
     poll = select.poll()

@@ -62,13 +62,13 @@ class PlainFace:
         return Answer(person, typed) if isinstance(typed, str) else typed
 
     def _signed(self, question: Question) -> Answer | Interruption:
-        """Print the plan and its code; the key says whose approval it is."""
+        """Print the plan, and its code before it; the key says whose approval it is."""
+        if self._writer.isatty():  # the code is higher than a console: the plan stays in view
+            self._draw(question.document.encode("ascii"))
         self._who(question.shown, question.persons[:1], "")
         self._say("")
         for line in question.document.splitlines():
             self._verbatim(line)
-        if self._writer.isatty():
-            self._draw(question.document.encode("ascii"))
         typed = self._ask(f"key holder: {question.prompt}", question.persons[0])
         return Answer(question.persons[0], typed) if isinstance(typed, str) else typed
 
@@ -85,12 +85,9 @@ class PlainFace:
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Read the PIN without echo; an empty one where the token has its own reader."""
         part = login.part
-        person = self._who(login.shown, login.persons, f"Who types the {part.said}, by id")
-        while person not in login.persons:
-            if not isinstance(person, str):
-                return person
-            self._say(f"  That is nobody's id; the {part.said} itself is asked for next, unseen.")
-            person = self._ask(f"Who types it ({', '.join(login.persons)})", login.persons[0])
+        person = self._who(login.shown, login.persons, f"Who types the {part.said}")
+        if not isinstance(person, str):
+            return person
         if login.protected_path:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
@@ -163,13 +160,21 @@ class PlainFace:
             self._say(f"  {commands}")
         if len(persons) == 1:
             return persons[0]
-        return self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
+        while True:
+            typed = self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
+            if not isinstance(typed, str) or typed in persons:
+                return typed
+            # An answer or a PIN typed too early is on the screen now, but is nobody's name.
+            self._say(f"  Type an id first: {' or '.join(persons)}. What is asked comes after it.")
 
     def _ask(self, prompt: str, person: str) -> str | Interruption:
         while True:
             typed = self._line(prompt)
             if typed not in COMMANDS:
-                return typed
+                if not typed.startswith(":"):
+                    return typed
+                self._say(f"  That is no command. At any prompt: {', '.join(COMMANDS)}.")
+                continue
             done = self._command(typed, person)
             if done:
                 return done
@@ -198,10 +203,8 @@ class PlainFace:
         for text in GUIDES[step].said(PROMPTS).texts():
             for line in _folded(text):
                 self._say(f"  {line}")
-        self._say(
-            "  At any prompt: type the answer that is asked for. :exception notes a deviation"
-        )
-        self._say("  and the ceremony goes on. :abort ends it; its transcript is sealed.")
+        self._say("  At any prompt: type the answer that is asked for. :exception notes a")
+        self._say("  deviation and the ceremony goes on. :abort ends it; its transcript is sealed.")
 
     def _line(self, prompt: str) -> str:
         self._writer.write(f"{prompt}: ")

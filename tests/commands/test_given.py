@@ -13,7 +13,7 @@ from marks import refuses
 
 from ceremony.errors import Refused
 from tui import ssh_keys
-from tui.given import read_head
+from tui.given import lies_in, read_head
 from tui.sbsigntools.certificates import read_small
 
 
@@ -90,3 +90,12 @@ def test_a_key_whose_public_half_alone_is_there_is_left_to_ssh_keygen(
     finally:
         agent.terminate()
         agent.communicate()
+
+
+def test_links_in_a_ring_lie_nowhere(tmp_path: Path) -> None:
+    """`report RING --text FILE` ended in a traceback."""
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    assert lies_in(tmp_path / "file", tmp_path)
+    assert not lies_in(tmp_path / "file", tmp_path / "one")
+    assert not lies_in(tmp_path / "one", tmp_path / "other")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ceremony.effects import Login
 from ceremony.questions import Answer, Form, Question
 from ceremony.steps import Step
 from ceremony.types import Mode
@@ -77,6 +78,25 @@ def test_a_terminal_gets_whole_words_and_whole_head_words(film: Film) -> None:
         "  warn   AIR-NETWORK: this machine has eth0 (up, hardware), ifb0 (down), ifb1",
         "    (down)",
     ]
+
+
+def test_a_mistyped_command_is_no_answer() -> None:
+    """Where a reason is asked for it would have been recorded as the reason."""
+    said = io.StringIO()
+    face = PlainFace(typed(":abrot\n:Abort\nit was announced\n"), said)
+    why = replace(ASK, form=Form.REASON, word="")
+    assert face.answer(why) == Answer("ines", "it was announced")
+    assert said.getvalue().count("That is no command.") == 2
+
+
+def test_a_pin_typed_where_an_id_belongs_is_nobodys_name(film: Film) -> None:
+    """It was asked for again, in plain view, as the PIN of the person of that name."""
+    login = next(m.wanted for m in film.moments if isinstance(m.wanted, Login))
+    said = io.StringIO()
+    face = PlainFace(typed("517387\nkim\n517387\n"), said)
+    assert face.pin(login) == ("kim", bytearray(b"517387"))
+    assert "Type an id first: kim or kay." in said.getvalue()
+    assert "517387" not in said.getvalue()
 
 
 def test_at_the_close_commands_are_no_paths(film: Film) -> None:

@@ -18,7 +18,7 @@ from ceremony.errors import MediaTrouble, refuse
 from ceremony.ingest.reading import read_regular
 from ceremony.show import escaped, grouped
 from tui import ssh_keys
-from tui.attesting import write_new
+from tui.building.writing import require_new, write_new
 from tui.commands import Exit
 from tui.commands.findings import put
 from tui.console import Blocks
@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> Exit:
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
         raise MediaTrouble("MED-PATH", text) from None
-    _show(read_plan(data), path)
+    output: Path = options.output or path.with_name(f"{path.name}.sig")
+    plan = read_plan(data)
+    require_new(output.parent, (output.name,))  # before anybody types a word or touches a key
+    _show(plan, path)
     if not sys.stdin.isatty():
         raise refuse("APP-ANSWER", "an approval is a person's word: standard input is no terminal")
     sys.stdout.write(f"Type {WORD} to sign this plan, anything else to leave: ")
@@ -60,7 +63,6 @@ def run(options: argparse.Namespace) -> Exit:
         return Exit.INCOMPLETE
     armoured = ssh_keys.sign(options.key, NAMESPACE, data)
     key = verify_sshsig(read_sshsig(armoured), data, NAMESPACE)
-    output: Path = options.output or path.with_name(f"{path.name}.sig")
     (written,) = write_new(output.parent, {output.name: armoured})
     put(f"wrote {written}, signed by {key.fpr}")
     if sys.stdout.isatty():

@@ -30,7 +30,7 @@ from hsm.minting import KINDS, Minted, Wanted, mint
 from hsm.provision import make_rehearsal_token
 from hsm.token import Pkcs11Token
 from tui import token_words
-from tui.building.writing import write_new
+from tui.building.writing import require_room, write_new
 from tui.commands import Exit
 from tui.commands.findings import put
 from tui.commands.token import binding_of, token_named
@@ -42,6 +42,7 @@ ID = re.compile(r"(?:[0-9a-f]{2}){1,32}")
 PIN = re.compile(rb"[ -~]{4,255}")
 KEEP_SECONDS = 30.0
 MOST_DAYS = 20000
+MOST_PEM = 2**14  # bytes; a certificate or a request with room to spare
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise refuse("MED-OUTPUT", f"{escaped(str(options.output))} is there already")
     if not 1 <= options.days <= MOST_DAYS:
         raise refuse("KEY-CERT-DATES", f"--days is 1 to {MOST_DAYS}")
+    require_room(options.output.parent, MOST_PEM)
     secrets = Secrets(options.pin_fd)
     if options.softhsm:
         return _softhsm(options, secrets)

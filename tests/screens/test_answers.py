@@ -299,11 +299,12 @@ def test_nothing_is_confirmed_in_a_window_that_hides_the_question(
         await on.pilot.pause()
         await on.type("YES")
         await on.pilot.resize_terminal(79, 24)
-        await on.pilot.press("f9")
+        await on.pilot.press("f9", "x")
         await on.pilot.pause()
         assert on.said.empty()
         await on.pilot.resize_terminal(80, 25)
         await on.pilot.pause()
+        assert on.app.focused is on.front.query_one("#answer"), "the cursor is where it was"
         await on.pilot.press("f9")
         assert await on.reply() == Answer("ines", "YES")
 

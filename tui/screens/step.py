@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from ceremony.events import Aborted, Excepted, Locked
@@ -61,6 +62,9 @@ class StepScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.view = view
         self._composed = False
+        self._was_focused: Widget | None = (
+            None  # where the cursor was before the window became too small
+        )
 
     def before(self, view: View) -> tuple[Line, ...]:  # noqa: ARG002 - what subclasses draw
         """Return what the step draws before the lines of the question."""
@@ -93,9 +97,15 @@ class StepScreen(Screen[None], inherit_bindings=False):
         """Say so when the window became too small."""
         columns, rows = self.size
         small = columns < COLUMNS or rows < ROWS
-        self.set_class(small, "-small")
         if small:
+            self._was_focused = (
+                self.focused or self._was_focused
+            )  # Textual takes the focus off what is hidden
             self.query_one("#small", Static).update(too_small(columns, rows))
+        self.set_class(small, "-small")
+        if not small and self._was_focused:
+            self.set_focus(self._was_focused)
+            self._was_focused = None
 
     def on_screen_resume(self) -> None:
         """Tell that this screen is in front (again)."""

@@ -43,6 +43,7 @@ class PlainFace:
         self._writer = writer
         self._step: Step | None = None
         self._mode = Mode.REHEARSAL
+        self._closed = b""  # the checkpoint that was printed
 
     def begin(self, mode: Mode) -> None:
         """Say which mode this is."""
@@ -121,20 +122,13 @@ class PlainFace:
         self._say(f"         {head.spoken}")
 
     def countersign(self, closing: Closing) -> str | None:
-        """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id."""
-        self._say("")
-        self._say(f"  The transcript is closed: {closing.outcome}.")
-        for finding in closing.why:
-            self._say(f"  {finding.rule}: {finding.text}")
-        self._say(f"  {closing.checkpoint}:")
-        for line in closing.head.text.decode("ascii").splitlines():
-            self._say(f"    {line}")
-        self._say("  SHA-256 tree root, hex and words, to be read aloud:")
-        digits = closing.head.root.hex()
-        self._say(f"    {grouped(digits[:32])}")
-        self._say(f"    {grouped(digits[32:])}")
-        for row in rows(closing.head.root):
-            self._say(f"    {row}")
+        """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id.
+
+        It is printed once: a second time it would push a refusal off a console of 25 rows.
+        """
+        if closing.head.text != self._closed:
+            self._closed = closing.head.text
+            self._say_closed(closing)
         self._say(f"  Countersigned by {', '.join(closing.signed) or 'nobody yet'}")
         self._say(f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:")
         self._say("    ssh-keygen -Y sign -n transcript@uki-ceremony -f KEY checkpoint.txt")
@@ -148,6 +142,21 @@ class PlainFace:
                 self._help()
             else:
                 self._say("  The transcript is closed: nothing is recorded in it any more.")
+
+    def _say_closed(self, closing: Closing) -> None:
+        self._say("")
+        self._say(f"  The transcript is closed: {closing.outcome}.")
+        for finding in closing.why:
+            self._say(f"  {finding.rule}: {finding.text}")
+        self._say(f"  {closing.checkpoint}:")
+        for line in closing.head.text.decode("ascii").splitlines():
+            self._say(f"    {line}")
+        self._say("  SHA-256 tree root, hex and words, to be read aloud:")
+        digits = closing.head.root.hex()
+        self._say(f"    {grouped(digits[:32])}")
+        self._say(f"    {grouped(digits[32:])}")
+        for row in rows(closing.head.root):
+            self._say(f"    {row}")
 
     def _who(
         self, shown: tuple[str, ...], persons: tuple[str, ...], prompt: str
@@ -207,7 +216,10 @@ class PlainFace:
         self._say("  deviation and the ceremony goes on. :abort ends it; its transcript is sealed.")
 
     def _line(self, prompt: str) -> str:
-        self._writer.write(f"{prompt}: ")
+        asked = f"{prompt}:"
+        if self._writer.isatty():
+            asked = "\n".join(_rows(asked))
+        self._writer.write(f"{asked} ")
         self._writer.flush()
         return read_line(self._reader, MOST_LINE).decode("utf-8", "replace").strip()
 

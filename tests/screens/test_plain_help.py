@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from ceremony.effects import Login
 from ceremony.questions import Answer, Form, Question
 from ceremony.steps import Step
-from ceremony.types import Mode
+from ceremony.types import Finding, Mode, Severity
 from tui.faces import Closing
 from tui.guides import GUIDES, PROMPTS, SCREEN
 from tui.plain import PlainFace
@@ -69,10 +70,15 @@ def test_a_terminal_gets_whole_words_and_whole_head_words(film: Film) -> None:
         moment = film.at_step(Step.CLOSE)
         entry = moment.entries[-1]
         face.recorded(entry.event, entry.head)
-        face.answer(replace(ASK, shown=(long,)))
-        said = shown.read(65536).decode().replace("\r\n", "\n")
+        asked = "Type YES where the prompt is one of those that takes more than a row"
+        face.answer(replace(ASK, shown=(long,), prompt=asked))
+        data = b""  # a terminal hands over in pieces, and late on a busy machine
+        while b"a row: " not in data and select.select([shown], [], [], 30)[0]:
+            data += shown.read(65536)
+        said = data.decode().replace("\r\n", "\n")
     rows = said.splitlines()
     assert max(map(len, rows)) < 80
+    assert rows[-1] == "  a row: ", "a prompt breaks between words, too"
     assert f"         {entry.head.spoken}" in rows
     assert [row for row in rows if "AIR-NETWORK" in row or "(down)" in row] == [
         "  warn   AIR-NETWORK: this machine has eth0 (up, hardware), ifb0 (down), ifb1",
@@ -108,6 +114,21 @@ def test_at_the_close_commands_are_no_paths(film: Film) -> None:
     assert face.countersign(closing) == "ines"
     assert "an empty line leaves" in said.getvalue()
     assert said.getvalue().count("nothing is recorded in it any more") == 2
+
+
+def test_what_is_refused_at_the_close_stays_in_view(film: Film) -> None:
+    """The checkpoint was printed again, and pushed the refusal off a console of 25 rows."""
+    closing = film.at_step(Step.CLOSE).wanted
+    assert isinstance(closing, Closing)
+    said = io.StringIO()
+    face = PlainFace(typed("/nowhere\nines\n"), said)
+    assert face.countersign(closing) == "/nowhere"
+    face.tell((Finding("MED-PATH", Severity.REFUSE, "/nowhere: No such file or directory"),))
+    assert face.countersign(replace(closing, signed=("ed",))) == "ines"
+    assert said.getvalue().count("The transcript is closed") == 1
+    after = said.getvalue().partition("MED-PATH")[2].splitlines()
+    assert any("Countersigned by ed" in row for row in after)
+    assert len(after) < 12
 
 
 def test_prompts_need_no_textual() -> None:

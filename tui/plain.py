@@ -133,7 +133,7 @@ class PlainFace:
         self._say(f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:")
         self._say("    ssh-keygen -Y sign -n transcript@uki-ceremony -f KEY checkpoint.txt")
         hint = ", ".join(closing.rehearsal_signers)
-        extra = f", or one of {hint} to sign with a practice key" if hint else ""
+        extra = f" (or {hint})" if hint else ""
         while True:
             typed = self._line(f"Path of a signature file{extra}; empty when done")
             if typed not in COMMANDS:

@@ -87,7 +87,7 @@ def _form(question: Question, text: str) -> tuple[Finding, ...]:
     """APP-ANSWER: an answer has the form that is asked for."""
     signed = question.form is Form.SIGNATURE
     if not signed and (len(text) > MOST_CHARACTERS or not is_printable(text)):
-        return (_not(f"an answer is one line of at most {MOST_CHARACTERS} characters"),)
+        return (_not(f"an answer is one line of at most {MOST_CHARACTERS} printable characters"),)
     match question.form:
         case Form.CONFIRM:
             return () if text == question.word else (_not(f'type exactly "{question.word}"'),)

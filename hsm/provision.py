@@ -9,6 +9,7 @@ replaced at once.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ from hsm.minting import Kind, Wanted, mint
 
 TOKEN_LABEL = "rehearsal"  # noqa: S105 - a token's label
 KEY_LABEL, KEY_ID = "uki", "01"
+SUBJECT = "Rehearsal signer (SoftHSM)"
+CONFIGURATION, TOKENS = "softhsm2.conf", "tokens"
 _MAKE_SECONDS = 120.0
 _SIGN_SECONDS = 30.0
 
@@ -56,34 +59,50 @@ def make_rehearsal_token(
     module = find_module()
     if module is None or shutil.which("softhsm2-util") is None:
         raise TokenTrouble("KEY-MODULE", "SoftHSM (softhsm2) is not installed")
-    toml = _folder(folder.resolve(), module)
-    binding = read_binding(toml.encode("utf-8"))
-    first_pin = _initialised(binding)
-    child = Child("minting", binding)
+    place = Path(os.path.realpath(folder))
+    toml = _folder(place, module)
     try:
-        typed = bytearray(pin.encode("ascii"))
-        wanted = Wanted((("token", TOKEN_LABEL),), Kind(bits), KEY_LABEL, KEY_ID)
-        minted = mint(child, module, wanted, typed, first_pin)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
-        certificate = self_signed(minted.key, minted.ask, name, not_before, not_after)
-        serial = minted.serial
-    finally:
-        child.close()
+        binding = read_binding(toml.encode("utf-8"))
+        first_pin = _initialised(binding)
+        child = Child("minting", binding)
+        try:
+            typed = bytearray(pin.encode("ascii"))
+            wanted = Wanted((("token", TOKEN_LABEL),), Kind(bits), KEY_LABEL, KEY_ID)
+            minted = mint(child, module, wanted, typed, first_pin)
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
+            certificate = self_signed(minted.key, minted.ask, name, not_before, not_after)
+            serial = minted.serial
+        finally:
+            child.close()
+    except BaseException:
+        _withdraw(place)  # half a token would be taken for a whole one by the next try
+        raise
     named = f"pkcs11:token={TOKEN_LABEL};serial={serial};object={KEY_LABEL};type=private"
     return Provisioned(toml, certificate.public_bytes(Encoding.PEM), named)
 
 
+def _withdraw(folder: Path) -> None:
+    """Take away what was made here of a token that did not come to be."""
+    shutil.rmtree(folder / TOKENS, ignore_errors=True)
+    (folder / CONFIGURATION).unlink(missing_ok=True)
+
+
 def _folder(folder: Path, module: Path) -> str:
     """Write the token's folder and SoftHSM's configuration, and return the binding."""
-    configuration, tokens = folder / "softhsm2.conf", folder / "tokens"
+    configuration, tokens = folder / CONFIGURATION, folder / TOKENS
+    text = f"directories.tokendir = {tokens}\nobjectstore.backend = file\n"
+    text += "log.level = ERROR\nslots.removable = false\n"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with configuration.open("x", encoding="utf-8") as file:
-            file.write(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
-            file.write("log.level = ERROR\nslots.removable = false\n")
-        tokens.mkdir(mode=0o700)
-    except FileExistsError:
-        raise TokenTrouble("KEY-TOKEN", "the folder holds a token already") from None
+        if os.path.lexists(configuration) or os.path.lexists(tokens):
+            raise TokenTrouble("KEY-TOKEN", "the folder holds a token already")
+        try:
+            with configuration.open("x", encoding="utf-8") as file:
+                file.write(text)
+            tokens.mkdir(mode=0o700)
+        except OSError:
+            _withdraw(folder)
+            raise
     except OSError as error:
         raise TokenTrouble("KEY-TOKEN", f"the folder cannot be made: {error.strerror}") from None
     # A JSON string is a TOML basic string.

@@ -7,7 +7,8 @@ knows Textual.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ceremony.steps import Step
@@ -28,6 +29,20 @@ PROMPTS: Mapping[str, str] = {
     "leave": "an empty line leaves",
     "code": "Take checkpoint.txt from the output folder; prompts draw no QR code.",
 }
+# The words of the record and of the rules for an act, whose key here, and what that key does.
+ACTS = (
+    (re.compile(r"\bexception(?=[,;.]? |[,;.]?$)"), "note", "notes an exception"),
+    (re.compile(r"\b[Aa]bort(?=[,;.]? |[,;.]?$)"), "abort", "aborts"),
+)
+
+
+def beside(texts: Iterable[str], keys: Mapping[str, str]) -> str:
+    """Return which of this face's keys do the acts that `texts` name; empty where none is named.
+
+    The texts are recorded, or stand in a rule: they name acts, and are read without any key.
+    """
+    said = " ".join(texts)
+    return " ".join(f"{keys[key]} {does}." for act, key, does in ACTS if act.search(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +162,17 @@ GUIDES: dict[Step, Guide] = {
         ),
     ),
     Step.SIGN: Guide(
-        what="The token was looked at and a plan was made. Key holders approve the plan; then "
-        "one of them types the PIN, the intent is recorded, and the token signs once.",
+        what="The token was looked at and a plan was made. Key holders approve it; one types "
+        "the PIN, the intent is recorded, and the token signs once.",
         do=(
-            "Compare the digest with step 4's and the time with a clock; know the signer.",
-            "Every key holder who approves signs plan.txt elsewhere; its QR code is shown.",
+            "Compare digest with step 4, time with a clock; know the signer.",
+            "Key holders who approve sign plan.txt, or its QR code, elsewhere.",
             "Type the path of the signature, or of a picture of its code, and {go_on}.",
             "A key holder types the PIN, unwatched, and {go_on} makes the signature.",
         ),
         cases=(
             ("the PIN was wrong", "it is never tried again by itself; look it up first."),
-            ("the token vanished while signing", "the outcome is UNKNOWN, and is recorded so."),
+            ("the token vanished while signing", "the outcome is recorded as UNKNOWN."),
             ("you are not sure", "{abort} ends the ceremony before anything is signed."),
         ),
     ),

@@ -26,7 +26,7 @@ from ceremony.words import rows
 from transcripts.checkpoint import NAMESPACE, Head
 from tui.console import COLUMNS, Blocks
 from tui.faces import Closing
-from tui.guides import CLOSED_WITHOUT_POLICY, GUIDES, NOBODY_SIGNS, PROMPTS, Guide
+from tui.guides import CLOSED_WITHOUT_POLICY, GUIDES, NOBODY_SIGNS, PROMPTS, Guide, beside
 from tui.secret import MOST_SECRET, MOST_WHOLE, read_line, read_secret
 
 MOST_LINE = 4096
@@ -43,13 +43,13 @@ class PlainFace:
         self._writer = writer
         self._step: Step | None = None
         self._mode = Mode.REHEARSAL
+        self._closed = b""  # the checkpoint that was printed
 
     def begin(self, mode: Mode) -> None:
         """Say which mode this is."""
         self._mode = mode
         self._say(f"=== {mode.upper()} ===")
         self._say(f"At any prompt: {', '.join(COMMANDS)}.")
-        self._say("Where a text says F3 or F10, that is :exception or :abort here.")
         self._say("Ctrl-C stops; the same command resumes.")
 
     def answer(self, question: Question) -> Answer | Interruption:
@@ -63,13 +63,13 @@ class PlainFace:
         return Answer(person, typed) if isinstance(typed, str) else typed
 
     def _signed(self, question: Question) -> Answer | Interruption:
-        """Print the plan and its code; the key says whose approval it is."""
+        """Print the plan, and its code before it; the key says whose approval it is."""
+        if self._writer.isatty():  # the code is higher than a console: the plan stays in view
+            self._draw(question.document.encode("ascii"))
         self._who(question.shown, question.persons[:1], "")
         self._say("")
         for line in question.document.splitlines():
             self._verbatim(line)
-        if self._writer.isatty():
-            self._draw(question.document.encode("ascii"))
         typed = self._ask(f"key holder: {question.prompt}", question.persons[0])
         return Answer(question.persons[0], typed) if isinstance(typed, str) else typed
 
@@ -122,20 +122,13 @@ class PlainFace:
         self._say(f"         {head.spoken}")
 
     def countersign(self, closing: Closing) -> str | None:
-        """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id."""
-        self._say("")
-        self._say(f"  The transcript is closed: {closing.outcome}.")
-        for finding in closing.why:
-            self._say(f"  {finding.rule}: {finding.text}")
-        self._say(f"  {closing.checkpoint}:")
-        for line in closing.head.text.decode("ascii").splitlines():
-            self._say(f"    {line}")
-        self._say("  SHA-256 tree root, hex and words, to be read aloud:")
-        digits = closing.head.root.hex()
-        self._say(f"    {grouped(digits[:32])}")
-        self._say(f"    {grouped(digits[32:])}")
-        for row in rows(closing.head.root):
-            self._say(f"    {row}")
+        """Print the checkpoint as hex and words, and read a path or a rehearsal signer's id.
+
+        It is printed once: a second time it would push a refusal off a console of 25 rows.
+        """
+        if closing.head.text != self._closed:
+            self._closed = closing.head.text
+            self._say_closed(closing)
         if closing.signable:
             self._say(f"  Countersigned by {', '.join(closing.signed) or 'nobody yet'}")
             self._say(
@@ -153,6 +146,21 @@ class PlainFace:
             else:
                 self._say("  The transcript is closed: nothing is recorded in it any more.")
 
+    def _say_closed(self, closing: Closing) -> None:
+        self._say("")
+        self._say(f"  The transcript is closed: {closing.outcome}.")
+        for finding in closing.why:
+            self._say(f"  {finding.rule}: {finding.text}")
+        self._say(f"  {closing.checkpoint}:")
+        for line in closing.head.text.decode("ascii").splitlines():
+            self._say(f"    {line}")
+        self._say("  SHA-256 tree root, hex and words, to be read aloud:")
+        digits = closing.head.root.hex()
+        self._say(f"    {grouped(digits[:32])}")
+        self._say(f"    {grouped(digits[32:])}")
+        for row in rows(closing.head.root):
+            self._say(f"    {row}")
+
     def _who(
         self, shown: tuple[str, ...], persons: tuple[str, ...], prompt: str
     ) -> str | Interruption:
@@ -160,15 +168,25 @@ class PlainFace:
         self._say("")
         for line in shown:
             self._say(f"  {line}")
+        if commands := beside(shown, PROMPTS):
+            self._say(f"  {commands}")
         if len(persons) == 1:
             return persons[0]
-        return self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
+        while True:
+            typed = self._ask(f"{prompt} ({', '.join(persons)})", persons[0])
+            if not isinstance(typed, str) or typed in persons:
+                return typed
+            # An answer or a PIN typed too early is on the screen now, but is nobody's name.
+            self._say(f"  Type an id first: {' or '.join(persons)}. What is asked comes after it.")
 
     def _ask(self, prompt: str, person: str) -> str | Interruption:
         while True:
             typed = self._line(prompt)
             if typed not in COMMANDS:
-                return typed
+                if not typed.startswith(":"):
+                    return typed
+                self._say(f"  That is no command. At any prompt: {', '.join(COMMANDS)}.")
+                continue
             done = self._command(typed, person)
             if done:
                 return done
@@ -197,13 +215,14 @@ class PlainFace:
         for text in (page or GUIDES[step]).said(PROMPTS).texts():
             for line in _folded(text):
                 self._say(f"  {line}")
-        self._say(
-            "  At any prompt: type the answer that is asked for. :exception notes a deviation"
-        )
-        self._say("  and the ceremony goes on. :abort ends it; its transcript is sealed.")
+        self._say("  At any prompt: type the answer that is asked for. :exception notes a")
+        self._say("  deviation and the ceremony goes on. :abort ends it; its transcript is sealed.")
 
     def _line(self, prompt: str) -> str:
-        self._writer.write(f"{prompt}: ")
+        asked = f"{prompt}:"
+        if self._writer.isatty():
+            asked = "\n".join(_rows(asked))
+        self._writer.write(f"{asked} ")
         self._writer.flush()
         return read_line(self._reader, MOST_LINE).decode("utf-8", "replace").strip()
 
@@ -212,7 +231,8 @@ class PlainFace:
         self._say(f"  {finding.rule}: {finding.text}")
         if rule:
             self._say(f"    must hold: {rule.says}")
-            self._say(f"    next:      {rule.next}")
+            following = f"{rule.next} {beside((rule.next,), PROMPTS)}"
+            self._say(f"    next:      {following.rstrip()}")
         if spent := pin_try(finding.rule):
             self._say(f"    PIN:       {spent}")
 

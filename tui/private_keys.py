@@ -22,6 +22,7 @@ from ceremony.errors import MediaTrouble, refuse
 from ceremony.keys import PublicKey, parse_spki_der
 from ceremony.show import escaped
 from tui.building.passphrase import SSH_BEGIN, is_locked, passphrase
+from tui.given import read_head
 
 MOST_KEY = 2**20
 _ECDSA_HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -35,8 +36,7 @@ Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivat
 def head_of(key: Path) -> bytes:
     """Return a key file's bytes, as far as a key can be long; KEY-PRIVATE."""
     try:
-        with key.open("rb") as file:
-            return file.read(MOST_KEY)
+        return read_head(key, MOST_KEY)
     except OSError as error:
         raise MediaTrouble("KEY-PRIVATE", f"{key}: {error.strerror}") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
 from ceremony.attest.ssh_wire import string
 from ceremony.attest.sshsig import armor, signed_data
 from ceremony.errors import MediaTrouble, Trouble, refuse
-from ceremony.show import escaped
+from ceremony.show import counted, escaped
 
 SECONDS = 120  # a person may have to type a passphrase or touch a token
+MOST_KEY = 2**20  # bytes
 HASH = "sha512"  # what ssh-keygen takes when it is not told otherwise
 
 
@@ -49,6 +51,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 def sign(key: Path, namespace: str, message: bytes) -> bytes:
     """Return the armoured signature of `message` by the key file, in `namespace`."""
+    _require_key_file(key)
     program = shutil.which("ssh-keygen")
     if program is None:
         return _sign(key, namespace, message)
@@ -66,6 +69,19 @@ def sign(key: Path, namespace: str, message: bytes) -> bytes:
         said = "".join(done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:])
         raise Trouble("KEY-PRIVATE", f"ssh-keygen signed nothing with {key}: {escaped(said)}")
     return done.stdout
+
+
+def _require_key_file(key: Path) -> None:
+    """KEY-PRIVATE: ssh-keygen waits for ever at a pipe, and reads whatever is there whole."""
+    shown = escaped(str(key), 4096)
+    try:
+        status = key.stat()
+    except OSError:
+        return  # KEY.pub may stand for it, and an agent signs; else ssh-keygen says what is wrong
+    if not stat.S_ISREG(status.st_mode):
+        raise refuse("KEY-PRIVATE", f"{shown} is not a regular file")
+    if status.st_size > MOST_KEY:
+        raise refuse("KEY-PRIVATE", f"{shown} has {counted(status.st_size)}: too many for a key")
 
 
 def _sign(key: Path, namespace: str, message: bytes) -> bytes:

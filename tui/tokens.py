@@ -18,6 +18,7 @@ from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
 from hsm.soft import RehearsalToken
 from hsm.token import CeremonyToken
+from tui.given import read_head
 
 MOST_BINDING = 64 * 1024
 
@@ -116,7 +117,7 @@ def open_token(binding: Path | None, mode: Mode) -> BoundToken | PracticeToken:
             raise refuse("KEY-MODULE", "no PKCS#11 module was found; name one with --machine FILE")
         return BoundToken(Binding(module, rehearsal=True))
     try:
-        data = binding.read_bytes()[: MOST_BINDING + 1]
+        data = read_head(binding, MOST_BINDING + 1)
     except OSError as error:
         raise refuse("KEY-BINDING", f"{binding}: {error.strerror}") from None
     if _names_rehearsal(data):

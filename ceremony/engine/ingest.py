@@ -119,7 +119,7 @@ def _question(state: Ingest) -> Question:
         name="ingest.again",
         role="administrator",
         persons=(roles.administrator,),
-        shown=(*shown, "Nothing of this medium is used. Put a good one in, or abort with F10."),
+        shown=(*shown, "Nothing of this medium is used. Put a good one in, or abort."),
         prompt="Type READ to read the medium again",
         form=Form.CONFIRM,
         word="READ",

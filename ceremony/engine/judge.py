@@ -224,7 +224,7 @@ def _override_question(state: Judge, policy: Policy) -> Question:
         persons=tuple(p.id for p in policy.persons if p.id not in done),
         shown=(
             *verdict_lines(state.verdict),
-            f"A builder disagrees. {needed} operators must override by name, or abort with F10.",
+            f"A builder disagrees. {needed} operators must override by name, or abort.",
             f"{len(done)} of {needed} did.",
         ),
         prompt="Why is this image signed against a builder's word",

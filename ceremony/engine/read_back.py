@@ -107,7 +107,7 @@ def _question(state: ReadBack, drawn: Drawn) -> Question:
         shown=(
             *again,
             f"Image   {escaped(state.taken.image.path, 50)}",
-            "From YOUR PAPER, not from this screen, read the words numbered",
+            "From YOUR PAPER, not from this screen, read words number",
             f"    {places}",
             "of the SHA-256, and type them with a space between.",
         ),

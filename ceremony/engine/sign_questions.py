@@ -41,7 +41,7 @@ def last_try(state: Sign) -> Question:
         shown=(
             "The token reports that ONE PIN try is left.",
             "A wrong PIN now locks the token.",
-            "Another key holder, another token, or an abort (F10) are possible.",
+            "Another key holder, another token, or an abort are possible.",
         ),
         prompt="Type LAST TRY to let the key holder use it",
         form=Form.CONFIRM,
@@ -85,7 +85,7 @@ def again(state: Sign) -> Question:
         name="sign.again",
         role="administrator",
         persons=(state.ready.session.policy.roles.administrator,),
-        shown=(*shown, "Nothing was signed. Mend what is named, or abort with F10."),
+        shown=(*shown, "Nothing was signed. Mend what is named, or abort."),
         prompt="Type TOKEN to look for the token again",
         form=Form.CONFIRM,
         word="TOKEN",

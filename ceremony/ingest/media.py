@@ -306,7 +306,7 @@ def _mount_options(folder: Path) -> str:
     except OSError:
         return "unknown"
     best = ("", "unknown")
-    real = str(folder.resolve())
+    real = os.path.realpath(folder)
     for line in lines:
         fields = line.split()
         if len(fields) > _OPTIONS:

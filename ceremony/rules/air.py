@@ -8,12 +8,12 @@ RULES = table(
     (
         "AIR-NETWORK",
         "The ceremony machine has no network interface but the loopback, and no radio.",
-        "Unplug or remove the device, then scan again (F9).",
+        "Unplug or remove the device, then scan again.",
     ),
     (
         "AIR-SWAP",
         "No swap area is in use.",
-        "Run swapoff -a, then scan again (F9).",
+        "Run swapoff -a, then scan again.",
     ),
     (
         "AIR-DISK",
@@ -33,6 +33,6 @@ RULES = table(
     (
         "AIR-CLOCK-BACK",
         "The signing time is not before the time that the witness confirmed.",
-        "Abort with F10; find out what set the clock, then begin a new ceremony.",
+        "Abort; find out what set the clock, then begin a new ceremony.",
     ),
 )

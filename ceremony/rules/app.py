@@ -13,7 +13,7 @@ RULES = table(
     (
         "APP-ANSWER",
         "An answer has the form that is asked for.",
-        "Read the line above the field and type exactly what it asks for.",
+        "Read what is asked for, and type exactly that.",
     ),
     (
         "APP-PLAN",

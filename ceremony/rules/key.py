@@ -183,7 +183,7 @@ RULES = table(
     (
         "KEY-PIN-LOW",
         "No wrong PIN was entered since the last right one.",
-        "Ask who tried it and note that with F3; a right PIN sets the counter back.",
+        "Ask who tried it and note it as an exception; a right PIN sets the counter back.",
     ),
     (
         "KEY-PIN-FINAL",

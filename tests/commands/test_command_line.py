@@ -263,7 +263,7 @@ def hold_plain(terminal: Terminal, prepared: Prepared) -> None:
     terminal.until("Type COUNTED")
     terminal.type("COUNTED")
     said = terminal.until("Who answers")
-    places = [int(p) for p in said.split("numbered")[1].split("\n")[1].split(",")]
+    places = [int(p) for p in said.split("words number")[1].split("\n")[1].split(",")]
     terminal.type("ed")
     terminal.until("words")
     terminal.type(" ".join(sheet._words[place - 1] for place in places))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,36 @@ def test_a_folder_that_cannot_be_made_is_a_trouble(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TokenTrouble, match="KEY-TOKEN: the folder cannot be made"):
         make(tmp_path / "file" / "below", "12345678")
+
+
+@refuses("KEY-TOKEN")
+@pytest.mark.parametrize("kind", ["file", "pipe", "ring"])
+def test_what_is_no_folder_is_not_said_to_hold_a_token(tmp_path: Path, kind: str) -> None:
+    """A ring of links was a traceback, a file "holds a token already"."""
+    place = tmp_path / "place"
+    match kind:
+        case "file":
+            place.touch()
+        case "pipe":
+            os.mkfifo(place)
+        case _:
+            place.symlink_to("other")
+            (tmp_path / "other").symlink_to("place")
+    with pytest.raises(TokenTrouble, match="KEY-TOKEN: the folder cannot be made"):
+        make(place, "12345678")
+
+
+@refuses("KEY-TOKEN")
+def test_a_token_that_did_not_come_to_be_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left on a full disk was taken for a token by the next try."""
+    monkeypatch.setattr(provision, "TOKEN_LABEL", "x" * 33)  # PKCS #11: at most 32 bytes
+    with pytest.raises(TokenTrouble, match="KEY-TOKEN: softhsm2-util failed"):
+        make(tmp_path, "12345678")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert make(tmp_path, "12345678").uri.startswith("pkcs11:token=rehearsal;")
 
 
 @refuses("KEY-REFUSED")

@@ -163,3 +163,25 @@ def test_what_makes_no_key_is_refused_by_name(bench: Bench, tmp_path: Path, init
     status, said = init(named, "--machine", machine, "--label", "x", pin=bench.pin)
     assert (status, "MED-OUTPUT" in said) == (1, True)
     assert (tmp_path / "signer.pem").read_bytes() == b"somebody's"
+
+
+@refuses("MED-FOLDER", "MED-WRITE")
+def test_no_key_is_made_where_its_file_cannot_be_written(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key stayed on the token, and no file said which it was."""
+    machine, named = machine_of(bench, tmp_path), bench.uri.partition(";object")[0]
+    places = {tmp_path / "absent": "MED-FOLDER", Path("/proc/self"): "MED-WRITE"}
+    for place, rule in places.items():
+        words = ("--machine", machine, "--label", "orphan", "--output", place / "signer.pem")
+        with (tmp_path / "pin").open("w+") as pin:
+            pin.write(f"{bench.pin}\n")
+            pin.seek(0)
+            status = dispatch(
+                ["token", "init", *map(str, (named, *words, "--pin-fd", pin.fileno()))]
+            )
+        assert (status, rule in capsys.readouterr().err) == (3, True)
+    token = bench.token()
+    labels = {key.attribute("LABEL") for key in token.probe(bench.certificate).keys}
+    token.close()
+    assert "orphan" not in labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 import sys
 from contextlib import suppress
@@ -312,13 +313,22 @@ def test_a_split_that_nobody_finishes_leaves_the_old_pin(
     ("words", "said"),
     [
         (("--paper", "kept.txt"), "would keep the shares"),
+        (("--paper", "pipe"), "No such device or address"),  # it was waited for without end
         (("--needed", "4"), "is 2 to --shares"),
         (("--needed", "1"), "is 2 to --shares"),
         (("--shares", "17"), "at most 16"),
         (("--length", "32"), "--length is"),
         (("--old-shares", "1"), "--old-shares is"),
     ],
-    ids=["a-file", "too-many", "one", "too-many-shares", "long", "one-old-share"],
+    ids=[
+        "a-file",
+        "nobody-reads-it",
+        "too-many",
+        "one",
+        "too-many-shares",
+        "long",
+        "one-old-share",
+    ],
 )
 def test_what_cannot_be_dealt_is_refused_before_any_pin(  # noqa: PLR0913, PLR0917 - what a test is given
     prepared: Prepared,
@@ -330,6 +340,7 @@ def test_what_cannot_be_dealt_is_refused_before_any_pin(  # noqa: PLR0913, PLR09
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept.txt").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
     uri = load(prepared.policy.read_bytes()).signer.uri.partition(";object")[0]
     given_words = ("--machine", str(prepared.machine), "--needed", "2", "--shares", "3", *words)
     assert dispatch(["pin", "split", uri, *given_words]) == 1

@@ -83,7 +83,7 @@ def test_a_refused_answer_says_rule_text_and_what_next(stage: Callable[[Scene], 
     async def scene(on: Stage) -> None:
         ask(on, WHY)
         await on.pilot.pause()
-        await on.type("bob")
+        await on.type("kay")
         await on.pilot.press("enter")
         await on.type("no reason")
         await on.pilot.press("f9")
@@ -296,5 +296,40 @@ def test_a_window_that_became_too_small_says_so(stage: Callable[[Scene], None]) 
         await on.pilot.resize_terminal(80, 25)
         await on.pilot.pause()
         assert "1 Open" in await on.text()
+
+    stage(scene)
+
+
+def test_nothing_is_confirmed_in_a_window_that_hides_the_question(
+    stage: Callable[[Scene], None],
+) -> None:
+    """F9 sent what had been typed although the screen said only that it was too small."""
+
+    async def scene(on: Stage) -> None:
+        ask(on, YES)
+        await on.pilot.pause()
+        await on.type("YES")
+        await on.pilot.resize_terminal(79, 24)
+        await on.pilot.press("f9", "x")
+        await on.pilot.pause()
+        assert on.said.empty()
+        await on.pilot.resize_terminal(80, 25)
+        await on.pilot.pause()
+        assert on.app.focused is on.front.query_one("#answer"), "the cursor is where it was"
+        await on.pilot.press("f9")
+        assert await on.reply() == Answer("ines", "YES")
+
+    stage(scene)
+
+
+def test_an_answer_typed_where_an_id_belongs_is_not_taken(stage: Callable[[Scene], None]) -> None:
+    async def scene(on: Stage) -> None:
+        ask(on, WHY)
+        await on.pilot.pause()
+        await on.type("no")
+        assert on.front.query_one("#person", Field).text == ""
+        assert "Say who answers: kim or kay. Then Tab" in await on.text()
+        await on.type("kimono")
+        assert on.front.query_one("#person", Field).text == "kim"
 
     stage(scene)

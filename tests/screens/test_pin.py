@@ -44,6 +44,26 @@ def test_the_pin_is_handed_over_as_bytes_and_no_text_of_it_is_left(
     stage(scene)
 
 
+def test_a_pin_typed_where_an_id_belongs_is_not_shown(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    """It stood in plain view beside "Who answers", and F2 showed it as a person's id."""
+
+    async def scene(on: Stage) -> None:
+        await on.play(login_of(film))
+        await on.pilot.pause(0.1)
+        await on.type("5")
+        drawn = await on.text()
+        assert "Say who answers: kim or kay. Then Tab" in drawn
+        assert "Who answers (kim or kay): ____" in drawn
+        await on.type("17387")
+        assert await on.text() == drawn, "the keys of a PIN can be counted"
+        await on.pilot.press("f2")
+        assert "517387" not in await on.text()
+
+    stage(scene)
+
+
 def copies_of(needle: str) -> int:
     """Count the texts that hold `needle` anywhere in the process, this one not counted."""
     found = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 from ceremony.errors import MediaTrouble, refuse
@@ -31,6 +32,21 @@ def require_new(folder: Path, names: tuple[str, ...]) -> None:
         path = folder / name
         if os.path.lexists(path):
             raise refuse("MED-OUTPUT", f"{escaped(str(path))} exists already")
+
+
+def require_room(folder: Path, size: int) -> None:
+    """MED-FOLDER, MED-WRITE: a file of `size` bytes can be written there now, before an act.
+
+    A key that was made inside a token stays there, whatever becomes of the file about it.
+    """
+    require_folder(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:  # nameless: nothing of it is left
+            probe.write(bytes(size))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise _trouble(folder, error) from None
 
 
 def write_new(folder: Path, files: dict[str, bytes]) -> list[Path]:

@@ -18,7 +18,7 @@ from ceremony.errors import MediaTrouble, refuse
 from ceremony.ingest.reading import read_regular
 from ceremony.show import escaped, grouped
 from tui import ssh_keys
-from tui.attesting import write_new
+from tui.building.writing import require_new, write_new
 from tui.commands import Exit
 from tui.commands.files import file_alone
 from tui.commands.findings import put
@@ -50,8 +50,11 @@ def run(options: argparse.Namespace) -> Exit:
         data = read_regular(path, MOST_BYTES)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
-    _show(read_plan(data), path)
+        raise MediaTrouble("MED-PATH", text) from None
+    output: Path = options.output or path.with_name(f"{path.name}.sig")
+    plan = read_plan(data)
+    require_new(output.parent, (output.name,))  # before anybody types a word or touches a key
+    _show(plan, path)
     if not sys.stdin.isatty():
         raise refuse("APP-ANSWER", "an approval is a person's word: standard input is no terminal")
     sys.stdout.write(f"Type {WORD} to sign this plan, anything else to leave: ")
@@ -61,7 +64,6 @@ def run(options: argparse.Namespace) -> Exit:
         return Exit.INCOMPLETE
     armoured = ssh_keys.sign(options.key, NAMESPACE, data)
     key = verify_sshsig(read_sshsig(armoured), data, NAMESPACE)
-    output: Path = options.output or path.with_name(f"{path.name}.sig")
     (written,) = write_new(output.parent, {output.name: armoured})
     put(f"wrote {written}, signed by {key.fpr}")
     if sys.stdout.isatty():

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Exit:
         files = read_bundle(folder)
     except OSError as error:
         text = f"{escaped(str(folder))}: {error.strerror or error}"
-        raise MediaTrouble("MED-GONE", text) from None
+        raise MediaTrouble("MED-PATH", text) from None
     found = countersignable(files, image, late_verifier())
     if person in found.unlisted:
         _write(folder, found)

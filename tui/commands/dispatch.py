@@ -7,6 +7,7 @@ times must not wait for a screen it never draws.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -42,6 +43,7 @@ DROP_IN = {
     "sbverify": "verify an EFI image's signatures, drop-in for sbsigntools' sbverify",
     "sbattach": "attach, detach or remove a signature, drop-in for sbsigntools' sbattach",
 }
+NOT_WRITTEN = ("MED-WRITE", "standard output")
 WITHOUT = (
     "Without a subcommand, on a terminal, a rehearsal in ./uki-rehearsal is begun or resumed.",
     "Exit status: 0 yes, 1 refused, 2 usage, 3 could not be done, 4 incomplete or aborted;",
@@ -51,6 +53,18 @@ WITHOUT = (
 
 def dispatch(arguments: list[str]) -> int:
     """Run the subcommand that `arguments` name; return the exit status."""
+    status = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # At exit Python would try once more, say so in its own words and exit with 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = _status_of(error, None)
+        return FAILED if not DROP_IN.keys().isdisjoint(arguments[:1]) else status
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     words = arguments or ["rehearse", "uki-rehearsal"]
     if words[:2] == ["token", "init"]:
         words = ["token-init", *words[2:]]
@@ -90,12 +104,12 @@ def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: obje
         case CeremonyError():  # a terminal that cannot show the full screen
             put(str(error))
             return Exit.TROUBLE
-        case BrokenPipeError():
-            sys.stderr.close()
+        case BrokenPipeError():  # whoever read it has read enough
             return Exit.TROUBLE
         case OSError():
-            text = f"{error.filename or 'a file'}: {error.strerror or error}"
-            put_findings((Finding("MED-PATH", Severity.REFUSE, text),), to_stderr=True)
+            rule, named = ("MED-PATH", error.filename) if error.filename else NOT_WRITTEN
+            text = f"{named}: {error.strerror or error}"
+            put_findings((Finding(rule, Severity.REFUSE, text),), to_stderr=True)
             return Exit.TROUBLE
         case KeyboardInterrupt():
             put("", "stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 
 from ceremony.codec import Json
 from ceremony.rules.pin_tries import pin_try
@@ -24,6 +25,8 @@ def put(*lines: str) -> None:
 
 def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> None:
     """Write findings: what happened, why (the rule), what next."""
+    with suppress(OSError):  # what was said before a refusal stands before it, in a pipe as well
+        sys.stdout.flush()
     stream = sys.stderr if to_stderr else sys.stdout
     for finding in findings:
         rule = lookup(finding.rule)

@@ -26,6 +26,7 @@ from tui.sbsigntools.secrets import TERMINAL, Secrets
 
 LEAST_LENGTH, MOST_LENGTH = 4, 31
 DEFAULT_LENGTH = 16
+PAPER = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
 MOST_TRIES = 5  # of typing a share back
 
 
@@ -93,8 +94,9 @@ def _deal(options: argparse.Namespace) -> Deal:
 
 def _paper(path: Path) -> int:
     """Open what shares are written to: a terminal or a printer, never a file that keeps them."""
-    try:
-        paper = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:  # not waited for: a pipe that nobody reads would keep everybody in the room
+        paper = os.open(path, PAPER)
+        os.set_blocking(paper, True)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror}"
         raise refuse("KEY-PIN-ENTRY", text) from None

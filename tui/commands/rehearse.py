@@ -12,7 +12,7 @@ from tui.commands import Exit, holding
 from tui.commands.findings import put
 from tui.commands.holding import chosen, held
 from tui.rehearsal.prepare import Prepared, prepare
-from tui.rehearsal.script import ScriptFace
+from tui.rehearsal.script import UnattendedFace
 from tui.wiring import Places
 
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> Exit:
         return Exit.YES
     places = places_of(prepared)
     if options.auto:
-        return held(places, lambda work: work(ScriptFace(prepared.sheet)))
+        return held(places, lambda work: work(UnattendedFace(prepared.sheet)))
     return held(places, chosen(options))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit, archive
 from tui.commands.files import is_bundle, read_image, shown_or_file
 from tui.commands.findings import findings_json, put, put_findings, put_json
+from tui.given import lies_in
 from tui.sbsigntools.draft import drafting
 
 EXITS = {
@@ -99,9 +101,9 @@ def _check_output(options: argparse.Namespace) -> None:
     if not options.output:
         return
     shown = escaped(str(options.output))
-    if options.output.exists():
+    if os.path.lexists(options.output):
         raise refuse("MED-OUTPUT", f"{shown} is there already")
-    if options.output.resolve().is_relative_to(options.bundle.resolve()):
+    if lies_in(options.output, options.bundle):
         raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
 
 

@@ -33,6 +33,7 @@ from tui.commands import Exit
 from tui.commands.files import read_image, shown_or_file
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
+from tui.given import lies_in
 
 CONTROLS = Path(controls.__file__).with_name("controls.toml")
 QR_LEVEL = ERROR_CORRECT_M
@@ -104,7 +105,7 @@ def _require_new(target: Path, bundle: Path) -> None:
     """MED-OUTPUT: nothing is overwritten, and nothing is put into the evidence."""
     if os.path.lexists(target):
         raise refuse("MED-OUTPUT", f"{escaped(str(target), 4096)} is there already")
-    if target.resolve().is_relative_to(bundle.resolve()):
+    if lies_in(target, bundle):
         text_ = f"{escaped(str(target), 4096)} is inside the bundle, which must stay as it is"
         raise refuse("MED-OUTPUT", text_)
 

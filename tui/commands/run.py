@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ceremony.errors import refuse
@@ -51,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Hold the ceremony."""
     logs = tuple(folder.absolute() for folder in options.logs)
-    if len({folder.resolve() for folder in logs}) != len(logs) or not logs[1:]:
+    if len({os.path.realpath(folder) for folder in logs}) != len(logs) or not logs[1:]:
         raise refuse("TRN-LOG", "a production ceremony needs two different log folders (--log)")
     out = options.out.absolute()
     for folder in (*logs, out):

@@ -32,7 +32,7 @@ from hsm.minting import KINDS, Minted, Wanted, mint
 from hsm.provision import make_rehearsal_token
 from hsm.token import Pkcs11Token
 from tui import token_words
-from tui.building.writing import write_new
+from tui.building.writing import require_room, write_new
 from tui.commands import Exit
 from tui.commands.files import file_alone
 from tui.commands.findings import put
@@ -45,6 +45,7 @@ ID = re.compile(r"(?:[0-9a-f]{2}){1,32}")
 PIN = re.compile(rb"[ -~]{4,255}")
 KEEP_SECONDS = 30.0
 MOST_DAYS = 20000
+MOST_PEM = 2**14  # bytes; a certificate or a request with room to spare
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> Exit:
     if options.csr and options.rehearsal:
         text = "a key says itself that it is for rehearsals: it gets a certificate, not a request"
         raise refuse("APP-PRACTICE", text)
+    require_room(options.output.parent, MOST_PEM)
     secrets = Secrets(options.pin_fd)
     if options.softhsm:
         return _softhsm(options, secrets)

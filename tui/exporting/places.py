@@ -13,6 +13,7 @@ from transcripts.exports.source import Sealed, sealed
 from transcripts.files import read_bundle
 from tui.building.writing import write_new
 from tui.commands.files import is_bundle, read_image
+from tui.given import lies_in
 
 
 def read_sealed(folder: Path, image: Path | None) -> Sealed:
@@ -42,7 +43,7 @@ def require_new(output: Path, folder: Path) -> None:
     shown = escaped(str(output), 4096)
     if os.path.lexists(output):
         raise refuse("MED-OUTPUT", f"{shown} is there already")
-    if output.resolve().is_relative_to(folder.resolve()):
+    if lies_in(output, folder):
         raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
 
 

@@ -27,6 +27,7 @@ from tui.parts.view import View, Wanted
 
 ARM_SECONDS = 1.0
 NOTICE_ROWS, NOTICE_COLUMNS = 7, 62  # as look.tcss has it at 80x25
+WHO = "Say who answers:"
 KEPT_FORMS = (Form.WORDS, Form.TIME, Form.STATEMENT, Form.REASON)
 
 
@@ -126,6 +127,7 @@ class Asking(Vertical):
         pin.words = isinstance(wanted, Login) and wanted.part.entry is PinEntry.SHARES
         if not same or any(finding.rule == "APP-PERSON" for finding in view.findings):
             person.clear()
+        person.only = view.persons
         field: Entry = pin if isinstance(wanted, Login) else answer
         (person if len(view.persons) > 1 and not person.text else field).focus()
         if self._arming:  # it counted for another question
@@ -185,6 +187,11 @@ class Asking(Vertical):
         message.stop()
         self.hint("That character cannot be shown on the console; it was not taken.")
 
+    def on_entry_strange(self, message: Entry.Strange) -> None:
+        """Ask who answers: words or a PIN typed here would stand in plain view."""
+        message.stop()
+        self.hint(f"{WHO} {' or '.join(self.view.persons)}. Then Tab, and the answer.")
+
     def submit(self) -> None:
         """Send what was typed, if all facts were in view and the keys are live."""
         wanted = self.view.wanted
@@ -203,7 +210,7 @@ class Asking(Vertical):
             case Question(form=Form.SIGNATURE):
                 self.hint("Type the path of a signature file or of a picture of its code.")
             case Question() | Login() if not self.person:
-                self.hint(f"Say who answers: {' or '.join(wanted.persons)}.")
+                self.hint(f"{WHO} {' or '.join(wanted.persons)}.")
                 self.query_one("#person").focus()
             case Question() if not self.typed:
                 self.hint("Type the answer first.")

@@ -39,7 +39,7 @@ class Dialog(ModalScreen[Answer | None], inherit_bindings=False):
     ]
     TITLE_TEXT = ""
     FIELDS: ClassVar[tuple[tuple[str, str], ...]] = ()
-    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Esc", "Back"), ("PageDown", "More"))
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("Esc", "Back"),)
 
     def __init__(self, view: View, lines: tuple[Line, ...]) -> None:
         super().__init__()

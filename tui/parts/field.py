@@ -40,6 +40,9 @@ class Entry(Widget, can_focus=True):
     class Unshowable(Message):
         """A character was typed that the console cannot show, so it was not taken."""
 
+    class Strange(Message):
+        """A character was typed that begins none of the few words this field takes."""
+
     armed = True
 
     def on_key(self, event: events.Key) -> None:
@@ -52,6 +55,10 @@ class Entry(Widget, can_focus=True):
         if event.key == "enter":
             event.stop()
             self.post_message(self.Entered())
+            return
+        if typed and event.character is not None and not self.takes(event.character):
+            event.stop()  # nothing is drawn anew: of a PIN the keys could be counted
+            self.post_message(self.Strange())
             return
         if typed and event.character is not None:
             self.post_message(self.Touched())
@@ -72,6 +79,10 @@ class Entry(Widget, can_focus=True):
         """Keep the focus if the field is shown again by now; Textual would blur it late."""
         if all(node.display for node in self.ancestors_with_self):
             event.prevent_default()
+
+    def takes(self, character: str) -> bool:  # noqa: ARG002 - what a field of few words looks at
+        """Tell whether the character may stand here."""
+        return True
 
     def type(self, character: str) -> None:
         """Take one printable character."""
@@ -100,6 +111,7 @@ class Field(Entry):
         super().__init__(id=id)
         self._rows = rows
         self._rule = rule
+        self.only: tuple[str, ...] = ()  # the words that may stand here; none: any text
         self._text = ""
         self._place = 0
 
@@ -123,8 +135,15 @@ class Field(Entry):
         if character not in BUDGET:
             self.post_message(self.Unshowable())
         elif len(self._text) < MOST_CHARACTERS:
-            self._text = self._text[: self._place] + character + self._text[self._place :]
+            self._text = self._with(character)
             self._place += 1
+
+    def takes(self, character: str) -> bool:
+        """Tell whether a word that may stand here goes on like this; a PIN does not."""
+        return not self.only or any(w.startswith(self._with(character)) for w in self.only)
+
+    def _with(self, character: str) -> str:
+        return self._text[: self._place] + character + self._text[self._place :]
 
     def edit(self, key: str) -> bool:
         """Move or delete, as the keys say."""

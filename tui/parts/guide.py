@@ -14,10 +14,14 @@ EVERYWHERE = (
     " F8 locks the screen. Left alone, it locks by itself.",
     " Enter never confirms. Tab goes to the next field. F9 goes on.",
 )
+ONCE_CLOSED = (
+    " F2 shows verbatim what was recorded; nothing is recorded any more.",
+    " F8 locks the screen. Enter never confirms. F9 goes on.",
+)
 
 
-def lines_of(guide: Guide) -> tuple[Line, ...]:
-    """Return a step's page, with this face's keys."""
+def lines_of(guide: Guide, everywhere: tuple[str, ...]) -> tuple[Line, ...]:
+    """Return a step's page, with this face's keys and what they always do."""
     page = guide.said(SCREEN)
     return (
         Line(page.what, hang=0),
@@ -29,7 +33,7 @@ def lines_of(guide: Guide) -> tuple[Line, ...]:
         *(Line(f" If {case}: {then}", hang=4) for case, then in page.cases),
         Line(""),
         Line("On every screen", STRONG),
-        *(Line(text) for text in EVERYWHERE),
+        *(Line(text) for text in everywhere),
     )
 
 

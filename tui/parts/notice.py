@@ -6,6 +6,7 @@ from ceremony.ports import Progress
 from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.types import Finding
+from tui.guides import SCREEN, beside
 from tui.parts.lines import ASKED, BAD, BAD_MARK, NOTE, Line
 
 BAR = 40
@@ -19,7 +20,8 @@ def finding_lines(finding: Finding) -> tuple[Line, ...]:
         return (stated,)
     spent = pin_try(finding.rule)
     cost = (Line(f"  PIN: {spent}"),) if spent else ()
-    return (stated, Line(f"  must hold: {rule.says}"), Line(f"  next: {rule.next}", ASKED), *cost)
+    following = f"  next: {rule.next} {beside((rule.next,), SCREEN)}".rstrip()
+    return (stated, Line(f"  must hold: {rule.says}"), Line(following, ASKED), *cost)
 
 
 def findings_lines(findings: tuple[Finding, ...]) -> tuple[Line, ...]:

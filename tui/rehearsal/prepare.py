@@ -26,6 +26,7 @@ from hsm.provision import make_rehearsal_token
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM, REHEARSAL_PIN, REHEARSAL_URI
 from tui import ssh_keys
 from tui.attesting import Claim
+from tui.commands.files import read_image
 from tui.rehearsal.builders import attest_all, make_builders
 from tui.rehearsal.image import DemoImage, make_demo_image
 from tui.rehearsal.parts import default_cache, running_architecture
@@ -167,10 +168,7 @@ def _image(path: Path | None) -> tuple[DemoImage, Demands]:
         epoch = int(said) if said.isdecimal() else EPOCH
         demo = make_demo_image(default_cache(), min(epoch, MOST_EPOCH))
         return demo, Demands(demo.name, demo.architecture)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MediaTrouble("MED-PATH", f"{path}: {error.strerror}") from error
+    data = read_image(Path(os.path.realpath(path)))  # a build's result is often behind a link
     try:
         machine, names = architecture(data), section_names(data)
     except NotAStub:  # it is for the ceremony to refuse it

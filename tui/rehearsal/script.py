@@ -2,6 +2,7 @@
 
 It exists in rehearsal mode only: in production people answer. What people bring from
 elsewhere (the words, the PIN) it takes from sheet P, never from the ceremony's own state.
+Without anybody in the room it stops at the first refusal that takes hands to mend.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tui.faces import Closing
 
 MOST_ASKED = 8  # the same question this often means that no answer helps
 
+HANDS = ("inventory.again", "ingest.again", "sign.again", "sign.pin_again", "seal.again")
+_REFUSED = re.compile(r"^(?:refuse )?((?:[A-Z0-9]+-)+[A-Z0-9]+): (.+)$")
 _ROW = re.compile(r"^ +\d+ +((?:[A-Za-z]+ *)+)$", re.MULTILINE)
 _PIN = re.compile(r"^rehearsal PIN: (\S+)$", re.MULTILINE)
 _PLACES = re.compile(r"^ +((?:\d+, )*\d+)$")
@@ -113,6 +116,19 @@ class ScriptFace:
 
     def _say(self, line: str) -> None:
         self._writer.write(line + "\n")
+
+
+class UnattendedFace(ScriptFace):
+    """The script with nobody in the room: no answer frees a medium or looks a PIN up."""
+
+    def answer(self, question: Question) -> Answer | Interruption:
+        """Answer as the script says; stop where only people with hands can go on."""
+        if question.name in HANDS:
+            found = [match for line in question.shown if (match := _REFUSED.match(line))]
+            rule = found[0].group(1) if found else "APP-ANSWER"
+            said = "; ".join(match.group(2) for match in found if match.group(1) == rule)
+            raise MediaTrouble(rule, said or "; ".join(question.shown))
+        return super().answer(question)
 
 
 def _places(question: Question) -> list[int]:

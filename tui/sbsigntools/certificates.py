@@ -13,6 +13,7 @@ from pathlib import Path
 from ceremony.errors import MediaTrouble, refuse
 from ceremony.pe.certificate import read_certificate
 from ceremony.show import counted, escaped
+from tui.given import read_head
 
 MOST_BUNDLE = 1 << 20  # bytes
 MOST_CERTIFICATES = 64
@@ -26,8 +27,7 @@ DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")  # a certificate is longer 
 def read_small(path: Path, most: int) -> bytes:
     """Return what a file or pipe holds; MED-SIZE over `most` bytes, MED-PATH."""
     try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
+        data = read_head(path, most + 1)
     except OSError as error:
         raise MediaTrouble("MED-PATH", f"{escaped(str(path))}: {error.strerror or error}") from None
     if len(data) > most:

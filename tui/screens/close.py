@@ -13,6 +13,7 @@ from ceremony.words import rows
 from tui.faces import Closing
 from tui.guides import CLOSED_WITHOUT_POLICY, GUIDES, NOBODY_SIGNS, Guide
 from tui.parts import dialogs, messages
+from tui.parts.guide import ONCE_CLOSED
 from tui.parts.lines import ASKED, BAD, BAD_MARK, DONE, GOOD, STRONG, Line
 from tui.parts.notice import findings_lines
 from tui.parts.view import View
@@ -24,6 +25,7 @@ class CloseScreen(CodedScreen):
 
     STEP = Step.CLOSE
     GUIDE = GUIDES[Step.CLOSE]
+    EVERYWHERE = ONCE_CLOSED
     CODE_OF = "checkpoint.txt"
     KEYS = (
         ("F1", "Help"),

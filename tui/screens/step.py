@@ -14,17 +14,18 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from ceremony.events import Aborted, Excepted, Locked
 from ceremony.steps import Step
 from tui.console import COLUMNS, ROWS, too_small
 from tui.faces import Closing
-from tui.guides import Guide
+from tui.guides import SCREEN, Guide, beside
 from tui.parts import dialogs, frame, messages, notice, record
 from tui.parts.asking import Asking
 from tui.parts.frame import Bar
-from tui.parts.guide import lines_of, standing
+from tui.parts.guide import EVERYWHERE, lines_of, standing
 from tui.parts.lines import ASKED, Line, styled
 from tui.parts.page import Page
 from tui.parts.view import View
@@ -35,6 +36,7 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     STEP: ClassVar[Step]
     GUIDE: ClassVar[Guide]
+    EVERYWHERE: ClassVar[tuple[str, ...]] = EVERYWHERE
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("F1", "Help"),
         ("F2", "Record"),
@@ -60,6 +62,9 @@ class StepScreen(Screen[None], inherit_bindings=False):
         super().__init__()
         self.view = view
         self._composed = False
+        self._was_focused: Widget | None = (
+            None  # where the cursor was before the window became too small
+        )
 
     def before(self, view: View) -> tuple[Line, ...]:  # noqa: ARG002 - what subclasses draw
         """Return what the step draws before the lines of the question."""
@@ -92,9 +97,15 @@ class StepScreen(Screen[None], inherit_bindings=False):
         """Say so when the window became too small."""
         columns, rows = self.size
         small = columns < COLUMNS or rows < ROWS
-        self.set_class(small, "-small")
         if small:
+            self._was_focused = (
+                self.focused or self._was_focused
+            )  # Textual takes the focus off what is hidden
             self.query_one("#small", Static).update(too_small(columns, rows))
+        self.set_class(small, "-small")
+        if not small and self._was_focused:
+            self.set_focus(self._was_focused)
+            self._was_focused = None
 
     def on_screen_resume(self) -> None:
         """Tell that this screen is in front (again)."""
@@ -134,10 +145,11 @@ class StepScreen(Screen[None], inherit_bindings=False):
 
     def facts(self, view: View) -> tuple[Line, ...]:
         """Return all lines of the page."""
-        shown = () if isinstance(view.wanted, Closing | None) else styled(view.wanted.shown)
+        shown = () if isinstance(view.wanted, Closing | None) else view.wanted.shown
         before = self.before(view)
         gap = (Line(""),) if before and shown else ()
-        return (*before, *gap, *shown, *self.after(view))
+        keys = beside(shown, SCREEN)
+        return (*before, *gap, *styled(shown), *styled((keys,) if keys else ()), *self.after(view))
 
     # What the function keys do
 
@@ -148,13 +160,15 @@ class StepScreen(Screen[None], inherit_bindings=False):
         self.asking.arm_soon()
 
     def action_go_on(self) -> None:
-        """Submit what was typed, if it may be."""
-        self.asking.submit()
+        """Submit what was typed, if it may be; not while the window hides what is asked."""
+        if not self.has_class("-small"):
+            self.asking.submit()
 
     def action_help(self) -> None:
         """Show the step's page of the runbook."""
         title = f"HELP: {self.STEP.heading.upper()}"
-        self.app.push_screen(dialogs.Reading(self.view, title, lines_of(self.guide)))
+        lines = lines_of(self.guide, self.EVERYWHERE)
+        self.app.push_screen(dialogs.Reading(self.view, title, lines))
 
     def action_record(self) -> None:
         """Show what is recorded, and what going on would record."""

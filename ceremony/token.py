@@ -95,6 +95,11 @@ class TokenEvidence:
         if not all(_BYTES_HEX.fullmatch(der) for der in self.attestation):
             raise TypeError("an attestation is whole bytes in lower-case hex")
 
+    @property
+    def always_authenticate(self) -> bool:
+        """Tell whether a private key that was seen asks for its PIN at every use."""
+        return any(key.always_authenticate for key in self.keys)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:

@@ -20,7 +20,7 @@ CALLS = st.integers(1, 30)
 TROUBLES = st.builds(
     Troubles,
     people=st.dictionaries(
-        CALLS, st.sampled_from(("except", "lock", "stranger", "wrong", "die")), max_size=5
+        CALLS, st.sampled_from(("except", "lock", "stranger", "wrong", "empty", "die")), max_size=5
     ),
     token=st.dictionaries(
         st.integers(1, 4), st.sampled_from(("lost", "failed", "cancelled", "die")), max_size=3
@@ -30,6 +30,7 @@ TROUBLES = st.builds(
     ),
     deaths=st.dictionaries(st.integers(1, 60), st.sampled_from(("before", "after")), max_size=3),
     machine=st.sampled_from(("", "radio")),
+    always=st.booleans(),
     second=st.sampled_from(("accepted", "accepted", "absent", "refused")),
     signers=st.sampled_from((("ines", "ed"), ("kim", "kay", "ed"), ("ines",), ("carol", "ed"), ())),
 )

@@ -59,14 +59,15 @@ def shown(use: PinUse, state: PinState, persons: tuple[str, ...]) -> tuple[str, 
     what = {
         PinUse.LOGIN: ("the login.",),
         PinUse.TEST: ("the test signature.", "It is over random bytes, not over the image."),
-        PinUse.SIGNATURE: ("the signature.", "It is the 1 signature of the image."),
+        PinUse.SIGNATURE: ("the signature.", "It is over the image, once, and cannot be unmade."),
     }[use]
     again = f"{' and '.join(persons)} type{'s' if len(persons) == 1 else ''} it again"
     return (
-        "This key asks for its PIN at every use:",
+        "This key asks for its PIN at every use; no copy is kept.",
         f"{use.value[0]} of {len(PinUse)}: {what[0]}",
         *what[1:],
         f"Its PIN: {TRIES_SAID[state]}.",
         f"{again}, as at the login.",
-        "No PIN given cancels: logged out, no try spent, nothing signed.",
+        "No PIN given cancels: no try is spent, nothing is signed,",
+        "and the login begins again.",
     )

@@ -113,6 +113,7 @@ class Troubles:
     deaths: dict[int, str] = field(default_factory=dict)
     machine: str = ""
     always: bool = False  # the key asks for its PIN at every use
+    pins: dict[int, str] = field(default_factory=dict)  # at PIN prompts alone
     second: str = "accepted"
     signers: tuple[str, ...] = ("ines", "ed")
 
@@ -278,7 +279,7 @@ class Ceremony:
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Type the PIN, a wrong one, or give it back to somebody who holds no key."""
         person = login.persons[0]
-        match self.befalls("pin", self.troubles.people):
+        match self.befalls("pin", self.troubles.pins or self.troubles.people):
             case "abort":
                 return Aborted(person, "no PIN here")
             case "except":

@@ -206,11 +206,10 @@ class Pkcs11Token:
             raise OutOfOrder("a login follows a probe")
         limits = self._binding.limits
         try:
-            child.send_pin(pin)
             answer = child.ask(
                 "login",
                 limits.reader if reader else limits.login,
-                length=len(pin),
+                length=child.send_pin(pin),
                 reader=int(reader),
                 parts="" if whole else self._uses.entry,
                 keep=int(self._uses.kept),
@@ -284,10 +283,8 @@ class Pkcs11Token:
         try:
             if self._child is None:
                 raise ChildLost("KEY-CHILD", "the process with the token's module is gone")
-            if pin:
-                self._child.send_pin(pin)
-            limit, parts = self._binding.limits.sign, self._uses.parts
-            return self._child.ask(op, limit, length=len(pin), parts=parts, **fields)
+            limit, length = self._binding.limits.sign, self._child.send_pin(pin) if pin else 0
+            return self._child.ask(op, limit, length=length, parts=self._uses.parts, **fields)
         finally:
             pin[:] = bytes(len(pin))
 

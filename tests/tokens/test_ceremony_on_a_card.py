@@ -14,12 +14,13 @@ import rehearsing
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from marks import refuses
+from pin.staged import confirm_plainly, resumed, until_signed
 from tokens.brought import PIN, WRONG_PIN, Brought, machine_text
 from tokens.piv_card import AUTHENTICATE, VERIFY, Command
 
 from ceremony.effects import Login
 from ceremony.events import Ack, Event, Intended, LoggedIn, Signed, TokenFailed
-from ceremony.pin_uses import PinUse
+from ceremony.pin_uses import PinUse, shown
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
 from hsm.shares import dealt
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tests.tokens.conftest import Table
 
 
+CANARY = "hR~q%7Zk"  # as long as a PIV card takes, and in no hex, base64 or word
 _SIGNER = re.compile(r'^uri = ".*"$|-----BEGIN CERT[^"]*-----END CERTIFICATE-----\n', re.MULTILINE)
 
 
@@ -192,6 +194,40 @@ def test_words_of_shares_are_typed_once_and_what_they_make_is_gone_with_the_sign
     assert face.pins == shares
     assert presented(brought) == [PIN] * 3
     agreed(prepared)
+
+
+class Stops(Watched):
+    """Holds a ceremony up to the first PIN."""
+
+    def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
+        raise EOFError
+
+
+@pytest.mark.parametrize("brought", ["ykcs11"], indirect=True)
+def test_plain_prompts_ask_at_each_use_and_the_face_holds_no_pin_while_it_waits(
+    prepared: Prepared, brought: Brought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(prepared, brought)
+    monkeypatch.setattr(brought.card, "pin", CANARY)
+    with suppress(EOFError):
+        wiring.hold(rehearsing.places_of(prepared), Stops(prepared))
+    with resumed(prepared, "--plain", size=(25, 80)) as console:
+        confirm_plainly(console)
+        console.wait("Who types the PIN")
+        console.type(b"kim\n", 0)
+        console.wait("kim (key holder): PIN (not shown):")
+        console.type(CANARY.encode() + b"\n", 0)
+        for use in (PinUse.TEST, PinUse.SIGNATURE):
+            seen = len(console.screen)
+            console.wait(f"kim (key holder): PIN, {use.counted} (not shown):")
+            said = console.screen[seen:].decode().splitlines()
+            assert all(f"  {line}" in said for line in shown(use, "ok", ("kim",)))
+            assert console.copies(CANARY.encode()) == [], "the one before is not kept here"
+            console.type(CANARY.encode() + b"\n", 0)
+        until_signed(console, prepared)
+        assert console.copies(CANARY.encode()) == []
+        assert CANARY.encode() not in console.screen
+    assert presented(brought) == [CANARY] * 3
 
 
 def at_first_pin(brought: Brought) -> None:

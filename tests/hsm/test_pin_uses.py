@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import rehearsing
 from cryptography.hazmat.primitives.asymmetric import rsa
 from marks import accepts, refuses
+from pin.console import Console
+from tokens.brought import machine_text
 
 from ceremony.effects import Login
 from ceremony.errors import TokenTrouble
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 Certify = Callable[..., bytes]
 OK, LOW, FINAL, LOCKED, PAD = "0", "10000", "30000", "70000", "100"  # CKF_..., as they add up
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+RIGHT = b"the right one"
 USER, CONTEXT = "1", "2"  # CKU_USER, CKU_CONTEXT_SPECIFIC
 
 
@@ -177,3 +182,88 @@ def test_each_prompt_says_why_what_is_left_and_what_cancelling_means() -> None:
         assert "kim and kay type it again, as at the login." in said
         assert said[-2].startswith("No PIN given cancels: ")
         assert all(len(line) <= 60 for line in said), "a row of the screen at 80x25"
+
+
+@dataclass
+class Outside:
+    """sbsign on a terminal, with a key that asks at every use and a module that notes logins."""
+
+    folder: Path
+    words: tuple[str, ...]
+
+    def run(self, *more: str, pass_fds: tuple[int, ...] = ()) -> Console:
+        words = ("-I", "-m", "tui", *self.words, *more, "image.efi")
+        return Console(*words, folder=self.folder, pass_fds=pass_fds)
+
+    @property
+    def logins(self) -> list[str]:
+        return (self.folder / "logins").read_text().split()
+
+    @property
+    def signed(self) -> bool:
+        return (self.folder / "image.efi.signed").exists()
+
+
+@pytest.fixture
+def outside(asking: Bench, shim: Path, tmp_path: Path) -> Outside:
+    shimmed = asking.shimmed(shim, LOGINS=str(tmp_path / "logins"))
+    (tmp_path / "machine.toml").write_text(machine_text(shimmed.binding))
+    (tmp_path / "signer.pem").write_bytes(asking.certificate)
+    (tmp_path / "image.efi").write_bytes(rehearsing.tiny_uki())
+    words = ("sbsign", "--key", asking.uri, "--cert", "signer.pem", "--machine", "machine.toml")
+    return Outside(tmp_path, words)
+
+
+@accepts("KEY-PIN-USE")
+def test_outside_of_a_ceremony_the_pin_is_asked_for_at_each_use(
+    outside: Outside, asking: Bench
+) -> None:
+    pin = asking.pin.encode()
+    with outside.run() as console:
+        for asked in ("PIN of token", "2 of 3, the test signature.", "3 of 3, the signature."):
+            console.wait(asked)
+            console.type(pin + b"\n", 0)
+        assert console.end() == 0, console.text()
+        assert pin not in console.screen
+    assert outside.logins == [USER, CONTEXT, CONTEXT]
+    assert outside.signed
+
+
+@refuses("KEY-PIN-USE", "KEY-PIN-WRONG")
+@pytest.mark.parametrize(
+    ("typed", "rule", "cost"),
+    [
+        ((b"",), "KEY-PIN-USE", "no try was spent"),
+        ((b"wrong-pin",), "KEY-PIN-WRONG", "one try was spent"),
+        ((RIGHT, b""), "KEY-PIN-USE", "no try was spent"),
+        ((RIGHT, b"wrong-pin"), "KEY-PIN-WRONG", "one try was spent"),
+    ],
+    ids=["none-for-the-test", "wrong-for-the-test", "none", "wrong"],
+)
+def test_outside_of_a_ceremony_a_use_that_fails_says_its_rule_and_cost(
+    outside: Outside, asking: Bench, typed: tuple[bytes, ...], rule: str, cost: str
+) -> None:
+    with outside.run() as console:
+        for asked, pin in zip(
+            ("PIN of token", "the test signature.", "the signature."),
+            (RIGHT, *typed),
+            strict=False,
+        ):
+            console.wait(asked)
+            console.type((asking.pin.encode() if pin == RIGHT else pin) + b"\n", 0)
+        assert console.end() != 0
+        assert rule in console.text()
+        assert cost in console.text()
+    assert outside.logins == [USER, *(CONTEXT for pin in typed if pin)]
+    assert not outside.signed
+
+
+def test_a_pin_from_a_descriptor_is_asked_for_once(outside: Outside, asking: Bench) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, asking.pin.encode() + b"\n")
+    with outside.run("--pin-fd", str(reader), pass_fds=(reader,)) as console:
+        assert console.end() == 0, console.text()
+    os.close(reader)
+    os.close(writer)
+    assert outside.logins == [USER, CONTEXT, CONTEXT]
+    assert outside.signed

@@ -103,7 +103,7 @@ class TokenEvidence:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """What became of one typed PIN.
+    """What became of a login, and of its test signature where the key asks for the PIN again.
 
     "cancelled" means that no try was spent: the PIN was empty or cannot be a PIN, or the
     holder cancelled on the reader. `evidence` is there exactly when the outcome is "ok";

@@ -146,6 +146,7 @@ GUIDES: dict[Step, Guide] = {
         ),
         cases=(
             ("the PIN was wrong", "it is never tried again by itself; look it up first."),
+            ("the key asks for its PIN again", "the same person types it; the screen says why."),
             ("the token vanished while signing", "the outcome is UNKNOWN, and is recorded so."),
             ("you are not sure", "{abort} ends the ceremony before anything is signed."),
         ),

@@ -152,7 +152,10 @@ class Cryptoki:
         challenge = CHALLENGE_PREFIX + secrets.token_bytes(CHALLENGE_RANDOM_BYTES)
         data = _PREFIX[mechanism] + hashlib.sha256(challenge).digest()
         pin = self._typed(request) or bytearray(self._pin)
-        return {"challenge": challenge.hex(), **self._signed(mechanism, data, pin)}
+        try:
+            return {"challenge": challenge.hex(), **self._signed(mechanism, data, pin)}
+        finally:
+            wipe(pin)
 
     def sign(self, request: Request) -> Reply:
         """Sign a SHA-256 DigestInfo (CKM_RSA_PKCS) or digest (CKM_ECDSA) once."""
@@ -198,7 +201,6 @@ class Cryptoki:
         finally:
             if text is not None:
                 wipe_text(text)
-            wipe(pin)
         return {"signature": signature.hex()}
 
 

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ceremony.errors import OutOfOrder, TokenTrouble
 from ceremony.pin_parts import PinEntry, PinPart
-from ceremony.pin_uses import UsePin, nobody
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.token import (
     REHEARSAL_SPKI_SHA256,
@@ -122,12 +121,7 @@ class RehearsalToken:
         typed[:] = bytes(len(typed))
         return "" if self._halves[-1] else "a half has at least one character"
 
-    def login(
-        self,
-        pin: bytearray,
-        entry: PinEntry = PinEntry.WHOLE,
-        _use: UsePin = nobody,  # this key asks at the login alone
-    ) -> LoginResult:
+    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
         """Try the PIN once and overwrite it; the third wrong one locks the token."""
         if entry is PinEntry.HALVES:
             pin, self._halves = bytearray().join(self._halves), ()
@@ -144,7 +138,7 @@ class RehearsalToken:
         finally:
             pin[:] = bytes(len(pin))
 
-    def sign(self, request: RehearsalRequest, _use: UsePin = nobody) -> SignResult:
+    def sign(self, request: RehearsalRequest) -> SignResult:
         """Make a practice signature; anything but a `RehearsalRequest` is a TypeError."""
         if not isinstance(request, RehearsalRequest):
             raise TypeError("the rehearsal key signs rehearsal requests only")

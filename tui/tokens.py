@@ -76,16 +76,16 @@ class PracticeToken:
         return self._token.offer(typed, part)
 
     def login(
-        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, use: UsePin = nobody
+        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, _use: UsePin = nobody
     ) -> LoginResult:
         """Log in with the practice PIN, or the halves of it."""
-        return self._token.login(pin, entry, use)
+        return self._token.login(pin, entry)
 
-    def sign(self, request: SignRequest, use: UsePin = nobody) -> SignResult:
+    def sign(self, request: SignRequest, _use: UsePin = nobody) -> SignResult:
         """Make a practice signature; KEY-REHEARSAL for any other request."""
         if not isinstance(request, RehearsalRequest):
             raise refuse("KEY-REHEARSAL", "the rehearsal key makes no release signature")
-        return self._token.sign(request, use)
+        return self._token.sign(request)
 
     def close(self) -> None:
         """Forget the login."""

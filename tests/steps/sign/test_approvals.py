@@ -17,6 +17,7 @@ from ceremony.approval import NAMESPACE
 from ceremony.clock import wall_text, wall_time
 from ceremony.events import Ack, Intended
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pin_uses import UsePin
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
 from ceremony.token import SignRequest, SignResult
@@ -109,13 +110,13 @@ def test_a_parent_that_forgets_an_approval_gets_no_signature(
     rehearsing.edit_policy(prepared, TWO)
     whole, calls = BoundToken.sign, []
 
-    def forgets(token: BoundToken, request: SignRequest) -> SignResult:
+    def forgets(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         calls.append(request)
         if len(calls) == 1:
             assert request.mandate is not None
             fewer = replace(request.mandate, approvals=request.mandate.approvals[:1])
             request = replace(request, mandate=fewer)
-        return whole(token, request)
+        return whole(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", forgets)
     assert rehearsing.held(prepared).released

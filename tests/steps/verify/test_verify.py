@@ -16,6 +16,7 @@ from ceremony.effects import Buffer
 from ceremony.events import Decided, Outcome, SecondOpinion, Signed, TimeFixed
 from ceremony.ingest import world
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pin_uses import UsePin
 from ceremony.types import Mode
 from tui.rehearsal.prepare import Prepared
 
@@ -88,8 +89,8 @@ def test_a_signature_that_is_not_the_keys_is_never_assembled(
 
     whole = BoundToken.sign
 
-    def flips(token: BoundToken, request: SignRequest) -> SignResult:
-        good = whole(token, request)
+    def flips(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
+        good = whole(token, request, use)
         flipped = bytearray.fromhex(good.signature)
         flipped[7] ^= 1
         return replace(good, signature=flipped.hex())

@@ -267,3 +267,14 @@ def test_a_pin_from_a_descriptor_is_asked_for_once(outside: Outside, asking: Ben
     os.close(writer)
     assert outside.logins == [USER, CONTEXT, CONTEXT]
     assert outside.signed
+
+
+@refuses("KEY-PIN-ENTRY")
+def test_an_empty_pin_at_the_login_is_not_told_as_a_try_that_was_spent(outside: Outside) -> None:
+    with outside.run() as console:
+        console.wait("PIN of token")
+        console.type(b"\n", 0)
+        assert console.end() != 0
+        assert "KEY-PIN-ENTRY: cancelled" in console.text()
+        assert "no try was spent" in console.text()
+    assert not (outside.folder / "logins").exists()

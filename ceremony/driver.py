@@ -36,6 +36,7 @@ from ceremony.engine import Rules, begin, step, wants
 from ceremony.engine.order import BadAnswer
 from ceremony.errors import MediaTrouble, OutOfOrder, Refused, TokenTrouble
 from ceremony.events import (
+    Aborted,
     Ack,
     ClockRead,
     Drawn,
@@ -51,12 +52,12 @@ from ceremony.events import (
     TokenFailed,
     TokenProbed,
 )
-from ceremony.pin_parts import PinEntry
+from ceremony.pin_typing import InsteadOfPin, PinTyping
+from ceremony.pin_uses import PinUse, nobody
 from ceremony.ports import Interruption, Ports
 from ceremony.questions import Answer, Question, check_answer
 from ceremony.states import Close, State
-from ceremony.token import LoginResult, SignRequest, SignResult
-from ceremony.types import Finding, Severity
+from ceremony.token import SignResult
 
 
 class Driver:
@@ -72,6 +73,7 @@ class Driver:
     ) -> None:
         self._ports = ports
         self._contents = contents
+        self._pins = PinTyping(ports.human, ports.token)
         self._rules = Rules(contents, verifier=verifier, read=read)
         self.state = state if state is not None else begin()
         self.countersigned = 0
@@ -127,7 +129,7 @@ class Driver:
             case Login():
                 return self._login(effect)
             case SignNow():
-                return Signed(effect.request.attempt, self._sign(effect.request))
+                return self._sign(effect)
             case AskSecond():
                 return ports.world.second(effect.pieces, effect.certificate)
             case WriteOutputs():
@@ -167,45 +169,28 @@ class Driver:
             return TokenFailed(error.findings[0].rule, error.findings[0].text)
 
     def _login(self, effect: Login) -> Event:
-        asked = effect
-        while True:
-            typed = self._ports.human.pin(asked)
-            if not isinstance(typed, tuple):
-                return typed
-            person, pin = typed
-            try:
-                result = self._typed(asked, person, pin)
-            except TokenTrouble as trouble:
-                return TokenFailed(trouble.rule, trouble.text)
-            finally:
-                pin[:] = bytes(len(pin))
-            if isinstance(result, LoginResult):
-                return LoggedIn((*asked.typed, person), result)
-            asked = result
-
-    def _typed(self, asked: Login, person: str, pin: bytearray) -> LoginResult | Login:
-        """Use what `person` typed; return the login, or what is asked next."""
-        if person not in asked.persons:
-            why = "that person holds no key here"
-            if person in asked.typed:
-                why = "that person typed a part of the PIN already; this part is another's"
-            self._ports.human.tell((Finding("APP-PERSON", Severity.REFUSE, why),))
-            return asked
-        part = asked.part
-        if part.entry is PinEntry.WHOLE:
-            return self._ports.token.login(pin)
-        if why := self._ports.token.offer(pin, part):
-            self._ports.human.tell((Finding("KEY-PIN-PART", Severity.REFUSE, why),))
-            return asked
-        if part.number < part.of:
-            return asked.after(person)
-        return self._ports.token.login(bytearray(), part.entry)
-
-    def _sign(self, request: SignRequest) -> SignResult:
         try:
-            return self._ports.token.sign(request)
+            typed = self._pins.typed(effect)
+            use = self._pins.again(effect, PinUse.TEST, typed.persons)
+            result = self._ports.token.login(typed.pin, effect.part.entry, use)
         except TokenTrouble as trouble:
-            return SignResult("unknown", "", trouble.rule, trouble.text)
+            return TokenFailed(trouble.rule, trouble.text)
+        except InsteadOfPin as instead:
+            return instead.event
+        return LoggedIn(typed.persons, result)
+
+    def _sign(self, effect: SignNow) -> Event:
+        request, login = effect.request, effect.login
+        use = self._pins.again(login, PinUse.SIGNATURE, login.persons) if login else nobody
+        try:
+            result = self._ports.token.sign(request, use)
+        except TokenTrouble as trouble:
+            result = SignResult("unknown", "", trouble.rule, trouble.text)
+        except InsteadOfPin as instead:
+            if isinstance(instead.event, Aborted):
+                self._ports.token.close()
+            return instead.event
+        return Signed(request.attempt, result)
 
     def _write(self, effect: WriteOutputs) -> Event:
         try:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from ceremony.events import Decided, Intended, OutputFile, OutputsIntended
 from ceremony.pin_parts import WHOLE_PIN, PinPart
+from ceremony.pin_uses import PinUse, shown
 from ceremony.questions import Question
 from ceremony.token import PinState, SignRequest
 
@@ -93,7 +94,8 @@ class FixTime:
 class Login:
     """Ask one of `persons` for the PIN, or several for a part each, and log in with it, once.
 
-    `part` is what is typed first, and `typed` who has typed the parts before it.
+    `part` is what is typed first, and `typed` who has typed the parts before it. Before another
+    `use` of a key that asks for its PIN at each, `turns` typed it, or its parts in this order.
     """
 
     persons: tuple[str, ...]
@@ -102,20 +104,40 @@ class Login:
     protected_path: bool
     part: PinPart = WHOLE_PIN
     typed: tuple[str, ...] = ()
+    use: PinUse = PinUse.LOGIN
+    turns: tuple[str, ...] = ()
+
+    def before(self, use: PinUse, turns: tuple[str, ...], state: PinState) -> Login:
+        """Return what is asked before another use, of those who typed the PIN at the login."""
+        return Login(
+            turns[:1],
+            shown(use, state, turns),
+            state,
+            protected_path=False,
+            part=replace(self.part, number=1),
+            use=use,
+            turns=turns,
+        )
 
     def after(self, person: str) -> Login:
         """Return what is asked when `person` has typed this part: the next, of somebody else."""
+        typed = (*self.typed, person)
         others = tuple(other for other in self.persons if other != person)
+        others = self.turns[len(typed) : len(typed) + 1] or others
         part = replace(self.part, number=self.part.number + 1)
         shown = (*self.shown, f"{person} typed the {self.part.said}.")
-        return replace(self, persons=others, shown=shown, part=part, typed=(*self.typed, person))
+        return replace(self, persons=others, shown=shown, part=part, typed=typed)
 
 
 @dataclass(frozen=True, slots=True)
 class SignNow:
-    """Have the token sign; the intent is durable by now."""
+    """Have the token sign; the intent is durable by now.
+
+    `login` is the one before, where its key asks for the PIN again.
+    """
 
     request: SignRequest
+    login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ceremony.events import (
 )
 from ceremony.machine import Machine
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.pin_uses import UsePin, nobody
 from ceremony.questions import Answer, Question
 from ceremony.states import Close, State
 from ceremony.token import LoginResult, SignRequest, SignResult, TokenEvidence
@@ -105,12 +106,21 @@ class Token(Protocol):
         """
         ...
 
-    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
-        """Log in once, with `pin`, which is wiped, or with the parts that were offered."""
+    def login(
+        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, use: UsePin = nobody
+    ) -> LoginResult:
+        """Log in once, with `pin`, which is wiped, or with the parts that were offered.
+
+        `use` is asked for the PIN of the test signature where the key asks for it at every use.
+        """
         ...
 
-    def sign(self, request: SignRequest) -> SignResult:
-        """Sign the digest of `request`."""
+    def sign(self, request: SignRequest, use: UsePin = nobody) -> SignResult:
+        """Sign the digest of `request`; `use` is asked for the PIN where the key asks for it."""
+        ...
+
+    def close(self) -> None:
+        """Log out."""
         ...
 
 

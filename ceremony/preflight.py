@@ -110,6 +110,7 @@ def preflight(
         *_size(key, mechanisms),
         *_origin(evidence, key, mode),
         *_pin(evidence),
+        *_pad(evidence),
         *_mechanism(evidence, key),
         *_match(evidence, spki_sha256(key)),
         *_attributes(evidence),
@@ -201,6 +202,13 @@ def _pin(evidence: TokenEvidence) -> Iterator[Finding]:
         yield _warn("KEY-PIN-FINAL", "the token says that one PIN try is left")
     if evidence.pin_state == "count-low":
         yield _warn("KEY-PIN-LOW", "the token says that a wrong PIN was entered before")
+
+
+def _pad(evidence: TokenEvidence) -> Iterator[Finding]:
+    """KEY-PIN-PAD: python-pkcs11 has no CKU_CONTEXT_SPECIFIC login on a reader's own PIN pad."""
+    if evidence.protected_path and evidence.always_authenticate:
+        text = "the key asks for its PIN at every use, and the reader takes PINs on its own pad"
+        yield _no("KEY-PIN-PAD", text)
 
 
 def _mechanism(evidence: TokenEvidence, key: SigningKey) -> Iterator[Finding]:

@@ -95,10 +95,15 @@ class TokenEvidence:
         if not all(_BYTES_HEX.fullmatch(der) for der in self.attestation):
             raise TypeError("an attestation is whole bytes in lower-case hex")
 
+    @property
+    def always_authenticate(self) -> bool:
+        """Tell whether a private key that was seen asks for its PIN at every use."""
+        return any(key.always_authenticate for key in self.keys)
+
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """What became of one typed PIN.
+    """What became of a login, and of its test signature where the key asks for the PIN again.
 
     "cancelled" means that no try was spent: the PIN was empty or cannot be a PIN, or the
     holder cancelled on the reader. `evidence` is there exactly when the outcome is "ok";

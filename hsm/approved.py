@@ -33,9 +33,8 @@ class ApprovedSigning(Cryptoki):
 
         return reply
 
-    def sign(self, request: Request) -> Reply:
-        """Judge the approvals here; sign the attributes' digest once, and nothing else."""
+    def permitted(self, request: Request) -> tuple[str, bytes]:
+        """Judge the approvals here: the attributes' digest is signed, and nothing else."""
         from hsm.approved_digest import approved  # noqa: PLC0415 - loaded by the login
 
-        mechanism, data = approved(request, self._pinned or "", self.sought)
-        return self.signed(mechanism, data)
+        return approved(request, self._pinned or "", self.sought)

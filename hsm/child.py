@@ -169,12 +169,19 @@ class Child:
         except OSError:
             self._lost(self._ending())
 
-    def send_pin(self, pin: bytearray) -> None:
-        """Put a PIN or a part of one, at most 1 KiB, on its pipe; the next request takes it."""
+    def send_pin(self, pin: bytearray) -> int:
+        """Put a PIN or a part of one, at most 1 KiB, on its pipe; the next request takes it.
+
+        It is overwritten here at once: people may be asked for another before the reply comes.
+        Returns how many bytes it had.
+        """
         self._pin_was_sent = True
         self._chatter = b""
         with suppress(OSError):  # a dead child is noticed by the request that follows
             os.write(self._pin, pin)
+        length = len(pin)
+        pin[:] = bytes(length)
+        return length
 
     def _unstarted(self, lost: ChildLost) -> TokenTrouble:
         """Return why there is no process: bubblewrap itself says what it may not do."""

@@ -4,6 +4,7 @@ Decides which token fits the policy's URI and which objects bear the certificate
 key, from what the module says alone. It refuses to know certificates, policies and images.
 The key is found by its public numbers, never by label, id or slot number. Runs only inside
 `hsm.worker`; one login is tried for one PIN, and the process is used no more after a failure.
+A key that asks for its PIN at every use gets it with the request of that use (ADR 0024).
 """
 
 from __future__ import annotations
@@ -19,24 +20,19 @@ from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
 from hsm.attestation import certificates_shown
+from hsm.described import code_of, described
 from hsm.initialise import loaded
-from hsm.libraries import mapped_files
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
-from hsm.parts import Parts
+from hsm.parts import Parts, wipe
 from hsm.worker import Answered, Operation, Reply, Request, wipe_text
 
 if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library  # noqa: N812 - pkcs11.lib is a function
 
-# The flags that PKCS#11 v2.40, table 6 counts a wrong user PIN with, gravest first.
-_PIN_FLAGS = (
-    (TokenFlag.USER_PIN_LOCKED, "locked"),
-    (TokenFlag.USER_PIN_FINAL_TRY, "final-try"),
-    (TokenFlag.USER_PIN_COUNT_LOW, "count-low"),
-)
 _MECHANISMS = {"CKM_RSA_PKCS": Mechanism.RSA_PKCS, "CKM_ECDSA": Mechanism.ECDSA}
 _SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
+_WRONG_PIN = (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid)
 # Octets before the digest: only a SHA-256 digest is ever signed here.
 _PREFIX = {"CKM_RSA_PKCS": _SHA256_DIGEST_INFO, "CKM_ECDSA": b""}
 
@@ -81,10 +77,10 @@ class Cryptoki:
             # Only a library that the loader refuses gives a text of its own.
             why = (
                 f"does not load: {error}"
-                if _code(error) == "PKCS11Error"
-                else (f"does not start: {_code(error)}; is its daemon running, its device there?")
+                if code_of(error) == "PKCS11Error"
+                else (f"does not start: {code_of(error)}; is its daemon running, its device there?")
             )
-            raise Answered("KEY-MODULE", _code(error), why) from None
+            raise Answered("KEY-MODULE", code_of(error), why) from None
         return {
             "library_manufacturer": lib.manufacturer_id.rstrip(),
             "library_description": lib.library_description.rstrip(),
@@ -102,7 +98,7 @@ class Cryptoki:
         """Choose the one token that fits and describe it, with the objects that match."""
         wanted = Wanted(request)
         if self._slot is not None and self._session is not None:
-            return _described(
+            return described(
                 self._slot, [description(one) for one in wanted.objects(self._session)]
             ) | {"certificates": self._certificates}
         if self._lib is None:
@@ -114,16 +110,18 @@ class Cryptoki:
             raise Answered("KEY-TOKEN", "not-one-token", _found(len(holders)))
         self._slot, keys = holders[0]
         self._certificates = certificates_shown(self._slot)
-        return {**_described(self._slot, keys), "certificates": self._certificates}
+        return {**described(self._slot, keys), "certificates": self._certificates}
 
     def login(self, request: Request) -> Reply:
-        """Try one PIN once, on the token of the last probe; keep it only where signing asks."""
+        """Try one PIN once, on the token of the last probe, and overwrite it.
+
+        It is kept only where every use asks for it and `keep` says that nobody types it again.
+        """
         wanted = Wanted(request)
         slot = self._slot
         if slot is None or self._session is not None:
             raise Answered("KEY-TOKEN", "not-probed", "no token was chosen, or it is in use")
-        entry = request.text("parts")
-        pin = self._parts.joined(entry) if entry else request.pin()
+        pin = self._typed(request)
         # pkcs11 takes a PIN as str only, so one is made here and overwritten below.
         text = pin.decode("ascii")
         try:
@@ -131,20 +129,21 @@ class Cryptoki:
             self._session = slot.get_token().open(user_pin=credential)
             self.sought = wanted.fields
             self._keys = [key for key in wanted.objects(self._session) if is_private(key)]
-            if any(flag(key, Attribute.ALWAYS_AUTHENTICATE) == "true" for key in self._keys):
+            asks = any(flag(key, Attribute.ALWAYS_AUTHENTICATE) == "true" for key in self._keys)
+            if asks and request.number("keep"):
                 self._pin = bytearray(pin)
-        except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid) as error:
-            return {"outcome": "wrong-pin", "code": _code(error)}
+        except _WRONG_PIN as error:
+            return {"outcome": "wrong-pin", "code": code_of(error)}
         except pkcs11.PinLocked as error:
-            return {"outcome": "locked", "code": _code(error)}
+            return {"outcome": "locked", "code": code_of(error)}
         except pkcs11.FunctionCancelled as error:
-            return {"outcome": "cancelled", "code": _code(error)}
+            return {"outcome": "cancelled", "code": code_of(error)}
         except PKCS11Error as error:
-            said = f"the login did not succeed ({_code(error)})"
-            raise Answered("KEY-REFUSED", _code(error), said) from None
+            said = f"the login did not succeed ({code_of(error)})"
+            raise Answered("KEY-REFUSED", code_of(error), said) from None
         finally:
             wipe_text(text)
-            pin[:] = bytes(len(pin))
+            wipe(pin)
         return {"outcome": "ok", "code": ""}
 
     def challenge(self, request: Request) -> Reply:
@@ -152,14 +151,32 @@ class Cryptoki:
         mechanism = request.text("mechanism")
         challenge = CHALLENGE_PREFIX + secrets.token_bytes(CHALLENGE_RANDOM_BYTES)
         data = _PREFIX[mechanism] + hashlib.sha256(challenge).digest()
-        return {"challenge": challenge.hex(), **self.signed(mechanism, data)}
+        pin = self._typed(request) or bytearray(self._pin)
+        try:
+            return {"challenge": challenge.hex(), **self._signed(mechanism, data, pin)}
+        finally:
+            wipe(pin)
 
     def sign(self, request: Request) -> Reply:
         """Sign a SHA-256 DigestInfo (CKM_RSA_PKCS) or digest (CKM_ECDSA) once."""
-        mechanism, data = request.text("mechanism"), bytes.fromhex(request.text("data"))
-        return self.signed(mechanism, data)
+        pin = self._typed(request) or bytearray(self._pin)
+        try:
+            return self._signed(*self.permitted(request), pin)
+        finally:
+            wipe(pin)
+            wipe(self._pin)
+            self._pin.clear()
 
-    def signed(self, mechanism: str, data: bytes) -> Reply:
+    def permitted(self, request: Request) -> tuple[str, bytes]:
+        """Return mechanism and data for C_Sign; whoever runs the process answers for them."""
+        return request.text("mechanism"), bytes.fromhex(request.text("data"))
+
+    def _typed(self, request: Request) -> bytearray:
+        """Take the PIN that came with a request, whole or in parts; empty where none did."""
+        entry = request.text("parts")
+        return self._parts.joined(entry) if entry else request.pin()
+
+    def _signed(self, mechanism: str, data: bytes, pin: bytearray) -> Reply:
         """Call C_Sign once, on nothing but a SHA-256 digest in the mechanism's form."""
         prefix = _PREFIX[mechanism]
         if len(data) != len(prefix) + 32 or not data.startswith(prefix):
@@ -169,11 +186,18 @@ class Cryptoki:
         key = self._keys[0]
         if not isinstance(key, SignMixin):
             raise Answered("KEY-SIGN", "not-signing", "the key is not for signing")
-        text = self._pin.decode("ascii") if self._pin else None
+        text = pin.decode("ascii") if pin else None
         try:
             signature = key.sign(data, mechanism=_MECHANISMS[mechanism], pin=text)
+        except (*_WRONG_PIN, pkcs11.PinLocked) as error:
+            if text is None:
+                raise Answered("KEY-LOST", code_of(error), f"C_Sign: {code_of(error)}") from None
+            locked = isinstance(error, pkcs11.PinLocked)
+            rule = "KEY-PIN-LOCKED" if locked else "KEY-PIN-WRONG"
+            said = f"the token refused the PIN of this use ({code_of(error)})"
+            raise Answered(rule, code_of(error), said) from None
         except PKCS11Error as error:
-            raise Answered("KEY-LOST", _code(error), f"C_Sign: {_code(error)}") from None
+            raise Answered("KEY-LOST", code_of(error), f"C_Sign: {code_of(error)}") from None
         finally:
             if text is not None:
                 wipe_text(text)
@@ -197,9 +221,9 @@ def fitting(lib: Library, uri: tuple[tuple[str, str], ...]) -> Iterator[pkcs11.S
 def _shown(slot: pkcs11.Slot) -> Reply:
     try:
         initialised = TokenFlag.TOKEN_INITIALIZED in slot.get_token().flags
-        shown = _described(slot, objects_shown(slot) if initialised else [])
+        shown = described(slot, objects_shown(slot) if initialised else [])
     except PKCS11Error as error:
-        return {"slot_id": slot.slot_id, "broken": _code(error)}
+        return {"slot_id": slot.slot_id, "broken": code_of(error)}
     except Answered as answered:
         return {"slot_id": slot.slot_id, "broken": answered.code}
     return {**shown, "initialised": initialised}
@@ -231,38 +255,6 @@ def _facts(lib: Library, slot: pkcs11.Slot, token: pkcs11.Token) -> dict[str, st
     }
 
 
-def _described(slot: pkcs11.Slot, keys: list[Reply]) -> Reply:
-    try:
-        # The PIN's flags are a snapshot in a token object; a fresh one tells the present.
-        token = slot.get_token()
-        mechanisms = sorted(_mechanism_name(one) for one in slot.get_mechanisms())
-    except PKCS11Error as error:
-        raise Answered("KEY-TOKEN", _code(error), "the token cannot be read") from None
-    flags = token.flags
-    return {
-        "slot_id": slot.slot_id,
-        "slot_description": slot.slot_description.rstrip(),
-        "slot_manufacturer": slot.manufacturer_id.rstrip(),
-        "token_label": token.label.rstrip(),
-        "token_serial": token.serial.decode("utf-8", "replace").rstrip(),
-        "token_model": token.model.rstrip(),
-        "token_manufacturer": token.manufacturer_id.rstrip(),
-        "token_flags": [flag.name for flag in TokenFlag if flag in flags],
-        "mechanisms": mechanisms,
-        "pin_state": next((state for flag, state in _PIN_FLAGS if flag in flags), "ok"),
-        "protected_path": TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags,
-        "keys": keys,
-        "libraries": mapped_files(),
-    }
-
-
-def _mechanism_name(mechanism: Mechanism | int) -> str:
-    if not isinstance(mechanism, Mechanism):
-        return f"0x{int(mechanism):08x}"
-    # The library marks some names of old mechanisms with an underscore of its own.
-    return f"CKM_{mechanism.name.lstrip('_')}"
-
-
 def _version(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
@@ -271,9 +263,3 @@ def _found(count: int) -> str:
     if count == 0:
         return "no token fits the policy's URI"
     return f"{count} tokens fit the policy's URI"
-
-
-def _code(error: Exception) -> str:
-    """Return PKCS#11's name of an error; `Unmapped error code` keeps the vendor's number."""
-    text = str(error)
-    return text if text.startswith("Unmapped error code") else type(error).__name__

@@ -3,7 +3,8 @@
 Decides which of the child's answers may be believed and what a failure left behind: every
 signature is verified here, outside the process that made it, before anybody gets it. It
 refuses to judge key, certificate and PIN counters; that is `ceremony.preflight`. A PIN goes
-to one token once; after any failure the process is given up and the next call starts a
+to one token once, and a key that asks for it at every use has people asked anew (hsm.uses).
+After any failure the process is given up and the next call starts a
 fresh one, on which nobody is logged in.
 """
 
@@ -16,6 +17,7 @@ from typing import ClassVar
 
 from ceremony.errors import OutOfOrder, TokenTrouble, refuse
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.pin_uses import PinUse, UsePin, nobody
 from ceremony.preflight import mechanism_for, spki_sha256
 from ceremony.token import (
     LoginResult,
@@ -34,13 +36,11 @@ from hsm.offering import offered
 from hsm.outcome import failed, refused_by
 from hsm.signature import to_be_signed, verified
 from hsm.target import Target, target_of
-from hsm.uri import parse
+from hsm.uri import check_key, parse
+from hsm.uses import TYPEABLE, UNKNOWN_TRY, Uses
 
 CHALLENGE = re.compile(rb"uki-ceremony preflight:.{32}", re.DOTALL)
 _NO_MANDATE = Mandate(plan="", policy="", attributes="", approvals=())
-
-# What can be typed; a PIN that cannot be one is never sent, since some tokens count it.
-_PIN = re.compile(rb"[ -~]{1,255}")
 
 
 class Pkcs11Token:
@@ -59,6 +59,7 @@ class Pkcs11Token:
         self._target: Target | None = None
         self._evidence: TokenEvidence | None = None
         self._logged_in = False
+        self._uses = Uses()
         self._possession: Possession = "not-tried"
 
     def probe(self, certificate: bytes) -> TokenEvidence:
@@ -79,8 +80,8 @@ class Pkcs11Token:
         Raises TokenTrouble (KEY-CHILD, KEY-PIN-SLIP39); no PIN try is counted.
         """
         try:
-            if self._target is None or self._logged_in:
-                raise OutOfOrder("a part of a PIN follows a probe")
+            if self._target is None or (self._logged_in and not self._uses.typed):
+                raise OutOfOrder("a part of a PIN follows a probe, or is asked for a use")
             if self._child is None:
                 self._look(self._target)
             return offered(self._child, typed, part, self._binding.limits.login)
@@ -90,36 +91,54 @@ class Pkcs11Token:
         finally:
             typed[:] = bytes(len(typed))
 
-    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+    def login(
+        self,
+        pin: bytearray,
+        entry: PinEntry = PinEntry.WHOLE,
+        use: UsePin = nobody,
+        *,
+        keep: bool = False,
+    ) -> LoginResult:
         """Try the PIN once, prove possession of the key, and look at the private key again.
 
         `pin` is overwritten whatever happens. An empty one asks for the PIN on the token's own
-        reader where it has one. Raises TokenTrouble (KEY-CHILD, KEY-REFUSED, KEY-POSSESSION);
-        whether the token counted a try is then not known.
+        reader where it has one. Where the key asks for it at every use, `use` is asked for that of
+        the test signature; `keep` leaves it in the token's process until the one signature, for a
+        PIN that nobody types. Raises TokenTrouble: KEY-CHILD, KEY-REFUSED, KEY-POSSESSION (a try
+        may have been counted); KEY-PIN-USE, -FINAL, -LOCKED (no PIN was sent for the test).
         """
         try:
             if self._target is None or self._logged_in:
                 raise OutOfOrder("a login follows a probe, and one is enough")
             evidence = self._evidence or self._look(self._target)
-            return self._login(self._target, evidence, pin, entry)
+            self._uses = Uses(evidence.pin_state, entry, keep or entry is PinEntry.SHARES)
+            return self._login(self._target, evidence, pin, use)
         finally:
             pin[:] = bytes(len(pin))
 
-    def sign(self, request: SignRequest) -> SignResult:
-        """Sign the request's digest once; a signature is returned only when it verifies."""
-        target = self._target
+    def sign(self, request: SignRequest, use: UsePin = nobody) -> SignResult:
+        """Sign the request's digest once; a signature is returned only when it verifies.
+
+        `use` is asked for the PIN where the key asks for it at every use.
+        """
+        target, uses = self._target, self._uses
         if target is None:
             raise OutOfOrder("signing follows a probe and a login")
         if unfit := self._unfit(target, request):
             return unfit
         try:
-            signature = self._signature(target, request)
+            pin = uses.pin(PinUse.SIGNATURE, lambda: self._look(target).pin_state, use)
+        except TokenTrouble as trouble:
+            self._discard()
+            return failed(trouble.rule, trouble.text)
+        try:
+            signature = self._signature(target, request, pin)
         except TokenRefused as refused:
             self._discard()
-            return refused_by(refused)
+            return refused_by(refused, uses)
         except TokenTrouble as lost:
             self._discard()
-            return SignResult("unknown", rule=lost.rule, text=lost.text)
+            return SignResult("unknown", rule=lost.rule, text=uses.said(lost.text))
         if signature is None:
             self._discard()
             return failed("KEY-SIGNATURE", "what the token returned is no signature by the key")
@@ -157,7 +176,7 @@ class Pkcs11Token:
                 stage="after-login" if self._logged_in else "before-login",
                 possession=self._possession,
             )
-            self._check_uri(evidence)
+            check_key(self._uri, evidence)
         except TokenTrouble:
             self._discard()
             raise
@@ -175,51 +194,38 @@ class Pkcs11Token:
         )
         return child
 
-    def _check_uri(self, evidence: TokenEvidence) -> None:
-        for key in evidence.keys:
-            if key.found_as != "private key":
-                continue
-            for name, named, borne in (
-                ("object", self._uri.label, key.label),
-                ("id", self._uri.id, key.id),
-            ):
-                if named is not None and named != borne:
-                    text = f"the policy's URI names another {name} than the key bears: {borne}"
-                    raise TokenTrouble("KEY-URI", text)
-
     def _login(
-        self, target: Target, seen: TokenEvidence, pin: bytearray, entry: PinEntry
+        self, target: Target, seen: TokenEvidence, pin: bytearray, use: UsePin
     ) -> LoginResult:
-        whole = entry is PinEntry.WHOLE
+        whole = self._uses.entry is PinEntry.WHOLE
         reader = seen.protected_path and whole and not pin
-        if whole and not reader and not _PIN.fullmatch(pin):
+        if whole and not reader and not TYPEABLE.fullmatch(pin):
             return LoginResult("cancelled", seen.pin_state)
         child = self._child
         if child is None:
             raise OutOfOrder("a login follows a probe")
         limits = self._binding.limits
         try:
-            child.send_pin(pin)
             answer = child.ask(
                 "login",
                 limits.reader if reader else limits.login,
-                length=len(pin),
+                length=child.send_pin(pin),
                 reader=int(reader),
-                parts="" if whole else entry,
+                parts="" if whole else self._uses.entry,
+                keep=int(self._uses.kept),
                 **target.fields,
             )
             outcome = text(answer, "outcome")
         except TokenTrouble as trouble:
             self._discard()
-            said = f"{trouble.text}; whether the PIN try was counted is unknown"
-            raise TokenTrouble(trouble.rule, said) from None
+            raise TokenTrouble(trouble.rule, f"{trouble.text}; {UNKNOWN_TRY}") from None
         if outcome == "ok":
             self._logged_in = True
-            return LoginResult("ok", "ok", self._proved(target))
+            return self._proved(target, use)
         self._discard()
-        state = self._pin_state(target)
         if outcome == "locked":
             return LoginResult("locked", "locked")
+        state = self._pin_state(target)
         return LoginResult("cancelled" if outcome == "cancelled" else "wrong-pin", state)
 
     def _pin_state(self, target: Target) -> PinState:
@@ -228,50 +234,59 @@ class Pkcs11Token:
         except TokenTrouble:
             return "unknown"
 
-    def _proved(self, target: Target) -> TokenEvidence:
-        """Return the evidence after login, with a challenge signed where one key can sign."""
+    def _proved(self, target: Target, use: UsePin) -> LoginResult:
+        """Return the login with its evidence, a challenge signed where one key can sign."""
         evidence = self._look(target)
         private = [key for key in evidence.keys if key.found_as == "private key"]
-        if len(private) != 1 or private[0].attribute("SIGN") != "true":
-            return evidence
+        self._uses.asks = evidence.always_authenticate
+        padded = self._uses.asks and evidence.protected_path  # KEY-PIN-PAD, says preflight
+        if padded or len(private) != 1 or private[0].attribute("SIGN") != "true":
+            return LoginResult("ok", "ok", evidence)
         try:
-            signature = self._challenged(target)
-        except ChildLost:
-            self._discard()
-            raise
+            signature = self._challenged(target, use)
         except TokenRefused as refused:
             self._discard()
-            raise TokenTrouble("KEY-POSSESSION", f"no challenge signed: {refused.text}") from None
+            return self._uses.untested(refused, lambda: self._pin_state(target))
+        except BaseException:  # also what a person did instead of typing the PIN
+            self._discard()
+            raise
         if signature is None:
             self._discard()
             raise TokenTrouble("KEY-POSSESSION", "the signed challenge does not verify")
         self._possession = "proved"
-        return self._look(target)
+        return LoginResult("ok", "ok", self._look(target))
 
-    def _challenged(self, target: Target) -> bytes | None:
+    def _challenged(self, target: Target, use: UsePin) -> bytes | None:
         """Return the signature of a challenge that the child drew, if it verifies."""
-        answer = self._asked("challenge", mechanism=mechanism_for(target.key))
+        pin = self._uses.pin(PinUse.TEST, lambda: self._look(target).pin_state, use)
+        answer = self._asked("challenge", pin, mechanism=mechanism_for(target.key))
         challenge = octets(answer, "challenge")
         if not CHALLENGE.fullmatch(challenge):
             return None
         digest = hashlib.sha256(challenge).digest()
         return verified(target.key, digest, octets(answer, "signature"))
 
-    def _signature(self, target: Target, request: SignRequest) -> bytes | None:
+    def _signature(self, target: Target, request: SignRequest, pin: bytearray) -> bytes | None:
         """Return the request's signature, if it verifies; the ceremony's desk judges it first."""
         digest, mandate = bytes.fromhex(request.digest), request.mandate or _NO_MANDATE
         answer = self._asked(
             "sign",
+            pin,
             mechanism=mechanism_for(target.key),
             data=to_be_signed(target.key, digest).hex(),
             **asdict(mandate),
         )
         return verified(target.key, digest, octets(answer, "signature"))
 
-    def _asked(self, op: str, **fields: object) -> dict[str, object]:
-        if self._child is None:
-            raise ChildLost("KEY-CHILD", "the process with the token's module is gone")
-        return self._child.ask(op, self._binding.limits.sign, **fields)
+    def _asked(self, op: str, pin: bytearray, **fields: object) -> dict[str, object]:
+        """Ask for one use of the key, with the PIN for it where one was typed."""
+        try:
+            if self._child is None:
+                raise ChildLost("KEY-CHILD", "the process with the token's module is gone")
+            limit, length = self._binding.limits.sign, self._child.send_pin(pin) if pin else 0
+            return self._child.ask(op, limit, length=length, parts=self._uses.parts, **fields)
+        finally:
+            pin[:] = bytes(len(pin))
 
     def _discard(self) -> None:
         if self._child is not None:
@@ -280,16 +295,3 @@ class Pkcs11Token:
         self._evidence = None
         self._logged_in = False
         self._possession = "not-tried"
-
-
-class CeremonyToken(Pkcs11Token):
-    """The token of a ceremony: its process signs only what key holders approved."""
-
-    DESK: ClassVar[Desk] = "ceremony"
-
-    def sign(self, request: SignRequest) -> SignResult:
-        """Sign, and log out: a ceremony makes one signature."""
-        result = super().sign(request)
-        if result.outcome == "signed":
-            self.close()
-        return result

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ceremony.errors import Refused, refuse
+from ceremony.errors import Refused, TokenTrouble, refuse
 from ceremony.show import escaped
+from ceremony.token import TokenEvidence
 
 URI_MOST_CHARACTERS = 1024
 
@@ -129,3 +130,14 @@ def _text(value: bytes) -> str:
 
 def _not_text() -> Refused:
     return refuse("KEY-URI", "an attribute is not UTF-8 text")
+
+
+def check_key(uri: TokenUri, evidence: TokenEvidence) -> None:
+    """Raise TokenTrouble KEY-URI where the URI names another label or id than the key bears."""
+    for key in evidence.keys:
+        if key.found_as != "private key":
+            continue
+        for name, named, borne in (("object", uri.label, key.label), ("id", uri.id, key.id)):
+            if named is not None and named != borne:
+                text = f"the policy's URI names another {name} than the key bears: {borne}"
+                raise TokenTrouble("KEY-URI", text)

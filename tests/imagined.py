@@ -40,6 +40,8 @@ from ceremony.events import (
 from ceremony.ingest.media import FolderMedia
 from ceremony.machine import Interface, Machine
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.pin_typing import InsteadOfPin
+from ceremony.pin_uses import UsePin, nobody
 from ceremony.ports import Interruption, Ports, Report
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
 from ceremony.questions import AGREE, DISAGREE, Answer, Form, Question
@@ -110,6 +112,8 @@ class Troubles:
     outputs: dict[int, str] = field(default_factory=dict)
     deaths: dict[int, str] = field(default_factory=dict)
     machine: str = ""
+    always: bool = False  # the key asks for its PIN at every use
+    pins: dict[int, str] = field(default_factory=dict)  # at PIN prompts alone
     second: str = "accepted"
     signers: tuple[str, ...] = ("ines", "ed")
 
@@ -274,12 +278,24 @@ class Ceremony:
 
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Type the PIN, a wrong one, or give it back to somebody who holds no key."""
-        befallen = self.befalls("pin", self.troubles.people)
-        if befallen == "abort":
-            return Aborted(login.persons[0], "no PIN here")
-        if befallen == "stranger" and self.counts["pin"] < MOST_ASKED:
-            return "mallory", bytearray(PIN)
-        return login.persons[0], bytearray(b"000000" if befallen == "wrong" else PIN)
+        person = login.persons[0]
+        match self.befalls("pin", self.troubles.pins or self.troubles.people):
+            case "abort":
+                return Aborted(person, "no PIN here")
+            case "except":
+                return Excepted(person, "quiet", "a phone rang", "it was put out of the room")
+            case "lock":
+                return Locked(person, 60)
+            case "die":
+                raise Died
+            case "stranger" if self.counts["pin"] < MOST_ASKED:
+                return "mallory", bytearray(PIN)
+            case "empty":
+                return person, bytearray()
+            case "wrong":
+                return person, bytearray(b"000000")
+            case _:
+                return person, bytearray(PIN)
 
     # Bundle
 
@@ -340,8 +356,10 @@ class _Token:
         typed[:] = bytes(len(typed))
         return "the PIN is typed whole"
 
-    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
-        """Try a PIN; three wrong ones lock the token."""
+    def login(
+        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, use: UsePin = nobody
+    ) -> LoginResult:
+        """Try a PIN; three wrong ones lock the token. It may be asked for again at each use."""
         assert entry is PinEntry.WHOLE
         held = self.held
         befallen = held.befalls("login", held.troubles.token)
@@ -349,15 +367,39 @@ class _Token:
             raise TokenTrouble("KEY-LOST", "the token was pulled")
         if befallen == "cancelled":
             return LoginResult("cancelled", TRIES[held.tries])
-        if held.tries and pin == PIN:
-            held.tries, held.logged_in = 3, True
+        if self._right(pin) and (not held.troubles.always or self._right(self._asked(use))):
+            held.logged_in = True
             return LoginResult("ok", "ok", self._evidence())
-        held.tries = max(held.tries - 1, 0)
         return LoginResult("wrong-pin" if held.tries else "locked", TRIES[held.tries])
 
-    def sign(self, request: SignRequest) -> SignResult:
+    def close(self) -> None:
+        """Log out."""
+        self.held.logged_in = False
+
+    def _asked(self, use: UsePin) -> bytearray:
+        if (pin := use(TRIES[self.held.tries])) is None:
+            raise TokenTrouble("KEY-PIN-USE", "no PIN was given")
+        return pin
+
+    def _right(self, pin: bytearray) -> bool:
+        right = self.held.tries > 0 and pin == PIN
+        self.held.tries = 3 if right else max(self.held.tries - 1, 0)
+        return right
+
+    def sign(self, request: SignRequest, use: UsePin = nobody) -> SignResult:
         """Sign, or lose the answer, or answer with an error."""
         held = self.held
+        if held.troubles.always and held.logged_in:
+            held.logged_in = False
+            try:
+                held.logged_in = self._right(self._asked(use))
+            except TokenTrouble as trouble:
+                return SignResult("failed", "", trouble.rule, trouble.text)
+            except InsteadOfPin:
+                held.logged_in = True
+                raise
+            if not held.logged_in:
+                return SignResult("failed", "", "KEY-PIN-WRONG", "the token refused the PIN")
         match held.befalls("sign", held.troubles.token):
             case "lost":
                 raise TokenTrouble("KEY-LOST", "the token was pulled")
@@ -382,7 +424,8 @@ class _Token:
         inside = held.logged_in
         key = KeyEvidence(
             "uki", "01", spki, "RSA", 2048, "private key" if inside else "public key",
-            attributes if inside else (), always_authenticate=False,
+            attributes if inside else (),
+            always_authenticate=inside and held.troubles.always,
         )  # fmt: skip
         return TokenEvidence(
             "/usr/lib/imagined.so", "0" * 64, "Imagined", "", "1.0", "3.0", 0, "slot", "Imagined",

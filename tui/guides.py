@@ -172,7 +172,8 @@ GUIDES: dict[Step, Guide] = {
         ),
         cases=(
             ("the PIN was wrong", "it is never tried again by itself; look it up first."),
-            ("the token vanished while signing", "the outcome is recorded as UNKNOWN."),
+            ("the key asks for its PIN again", "the same person types it; the screen says why."),
+            ("the token vanished while signing", "the outcome is UNKNOWN, and is recorded so."),
             ("you are not sure", "{abort} ends the ceremony before anything is signed."),
         ),
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ceremony.errors import refuse
 from ceremony.pin_parts import TRIES_SAID
+from ceremony.pin_uses import PinUse, UsePin
 from ceremony.token import PinState
 from tui.sbsigntools.secrets import Secrets
 
@@ -31,3 +32,16 @@ def ask_pin(secrets: Secrets, label: str, state: PinState) -> bytearray:
     """Say what the token tells of its tries, and return the PIN; whoever takes it wipes it."""
     allow(secrets, state)
     return secrets.ask(f"PIN of token {label} ({TRIES_SAID[state]}; not shown): ")
+
+
+def asking(secrets: Secrets, label: str, use: PinUse) -> UsePin:
+    """Return how a person is asked for the PIN of another use; an empty line cancels."""
+
+    def ask(state: PinState) -> bytearray | None:
+        asked = (
+            f"The key on token {label} asks for its PIN at every use: {use.counted}.\n"
+            f"PIN ({TRIES_SAID[state]}; not shown; empty cancels and costs no try): "
+        )
+        return secrets.ask(asked) or None
+
+    return ask

@@ -14,6 +14,7 @@ from typing import TextIO
 from ceremony.effects import Login
 from ceremony.events import Aborted, Event, Excepted
 from ceremony.pin_parts import PinEntry
+from ceremony.pin_uses import PinUse
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import Answer, Form, Question
 from ceremony.rules.pin_tries import pin_try
@@ -93,7 +94,8 @@ class PlainFace:
             self._say("Enter the PIN on the token's own reader now.")
             return person, bytearray()
         most = MOST_WHOLE if part.entry is PinEntry.SHARES else MOST_SECRET
-        prompt = f"{person} (key holder): {part.said} (not shown): "
+        said = part.said if login.use is PinUse.LOGIN else f"{part.said}, {login.use.counted}"
+        prompt = f"{person} (key holder): {said} (not shown): "
         pin = read_secret(self._reader, self._writer, prompt, most)
         self._say("")
         # Compared where it lies: a slice of a PIN would be a copy that nobody overwrites.

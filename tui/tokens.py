@@ -12,12 +12,13 @@ from pathlib import Path
 from ceremony import policy as policies
 from ceremony.errors import Refused, TokenTrouble, refuse
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.pin_uses import UsePin, nobody
 from ceremony.practice import require_machine
 from ceremony.token import LoginResult, RehearsalRequest, SignRequest, SignResult, TokenEvidence
 from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
+from hsm.ceremony_token import CeremonyToken
 from hsm.soft import RehearsalToken
-from hsm.token import CeremonyToken
 from tui.given import read_head
 
 MOST_BINDING = 64 * 1024
@@ -51,13 +52,15 @@ class BoundToken:
         """Give the token's process one part of the PIN; return why it is none."""
         return self._present().offer(typed, part)
 
-    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+    def login(
+        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, use: UsePin = nobody
+    ) -> LoginResult:
         """Log in once with `pin`, which is wiped, or with the parts that were offered."""
-        return self._present().login(pin, entry)
+        return self._present().login(pin, entry, use)
 
-    def sign(self, request: SignRequest) -> SignResult:
-        """Have the token sign."""
-        return self._present().sign(request)
+    def sign(self, request: SignRequest, use: UsePin = nobody) -> SignResult:
+        """Have the token sign; `use` is asked where the key asks for its PIN again."""
+        return self._present().sign(request, use)
 
     def close(self) -> None:
         """End the child process, and the login with it."""
@@ -89,11 +92,13 @@ class PracticeToken:
         """Keep one half of the practice PIN."""
         return self._token.offer(typed, part)
 
-    def login(self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE) -> LoginResult:
+    def login(
+        self, pin: bytearray, entry: PinEntry = PinEntry.WHOLE, _use: UsePin = nobody
+    ) -> LoginResult:
         """Log in with the practice PIN, or the halves of it."""
         return self._token.login(pin, entry)
 
-    def sign(self, request: SignRequest) -> SignResult:
+    def sign(self, request: SignRequest, _use: UsePin = nobody) -> SignResult:
         """Make a practice signature; KEY-REHEARSAL for any other request."""
         if not isinstance(request, RehearsalRequest):
             raise refuse("KEY-REHEARSAL", "the rehearsal key makes no release signature")

@@ -26,7 +26,7 @@ from ceremony.engine import sign_questions as questions
 from ceremony.engine import verify
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
-from ceremony.engine.sign_key import judge_key
+from ceremony.engine.sign_key import asked_again, judge_key
 from ceremony.engine.sign_plan import make_plan, plan_decided, request_for
 from ceremony.errors import OutOfOrder
 from ceremony.events import (
@@ -90,7 +90,7 @@ def wants(state: Sign) -> Effect:
         return Ask(questions.pin_again(state, state.login))
     if state.intent is None:
         return Record(_intent(state))
-    return SignNow(request_for(state, state.intent))
+    return SignNow(request_for(state, state.intent), asked_again(state))
 
 
 def _before_login(state: Sign, evidence: TokenEvidence) -> Effect:

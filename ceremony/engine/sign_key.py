@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ceremony.blobs import from_blob
 from ceremony.codec import Json, encode
+from ceremony.effects import Login
 from ceremony.key_attestation import Attested, judge_attestation
-from ceremony.pin_parts import judge_entry
+from ceremony.pin_parts import PinEntry, judge_entry
 from ceremony.states import Sign
 from ceremony.token import TokenEvidence
 from ceremony.types import Finding
@@ -27,3 +28,18 @@ def judge_key(state: Sign, evidence: TokenEvidence) -> tuple[tuple[Finding, ...]
         session.now,
     )
     return (*entered, *findings), {"grade": attested.grade, "attestation": encode(attested)}
+
+
+def asked_again(state: Sign) -> Login | None:
+    """Return who types the PIN for the signature, where the key asks for it at every use.
+
+    Shares are not typed three times: what they make stays in the token's process (ADR 0024).
+    """
+    login, signer = state.login, state.ready.session.policy.signer
+    evidence = login.result.evidence if login else None
+    if login is None or evidence is None or not evidence.always_authenticate:
+        return None
+    part = signer.first_part
+    if part.entry is PinEntry.SHARES:
+        return None
+    return Login(login.persons, (), evidence.pin_state, protected_path=False, part=part)

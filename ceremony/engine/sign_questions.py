@@ -5,6 +5,8 @@ from __future__ import annotations
 from ceremony.events import LoggedIn
 from ceremony.pe.certificate import Algorithm
 from ceremony.questions import Form, Question
+from ceremony.rules.pin_tries import pin_try
+from ceremony.rules.register import lookup
 from ceremony.show import escaped, grouped
 from ceremony.states import Sign
 from ceremony.token import PinState, TokenEvidence
@@ -100,9 +102,10 @@ def unknown(state: Sign) -> Question:
         "a signature may have been made that nobody holds.",
     )
     if state.result:
-        text = f"{state.result.result.rule}: {state.result.result.text}"
+        rule = state.result.result.rule
+        text = f"{rule}: {state.result.result.text}"
         if state.result.result.outcome == "failed":
-            known = (f"Attempt {state.attempt} gave no usable signature.",)
+            known = (f"Attempt {state.attempt} gave no usable signature.", *_about_pin(rule))
     return Question(
         name="sign.unknown",
         role="internal witness",
@@ -116,6 +119,12 @@ def unknown(state: Sign) -> Question:
         form=Form.CONFIRM,
         word="ATTEMPT",
     )
+
+
+def _about_pin(rule: str) -> tuple[str, ...]:
+    """Return what a PIN that was asked for the signature cost, and what to do."""
+    known = lookup(rule) if rule.startswith("KEY-PIN-") else None
+    return (f"PIN: {pin_try(rule)}", f"Next: {known.next}") if known else ()
 
 
 def _same_bytes(state: Sign) -> str:

@@ -166,6 +166,16 @@ RULES = table(
         "Type this part again; no PIN try was spent.",
     ),
     (
+        "KEY-PIN-USE",
+        "A key that asks for its PIN at every use is given it anew by people before each use.",
+        "Log in again, and type the PIN at each of the three prompts.",
+    ),
+    (
+        "KEY-PIN-PAD",
+        "A key that asks for its PIN at every use takes it here, not on the token's own reader.",
+        "Use a reader without a PIN pad, or a key that asks for its PIN at the login alone.",
+    ),
+    (
         "KEY-PIN-SLIP39",
         "Where the PIN is typed as SLIP-39 shares, the package that reads them is installed.",
         "Install the extra slip39: pip install --require-hashes -r requirements/slip39.lock",

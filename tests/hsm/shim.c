@@ -1,6 +1,7 @@
 /* A PKCS#11 module that passes every call to the one in SHIM_REAL, except as SHIM_DOES says:
    "C_Login:hang", "C_Sign:segfault", ... after SHIM_AFTER harmless calls of that function.
-   Every C_Login is noted in SHIM_LOGINS with its user type. PKCS#11 v2.40, 3.4 gives the
+   Every C_Login is noted in SHIM_LOGINS with its user type; one without a PIN gets the one that
+   is typed on SHIM_PAD, the reader's own. PKCS#11 v2.40, 3.4 gives the
    order of the function list. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -70,6 +71,8 @@ static CK_RV login(CK_ULONG session, CK_ULONG user, CK_BYTE *pin, CK_ULONG lengt
     if (getenv("SHIM_TELLS")) { fprintf(stderr, "pin %.*s\n", (int)length, (char *)pin); fflush(stderr); }
     CK_RV rv = does(LOGIN, "C_Login");
     if (rv) return rv;
+    const char *pad = getenv("SHIM_PAD");
+    if (pad && !pin) { pin = (CK_BYTE *)pad; length = strlen(pad); }
     return ((CK_RV (*)(CK_ULONG, CK_ULONG, CK_BYTE *, CK_ULONG))theirs->function[LOGIN])(
         session, user, pin, length);
 }
@@ -85,16 +88,23 @@ static CK_RV sign(CK_ULONG session, CK_BYTE *data, CK_ULONG size, CK_BYTE *out, 
     return rv;
 }
 
-/* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes.
+/* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes;
+   "/..." is a file that holds them, read each time.
    SHIM_BROKEN: slots whose token was never initialised answer with an error instead. */
 static CK_RV get_token_info(CK_ULONG slot, CK_BYTE *info) {
     CK_RV rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *))theirs->function[GET_TOKEN_INFO])(slot, info);
     const char *flags = getenv("SHIM_FLAGS");
+    char read[16] = "";
     CK_ULONG value;
     if (rv) return rv;
     memcpy(&value, info + 96, sizeof value);
     if (getenv("SHIM_BROKEN") && !(value & 0x400)) return 0x30UL; /* CKR_DEVICE_ERROR */
     if (!flags) return rv;
+    if (*flags == '/') {
+        FILE *file = fopen(flags, "r");
+        if (file) { if (!fgets(read, sizeof read, file)) *read = 0; fclose(file); }
+        flags = read;
+    }
     value |= strtoul(flags, NULL, 16);
     memcpy(info + 96, &value, sizeof value);
     return rv;

@@ -32,10 +32,11 @@ from ceremony.preflight import mechanism_for, spki_sha256
 from ceremony.token import Mandate, sign_request
 from ceremony.types import Mode
 from hsm.binding import Binding, find_module, read_binding
+from hsm.ceremony_token import CeremonyToken
 from hsm.child import Child, TokenRefused
 from hsm.signature import to_be_signed, verified
 from hsm.target import Target, target_of
-from hsm.token import CeremonyToken, Pkcs11Token
+from hsm.token import Pkcs11Token
 from tui import ssh_keys
 from tui.rehearsal.prepare import Prepared
 
@@ -83,6 +84,8 @@ class Sent:
     def fields(self) -> dict[str, object]:
         digest = hashlib.sha256(self.attributes).digest()
         return {
+            "length": 0,
+            "parts": "",
             "mechanism": mechanism_for(self.target.key),
             "data": self.data or to_be_signed(self.target.key, digest).hex(),
             "plan": self.text or self.plan.text,
@@ -116,7 +119,8 @@ def logged_in(binding: Binding, prepared: Prepared, target: Target, pinned: str 
     child.ask("probe", 10, uri=[], **target.fields)
     pin = bytearray(prepared.pin.encode())
     child.send_pin(pin)
-    answer = child.ask("login", 10, length=len(pin), reader=0, parts="", **target.fields)
+    how = {"length": len(pin), "reader": 0, "parts": "", "keep": 0}
+    answer = child.ask("login", 10, **how, **target.fields)
     assert answer["outcome"] == "ok"
     return child
 
@@ -132,7 +136,7 @@ def aborting(rehearsal: Prepared, shim: Path) -> Iterator[Child]:
     child = logged_in(binding, rehearsal, target)
     yield child
     with pytest.raises(TokenTrouble, match="SIGABRT"):  # it would have, all the time
-        child.ask("challenge", 10, mechanism=mechanism_for(target.key))
+        child.ask("challenge", 10, mechanism=mechanism_for(target.key), length=0, parts="")
     child.close()
 
 
@@ -147,7 +151,8 @@ def test_what_enough_key_holders_approved_is_signed(sent: Sent) -> None:
     assert verified(sent.target.key, digest, signature)
     with pytest.raises(TokenRefused, match="taken once"):
         child.ask("load", 10, module=str(binding.module), policy_sha256="")
-    challenged = child.ask("challenge", 10, mechanism=mechanism_for(sent.target.key))
+    mechanism = mechanism_for(sent.target.key)
+    challenged = child.ask("challenge", 10, mechanism=mechanism, length=0, parts="")
     assert bytes.fromhex(str(challenged["challenge"])).startswith(b"uki-ceremony preflight:")
     child.close()
 

@@ -17,15 +17,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from marks import refuses
-from tokens.brought import WRONG_PIN, Brought
+from tokens.brought import PIN, WRONG_PIN, Brought
 from tokens.cards import carded
 from tokens.piv_card import AUTHENTICATE, VERIFY
 
 from ceremony.errors import TokenTrouble
 from ceremony.preflight import preflight
 from ceremony.rules.key import RULES
-from ceremony.rules.pin_tries import NO_MORE, NONE, ONE, UNKNOWN, pin_try
-from ceremony.token import SignRequest
+from ceremony.rules.pin_tries import NO_MORE, NONE, ONE, UNKNOWN, UNLESS_TYPED, pin_try
+from ceremony.token import PinState, SignRequest
 from ceremony.types import Mode, refusals
 from hsm.binding import Binding
 from hsm.present import show_tokens
@@ -42,7 +42,7 @@ Told = tuple[Stage, str, str]
 
 @dataclass
 class Case:
-    """A token to try, with the PINs that are typed one after the other."""
+    """A token to try, with the PINs that are typed one after the other, and those of later uses."""
 
     token: Pkcs11Token
     certificate: bytes
@@ -50,6 +50,12 @@ class Case:
     request: SignRequest
     tries: Callable[[], int]
     now: datetime
+    again: tuple[str, ...] = ()
+
+    def use(self, _state: PinState) -> bytearray:
+        first, *rest = self.again
+        self.again = tuple(rest)
+        return bytearray(first.encode())
 
 
 Make = Callable[["Desk"], Case]
@@ -92,7 +98,12 @@ class Desk:
         self.bench.arrange(self.key, attributes=attributes)
         return self.case(self.bench.with_certificate(self.certify(self.key)))
 
-    def card(self, *pins: str, spoil: Callable[[Brought], object] = lambda _: None) -> Case:
+    def card(
+        self,
+        *pins: str,
+        spoil: Callable[[Brought], object] = lambda _: None,
+        again: tuple[str, ...] = (PIN, PIN),
+    ) -> Case:
         """Return the virtual card, spoilt."""
         brought = self.bring()
         spoil(brought)
@@ -108,7 +119,8 @@ class Desk:
                 for one in card.commands
             )
 
-        return Case(brought.token(), certificate, pins, brought.request(), wrong, datetime.now(UTC))
+        now = datetime.now(UTC)
+        return Case(brought.token(), certificate, pins, brought.request(), wrong, now, again)
 
 
 def no_elf(desk: Desk) -> Case:
@@ -211,6 +223,14 @@ ROWS: dict[str, tuple[Make, Stage, str, str, int]] = {
         "preflight", "KEY-CERT-USAGE", "digitalSignature", 0),
     "wrong-pin": (lambda d: d.card(WRONG_PIN), "login", "KEY-PIN-WRONG", "wrong-pin", 1),
     "wrong-pin-three-times": (lambda d: d.card(*WRONG), "login", "KEY-PIN-LOCKED", "locked", 3),
+    "wrong-pin-at-the-test-signature": (
+        lambda d: d.card(again=(WRONG_PIN,)), "login", "KEY-PIN-WRONG", "wrong-pin", 1),
+    "wrong-pin-at-the-signature": (
+        lambda d: d.card(again=(PIN, WRONG_PIN)), "sign", "KEY-PIN-WRONG", "refused the PIN", 1),
+    "no-pin-at-the-test-signature": (
+        lambda d: d.card(again=("",)), "login", "KEY-PIN-USE", "no try was spent", 0),
+    "no-pin-at-the-signature": (
+        lambda d: d.card(again=(PIN, "")), "sign", "KEY-PIN-USE", "no try was spent", 0),
     "locked": (
         lambda d: d.card(spoil=locked), "preflight", "KEY-PIN-LOCKED", "its PIN is locked", 0),
     "removed-before-probe": (
@@ -219,7 +239,7 @@ ROWS: dict[str, tuple[Make, Stage, str, str, int]] = {
         lambda d: d.card(spoil=pulled_at(VERIFY, 1)), "login", "KEY-REFUSED", "not succeed", 0),
     "removed-after-login": (
         lambda d: d.card(spoil=pulled_at(AUTHENTICATE, 0)),
-        "login", "KEY-POSSESSION", "no challenge signed", 0),
+        "login", "KEY-REFUSED", "no challenge signed", 0),
     "removed-at-sign": (
         lambda d: d.card(spoil=pulled_at(AUTHENTICATE, 1)), "sign", "KEY-LOST", "C_Sign", 0),
     "corrupted-challenge": (
@@ -235,7 +255,7 @@ ROWS: dict[str, tuple[Make, Stage, str, str, int]] = {
         lambda d: d.case(does="C_Login:segfault"), "login", "KEY-CHILD", "SIGSEGV", 0),
 }  # fmt: skip
 # What a refusal may say of the tries that were counted.
-COSTS = {NONE: {0}, ONE: {1}, UNKNOWN: {0, 1}, NO_MORE: {0, 3}}
+COSTS = {NONE: {0}, ONE: {1}, UNKNOWN: {0, 1}, NO_MORE: {0, 3}, UNLESS_TYPED: {0, 1}}
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +307,7 @@ def told(case: Case) -> Told:
             if found := refusals(preflight(evidence, case.certificate, case.now, Mode.PRODUCTION)):
                 return "preflight", found[0].rule, found[0].text
             stage = "login"
-            login = token.login(bytearray(pin.encode()))
+            login = token.login(bytearray(pin.encode()), use=case.use)
         if login.evidence is None:
             locked = login.outcome == "locked"
             return stage, "KEY-PIN-LOCKED" if locked else "KEY-PIN-WRONG", login.outcome
@@ -295,7 +315,7 @@ def told(case: Case) -> Told:
         if found := refusals(after):
             return "after login", found[0].rule, found[0].text
         stage = "sign"
-        result = token.sign(case.request)
+        result = token.sign(case.request, case.use)
     except TokenTrouble as trouble:
         return stage, trouble.rule, trouble.text
     finally:

@@ -19,7 +19,7 @@ from marks import refuses
 
 import hsm
 from ceremony.errors import TokenTrouble
-from ceremony.token import LoginResult, SignResult
+from ceremony.token import LoginResult, PinState, SignResult
 from hsm import child as child_room
 from hsm.binding import Binding, Limits
 from hsm.child import Child, ChildLost
@@ -121,7 +121,7 @@ def test_the_child_wipes_a_pin_that_was_wrong() -> None:
             taken.append(super().pin())
             return taken[-1]
 
-    fields = {"length": len(CANARY), "reader": 0, "parts": "", "certificate": ""}
+    fields = {"length": len(CANARY), "reader": 0, "parts": "", "keep": 0, "certificate": ""}
     numbers = {"modulus": "01", "exponent": "01", "point": ""}
     desk, lock = Cryptoki(), Lock()
     desk._slot = lock  # type: ignore[assignment]  # one answer of a slot is all that is needed
@@ -285,26 +285,43 @@ def _read(path: Path) -> str:
         return ""
 
 
-@pytest.mark.parametrize(("always", "copies"), [(False, (0,)), (True, (1, 2, 3))])
-def test_the_child_keeps_the_pin_only_where_each_signature_asks_for_it(
+@pytest.mark.parametrize(
+    ("always", "keep"),
+    [(False, False), (True, False), (True, True)],
+    ids=["once", "typed-at-each-use", "kept-for-nobody-types-it"],
+)
+def test_the_child_keeps_a_pin_only_where_nobody_types_it_again(
     bench: Bench,
     rsa_key: rsa.RSAPrivateKey,
     certify: Callable[..., bytes],
     *,
     always: bool,
-    copies: tuple[int, ...],
+    keep: bool,
 ) -> None:
     bench.arrange(rsa_key, attributes={"ALWAYS_AUTHENTICATE": always})
     bench = bench.with_certificate(certify(rsa_key))
     token = bench.token()
+    waiting: list[int | None] = []
+
+    def again(_state: PinState) -> bytearray:
+        assert token._child is not None
+        waiting.append(_copies(token._child.pid, bench.pin.encode()))
+        return bench.typed()
+
     token.probe(bench.certificate)
-    assert token.login(bench.typed()).outcome == "ok"
+    assert token.login(bench.typed(), use=again, keep=keep).outcome == "ok"
     child = token._child
     assert child is not None
-    found = _copies(child.pid, bench.pin.encode())
+    found = [_copies(child.pid, bench.pin.encode())]
+    assert token.sign(bench.request(), again).outcome == "signed"
+    found.append(_copies(child.pid, bench.pin.encode()))
     token.close()
     # None: the child is not dumpable, so the kernel shows its memory to root alone.
-    assert found in copies if found is not None else os.geteuid() != 0
+    assert None not in found or os.geteuid() != 0
+    assert found[0] in ((1, 2, 3, None) if keep else (0, None))
+    assert found[1] in (0, None), "after the signature no PIN is there, kept or not"
+    assert len(waiting) == (2 if always and not keep else 0)
+    assert set(waiting) <= {0, None}, "none is there while people are asked for the next"
 
 
 def _copies(pid: int, needle: bytes) -> int | None:

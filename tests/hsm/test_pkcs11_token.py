@@ -18,7 +18,7 @@ from marks import accepts, refuses
 
 from ceremony.errors import OutOfOrder, Refused, TokenTrouble
 from ceremony.preflight import preflight, read_certificate, signing_key
-from ceremony.token import TokenEvidence
+from ceremony.token import PinState, TokenEvidence
 from ceremony.types import Mode, refusals
 from hsm.child import TokenRefused
 from hsm.token import Pkcs11Token
@@ -144,7 +144,7 @@ def test_the_child_signs_nothing_but_a_sha256_digest_info(
     child = token._child
     assert child is not None
     with pytest.raises(TokenRefused, match="only a SHA-256 digest is signed"):
-        child.ask("sign", 5, mechanism="CKM_RSA_PKCS", data=data)
+        child.ask("sign", 5, mechanism="CKM_RSA_PKCS", data=data, length=0, parts="")
 
 
 @refuses("KEY-MATCH")
@@ -237,19 +237,68 @@ def test_an_ec_key_is_found_through_its_other_half_and_signs(
     token.close()
 
 
-def test_a_key_that_asks_for_its_pin_at_each_signature_gets_it(
+@accepts("KEY-PIN-USE")
+@refuses("KEY-PIN-USE")
+def test_a_key_that_asks_for_its_pin_at_each_signature_gets_it_typed_each_time(
     bench: Bench, rsa_key: rsa.RSAPrivateKey, certify: Certify
 ) -> None:
     bench.arrange(rsa_key, attributes={"ALWAYS_AUTHENTICATE": True})
     bench = bench.with_certificate(certify(rsa_key))
     token = bench.token()
     token.probe(bench.certificate)
-    result = token.login(bench.typed())
+    typed: list[bytearray] = []
+
+    def again(_state: PinState) -> bytearray:
+        typed.append(bench.typed())
+        return typed[-1]
+
+    result = token.login(bench.typed(), use=again)
     assert result.evidence is not None
     assert result.evidence.keys[0].always_authenticate
     assert result.evidence.possession == "proved"
+    assert token.sign(bench.request(), again).outcome == "signed"
+    assert token.sign(bench.request(), again).outcome == "signed"
+    assert typed == [bytearray(len(bench.pin))] * 3, "each was overwritten"
+    untyped = token.sign(bench.request())
+    assert (untyped.outcome, untyped.rule) == ("failed", "KEY-PIN-USE")
+    token.probe(bench.certificate)
+    with pytest.raises(TokenTrouble, match="KEY-PIN-USE: nobody is there"):
+        token.login(bench.typed())
+    token.close()
+
+
+def test_a_pin_that_nobody_types_is_kept_for_one_signature(
+    bench: Bench, rsa_key: rsa.RSAPrivateKey, certify: Certify
+) -> None:
+    bench.arrange(rsa_key, attributes={"ALWAYS_AUTHENTICATE": True})
+    bench = bench.with_certificate(certify(rsa_key))
+    token = bench.token()
+    token.probe(bench.certificate)
+    assert token.login(bench.typed(), keep=True).outcome == "ok"
     assert token.sign(bench.request()).outcome == "signed"
-    assert token.sign(bench.request()).outcome == "signed"
+    again = token.sign(bench.request())
+    assert (again.outcome, again.rule) == ("failed", "KEY-REFUSED"), "it was overwritten"
+    token.close()
+
+
+@pytest.mark.parametrize("typed", [None, b"12\n", b""], ids=["cancelled", "no-pin", "empty"])
+def test_a_use_without_a_pin_sends_none_and_logs_out(
+    bench: Bench, rsa_key: rsa.RSAPrivateKey, certify: Certify, typed: bytes | None
+) -> None:
+    def again(_state: PinState) -> bytearray | None:
+        return None if typed is None else bytearray(typed)
+
+    bench.arrange(rsa_key, attributes={"ALWAYS_AUTHENTICATE": True})
+    bench = bench.with_certificate(certify(rsa_key))
+    token = bench.token()
+    token.probe(bench.certificate)
+    with pytest.raises(TokenTrouble, match=r"KEY-PIN-USE: .*no try was spent"):
+        token.login(bench.typed(), use=again)
+    token.probe(bench.certificate)
+    assert token.login(bench.typed(), use=lambda _: bench.typed()).outcome == "ok"
+    result = token.sign(bench.request(), again)
+    assert (result.outcome, result.rule) == ("failed", "KEY-PIN-USE")
+    assert token._child is None
     token.close()
 
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ceremony.effects import Login
+from ceremony.pin_uses import PinUse
 from tui.parts.field import PinField
 
 if TYPE_CHECKING:
@@ -131,5 +134,49 @@ def test_a_reader_of_its_own_gets_no_pin_from_here(
         await on.pilot.press("f9")
         assert await on.reply() == ("kim", bytearray())
         assert "Enter the PIN on the token's own reader now." in await on.text()
+
+    stage(scene)
+
+
+def again(film: Film, use: PinUse) -> Moment:
+    moment = login_of(film)
+    assert isinstance(moment.wanted, Login)
+    return replace(moment, wanted=moment.wanted.before(use, ("kay",), "count-low"))
+
+
+@pytest.mark.parametrize("use", [PinUse.TEST, PinUse.SIGNATURE], ids=["test", "signature"])
+def test_a_later_use_says_which_it_is_and_takes_the_pin_of_the_same_person(
+    film: Film, stage: Callable[[Scene], None], use: PinUse
+) -> None:
+    async def scene(on: Stage) -> None:
+        await on.play(again(film, use))
+        await on.pilot.pause(0.1)
+        shown = " ".join((await on.text()).replace("│", " ").split())
+        assert "This key asks for its PIN at every use; no copy is kept." in shown
+        assert f"{use.value[0]} of 3: the {use.value[1]}." in shown
+        assert "a wrong PIN was typed since the last right one" in shown
+        assert "No PIN given cancels" in shown
+        assert "kay (key holder) answers:" in shown
+        await on.pilot.press(*("minus" if b == 0x2D else chr(b) for b in PIN))
+        await on.pilot.press("f9")
+        assert await on.reply() == ("kay", bytearray(PIN))
+
+    stage(scene)
+
+
+def test_no_pin_cancels_at_the_second_f9_with_nothing_typed_in_between(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        await on.play(again(film, PinUse.TEST))
+        await on.pilot.pause(0.1)
+        for _ in range(2):
+            await on.pilot.press("f9")
+            assert "F9 again cancels" in " ".join((await on.text()).split())
+            await on.pilot.press("1", "backspace")
+            assert "F9 again cancels" not in " ".join((await on.text()).split())
+        assert on.said.empty()
+        await on.pilot.press("f9", "f9")
+        assert await on.reply() == ("kay", bytearray())
 
     stage(scene)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ceremony.effects import Ask
+from ceremony.effects import Ask, Login
 from ceremony.engine import judge, sign
+from ceremony.pin_uses import PinUse
 from ceremony.release_rules import LedgerRule
 from ceremony.states import Judge, Sign
 from ceremony.steps import Step
@@ -89,6 +90,18 @@ def test_the_pin_has_its_picture(film: Film, stage: Callable[[Scene], None]) -> 
         await on.type("1234")
         compare("sign-pin", await on.text())
         assert "1234" not in await on.text()
+
+    stage(scene)
+
+
+def test_the_pin_of_a_later_use_has_its_picture(film: Film, stage: Callable[[Scene], None]) -> None:
+    async def scene(on: Stage) -> None:
+        moment = next(m for m in film.moments if isinstance(m.wanted, Login))
+        assert isinstance(moment.wanted, Login)
+        again = moment.wanted.before(PinUse.SIGNATURE, ("kim",), "ok")
+        await on.play(replace(moment, wanted=again))
+        await on.pilot.pause(0.1)
+        compare("sign-pin-again", await on.text())
 
     stage(scene)
 

@@ -33,7 +33,7 @@ def at_hand(
     try:
         token.probe(brought.certificates[kind])
         if logged_in:
-            assert token.login(brought.typed()).outcome == "ok"
+            assert token.login(brought.typed(), use=brought.again()).outcome == "ok"
         yield token
     finally:
         token.close()
@@ -46,7 +46,7 @@ def test_each_key_is_judged_without_a_pin_and_signs_after_it(brought: Brought) -
             before = token.probe(certificate)
             said = preflight(before, certificate, now, Mode.PRODUCTION)
             assert {f.rule for f in refusals(said)} == ({"KEY-SIZE"} if kind == "ec" else set())
-            login = token.login(brought.typed())
+            login = token.login(brought.typed(), use=brought.again())
             assert (login.outcome, login.pin_state) == ("ok", "ok")
             assert login.evidence is not None
             said = preflight(login.evidence, certificate, now, Mode.PRODUCTION)
@@ -55,7 +55,7 @@ def test_each_key_is_judged_without_a_pin_and_signs_after_it(brought: Brought) -
             assert login.evidence.possession == "proved"
             assert login.evidence.module_sha256 in dict(login.evidence.libraries).values()
             for _ in range(2):
-                assert token.sign(brought.request(kind)).outcome == "signed"
+                assert token.sign(brought.request(kind), brought.again()).outcome == "signed"
 
 
 def test_each_certificate_is_shown_with_its_token(brought: Brought) -> None:
@@ -85,17 +85,19 @@ def test_each_wrong_pin_is_sent_once_and_the_third_locks(brought: Brought) -> No
         found = preflight(token.probe(rsa), rsa, datetime.now(UTC), Mode.PRODUCTION)
         locked = brought.flags[2] == "locked"
         assert ("KEY-PIN-LOCKED" in {f.rule for f in refusals(found)}) == locked
-        right = token.login(brought.typed())
+        right = token.login(brought.typed(), use=brought.again())
         assert right.outcome == ("locked" if brought.locks else "ok")
-        assert token.sign(brought.request()).outcome == ("failed" if brought.locks else "signed")
+        assert token.sign(brought.request(), brought.again()).outcome == (
+            "failed" if brought.locks else "signed"
+        )
 
 
 def test_a_right_pin_after_a_wrong_one_is_taken_and_sets_the_counter_back(brought: Brought) -> None:
     with at_hand(brought) as token:
         assert token.login(brought.typed(WRONG_PIN)).outcome == "wrong-pin"
         token.probe(brought.certificates["rsa"])
-        assert token.login(brought.typed()).outcome == "ok"
-        assert token.sign(brought.request()).outcome == "signed"
+        assert token.login(brought.typed(), use=brought.again()).outcome == "ok"
+        assert token.sign(brought.request(), brought.again()).outcome == "signed"
     with at_hand(brought) as token:
         assert token.probe(brought.certificates["rsa"]).pin_state == "ok"
 
@@ -117,8 +119,8 @@ def test_a_token_pulled_before_a_step_is_put_back_and_signs(brought: Brought, st
     token = brought.token()
     acts: dict[str, Callable[[], object]] = {
         "probe": lambda: token.probe(rsa),
-        "login": lambda: token.login(brought.typed()).outcome,
-        "sign": lambda: token.sign(brought.request()),
+        "login": lambda: token.login(brought.typed(), use=brought.again()).outcome,
+        "sign": lambda: token.sign(brought.request(), brought.again()),
     }
     for name in STEPS[: STEPS.index(step)]:
         acts[name]()
@@ -133,7 +135,7 @@ def test_a_token_pulled_before_a_step_is_put_back_and_signs(brought: Brought, st
     else:
         assert said in ("ok", "signed ")
     with at_hand(brought, logged_in=True) as again:
-        assert again.sign(brought.request()).outcome == "signed"
+        assert again.sign(brought.request(), brought.again()).outcome == "signed"
 
 
 def _tried(act: Callable[[], object]) -> str:
@@ -150,13 +152,13 @@ def test_a_process_that_failed_leaves_nobody_logged_in(brought: Brought, ended: 
     with at_hand(brought, logged_in=ended == "lost") as token:
         if ended == "lost":
             brought.pull()
-            token.sign(brought.request())
+            token.sign(brought.request(), brought.again())
             brought.insert()
         else:
             token.login(brought.typed(WRONG_PIN))
     asked = (brought.card.verifies, brought.card.signatures) if brought.card else ()
     with at_hand(brought) as token:
-        assert token.sign(brought.request()).outcome == "failed"
+        assert token.sign(brought.request(), brought.again()).outcome == "failed"
     if brought.card:
         assert (brought.card.verifies, brought.card.signatures) == asked
 

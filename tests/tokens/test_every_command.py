@@ -49,9 +49,9 @@ def _signed(brought: Brought) -> str:
     token = brought.token()
     try:
         token.probe(brought.certificates["rsa"])
-        if (login := token.login(brought.typed())).outcome != "ok":
+        if (login := token.login(brought.typed(), use=brought.again())).outcome != "ok":
             return login.outcome
-        result = token.sign(brought.request())
+        result = token.sign(brought.request(), brought.again())
     except TokenTrouble as trouble:
         return trouble.rule
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from imagined import Ceremony, Setting, Troubles, setting
 
 from ceremony.events import Outcome, Signed
+from transcripts.auditor import audit
 from transcripts.log import read_log
 from transcripts.replay import Replayed, Verdict, make_sums, replay
 
@@ -20,7 +22,7 @@ CALLS = st.integers(1, 30)
 TROUBLES = st.builds(
     Troubles,
     people=st.dictionaries(
-        CALLS, st.sampled_from(("except", "lock", "stranger", "wrong", "die")), max_size=5
+        CALLS, st.sampled_from(("except", "lock", "stranger", "wrong", "empty", "die")), max_size=5
     ),
     token=st.dictionaries(
         st.integers(1, 4), st.sampled_from(("lost", "failed", "cancelled", "die")), max_size=3
@@ -30,6 +32,7 @@ TROUBLES = st.builds(
     ),
     deaths=st.dictionaries(st.integers(1, 60), st.sampled_from(("before", "after")), max_size=3),
     machine=st.sampled_from(("", "radio")),
+    always=st.booleans(),
     second=st.sampled_from(("accepted", "accepted", "absent", "refused")),
     signers=st.sampled_from((("ines", "ed"), ("kim", "kay", "ed"), ("ines",), ("carol", "ed"), ())),
 )
@@ -105,6 +108,39 @@ def test_the_runs_come_out_in_every_way(given_setting: Setting) -> None:
     }
     for outcome, troubles in endings.items():
         assert held(given_setting, troubles).run().outcome is outcome
+
+
+# How many PIN prompts there are in all, where this is done at the second and at the third.
+PROMPTS = {
+    "stranger": (4, 4),  # asked again
+    "except": (5, 4), "lock": (5, 4),  # the login begins again; a signature waits
+    "wrong": (5, 6), "empty": (5, 6), "die": (5, 6),  # all three again
+    "abort": (2, 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", [2, 3], ids=["test-signature", "signature"])
+@pytest.mark.parametrize("does", PROMPTS)
+def test_whatever_is_done_at_a_later_use_of_a_key_replays_and_is_audited(
+    given_setting: Setting, tmp_path: Path, prompt: int, does: str
+) -> None:
+    ceremony = held(given_setting, Troubles(always=True, pins={prompt: does}))
+    assert ceremony.counts["pin"] == PROMPTS[does][prompt - 2]
+    attempts = [(e.attempt, e.result.outcome) for e in ceremony.events if isinstance(e, Signed)]
+    if does == "abort":
+        assert attempts == []
+    elif prompt == 2 or does in ("stranger", "except", "lock"):
+        assert attempts == [(1, "signed")]
+    else:  # a death between the intent and the PIN leaves an unknown outcome, no result
+        failed = [] if does == "die" else [(1, "failed")]
+        assert attempts == [*failed, (2, "signed")]
+    for name, data in ceremony.bundle().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    found = audit(str(tmp_path), None)
+    outcome = "aborted" if does == "abort" else "ok"
+    assert (found.verdict, found.outcome) == ("REPRODUCED", outcome), found.faults
 
 
 def test_any_line_of_a_run_changed_is_noticed(given_setting: Setting) -> None:

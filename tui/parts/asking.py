@@ -16,6 +16,7 @@ from textual.timer import Timer
 
 from ceremony.effects import Login
 from ceremony.pin_parts import PinEntry, PinPart
+from ceremony.pin_uses import PinUse
 from ceremony.questions import Form, Question
 from tui.faces import Closing
 from tui.parts import messages, notice
@@ -26,6 +27,7 @@ from tui.parts.page import Page
 from tui.parts.view import View, Wanted
 
 ARM_SECONDS = 1.0
+CANCELS = "Nothing was typed. F9 again cancels: no try is spent, nothing is signed."
 NOTICE_ROWS, NOTICE_COLUMNS = 7, 62  # as look.tcss has it at 80x25
 WHO = "Say who answers:"
 KEPT_FORMS = (Form.WORDS, Form.TIME, Form.STATEMENT, Form.REASON)
@@ -216,6 +218,8 @@ class Asking(Vertical):
                 self.hint("Type the answer first.")
             case Question():
                 self._send(messages.Answered(self.person, self.typed))
+            case Login(use=use) if use is not PinUse.LOGIN and pin.empty and not pin.too_long:
+                self._cancel(self.person, pin)
             case Login(protected_path=False) if pin.empty or pin.too_long:
                 self.hint("Type the PIN first." if pin.empty else "That is no PIN: too long.")
                 pin.clear()
@@ -229,6 +233,13 @@ class Asking(Vertical):
             case other:
                 assert_never(other)
 
+    def _cancel(self, person: str, pin: PinField) -> None:
+        """Give no PIN, at the second F9 with nothing typed in between."""
+        if self._hinted == CANCELS:
+            self._send(messages.PinTyped(person, pin.take()))
+        else:
+            self.hint(CANCELS)
+
     def _send(self, message: messages.Answered | messages.PinTyped | messages.Offered) -> None:
         self._sent = True
         self.post_message(message)
@@ -241,6 +252,8 @@ def prompt(view: View) -> str:
             return asked
         case Login(protected_path=True):
             return "F9 starts the login. Then enter the PIN on the token's own reader."
+        case Login(use=PinUse() as use, part=part) if use is not PinUse.LOGIN:
+            return f"The {part.said}, {use.counted}: not shown, not recorded."
         case Login(part=PinPart(entry=PinEntry.SHARES) as part):
             return f"Type the {part.said}: not shown, not recorded. Backspace clears a word."
         case Login(part=part):

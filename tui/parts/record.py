@@ -5,6 +5,7 @@ from __future__ import annotations
 from ceremony.codec import Json, encode
 from ceremony.effects import Login
 from ceremony.events import Ack, Event
+from ceremony.pin_uses import PinUse
 from ceremony.questions import Form, Question
 from transcripts.canon import canonical
 from tui.faces import Closing
@@ -43,6 +44,9 @@ def pending_lines(view: View, person: str, typed: str) -> tuple[Line, ...]:
         case Login() as login:
             persons = [*login.typed, person or "(nobody yet)"]
             body: Json = {"persons": [*persons], "result": "as the token reports it"}
+            if login.use is PinUse.SIGNATURE:
+                text = "F9 records sign.result (effect): what the token reports, never the PIN"
+                return (Line(text, STRONG),)
             return (
                 Line("F9 records sign.login (effect), never the PIN or its length", STRONG),
                 Line(canonical(body).decode("utf-8")),

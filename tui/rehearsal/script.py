@@ -75,7 +75,7 @@ class ScriptFace:
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Type the PIN that stands on the sheet, or this person's half of it."""
         other, part = self._instead.get("pin"), login.part
-        self._say(f"  {login.persons[0]} (key holder): {part.said} typed")
+        self._say(f"  {login.persons[0]} (key holder): {part.said} typed, {login.use.counted}")
         text = self._pin
         if part.entry is PinEntry.HALVES:
             middle = len(text) // 2

@@ -23,6 +23,7 @@ from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.secrets import Secrets
 
 if TYPE_CHECKING:
+    from ceremony.pin_uses import UsePin
     from hsm.binding import Binding
     from hsm.token import Pkcs11Token
 
@@ -30,7 +31,14 @@ SCHEME = "pkcs11:"
 MODULE_VARIABLE = "PKCS11_MODULE_PATH"  # libp11's own, for whoever calls sbsign --engine pkcs11
 # Where modules keep their configuration; the token's process gets these and nothing else.
 PASSED_ON = ("OPENSC_CONF", "SOFTHSM2_CONF", "TPM2_PKCS11_STORE", "YUBIHSM_PKCS11_CONF")
-STOPPING = frozenset({"KEY-MATCH", "KEY-MECHANISM", "KEY-PIN-LOCKED", "KEY-REHEARSAL", "KEY-SIGN"})
+STOPPING = frozenset(
+    {"KEY-MATCH", "KEY-MECHANISM", "KEY-PIN-LOCKED", "KEY-PIN-PAD", "KEY-REHEARSAL", "KEY-SIGN"}
+)
+_REFUSED = {
+    "locked": "KEY-PIN-LOCKED",
+    "wrong-pin": "KEY-PIN-WRONG",
+    "cancelled": "KEY-PIN-ENTRY",  # no PIN was given, and no try was spent
+}
 
 Tell = Callable[[tuple[Finding, ...]], None]
 
@@ -63,9 +71,10 @@ class _PemKey:
 class _TokenKey:
     """A token's key, logged in."""
 
-    def __init__(self, token: Pkcs11Token, certificate: bytes) -> None:
+    def __init__(self, token: Pkcs11Token, certificate: bytes, use: UsePin) -> None:
         self._token = token
         self._certificate = certificate
+        self._use = use
 
     def sign(self, plan: SigningPlan) -> bytes:
         from ceremony import preflight  # noqa: PLC0415 - a key file needs none of it
@@ -75,7 +84,7 @@ class _TokenKey:
         mechanism = preflight.mechanism_for(key)
         digest = plan.to_be_signed_sha256.hex()
         request = sign_request(Mode.PRODUCTION, 1, preflight.spki_sha256(key), mechanism, digest)
-        result = self._token.sign(request)
+        result = self._token.sign(request, self._use)
         if result.outcome != "signed":
             raise TokenTrouble(result.rule or "KEY-LOST", result.text or result.outcome)
         return bytes.fromhex(result.signature)
@@ -106,9 +115,10 @@ def open_key(
 def _open_token(
     uri: str, certificate: bytes, secrets: Secrets, binding: Binding, tell: Tell
 ) -> _TokenKey:
-    from ceremony.preflight import preflight  # noqa: PLC0415 - a key file needs none of it
+    from ceremony.pin_uses import PinUse  # noqa: PLC0415 - a key file needs none of it
+    from ceremony.preflight import preflight  # noqa: PLC0415 - nor of this
     from hsm.token import Pkcs11Token  # noqa: PLC0415 - nor of this
-    from tui.pin_prompt import allow, ask_pin  # noqa: PLC0415 - nor of this
+    from tui.pin_prompt import allow, ask_pin, asking  # noqa: PLC0415 - nor of this
 
     token = Pkcs11Token(binding, uri)
     now = datetime.now(UTC)
@@ -120,15 +130,17 @@ def _open_token(
             allow(secrets, seen.pin_state)
         else:
             pin = ask_pin(secrets, seen.token_label, seen.pin_state)
-        login = token.login(pin)
+        # Nobody types a PIN that comes from a descriptor: it stays for this one signature.
+        use = asking(secrets, seen.token_label, PinUse.TEST)
+        login = token.login(pin, use=use, keep=secrets.descriptor is not None)
         if login.evidence is None:
             text = f"{login.outcome}; the token says of its tries: {login.pin_state}"
-            raise refuse("KEY-PIN-LOCKED" if login.outcome == "locked" else "KEY-PIN-WRONG", text)
+            raise refuse(_REFUSED[login.outcome], text)
         _judge(preflight(login.evidence, certificate, now, Mode.PRODUCTION), tell)
     except (Refused, TokenTrouble):
         token.close()
         raise
-    return _TokenKey(token, certificate)
+    return _TokenKey(token, certificate, asking(secrets, seen.token_label, PinUse.SIGNATURE))
 
 
 def _judge(found: tuple[Finding, ...], tell: Tell) -> None:

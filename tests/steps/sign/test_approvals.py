@@ -21,6 +21,7 @@ from ceremony.engine.sign_approvals import after_doubt
 from ceremony.events import Ack, Intended, TimeFixed
 from ceremony.ingest.world import LinuxWorld
 from ceremony.pe.sign import SigningPlan, plan
+from ceremony.pin_uses import UsePin
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
 from ceremony.states import Sign, State
@@ -114,13 +115,13 @@ def test_a_parent_that_forgets_an_approval_gets_no_signature(
     rehearsing.edit_policy(prepared, TWO)
     whole, calls = BoundToken.sign, []
 
-    def forgets(token: BoundToken, request: SignRequest) -> SignResult:
+    def forgets(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         calls.append(request)
         if len(calls) == 1:
             assert request.mandate is not None
             fewer = replace(request.mandate, approvals=request.mandate.approvals[:1])
             request = replace(request, mandate=fewer)
-        return whole(token, request)
+        return whole(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", forgets)
     assert rehearsing.held(prepared).released

@@ -20,6 +20,7 @@ from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.events import Aborted, Ack, Intended, LoggedIn, Outcome, Signed
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pin_uses import UsePin
 from ceremony.policy import load
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
@@ -56,11 +57,11 @@ def test_the_intent_is_on_both_logs_before_the_token_hears_of_it(
     seen: list[list[str]] = []
     whole = BoundToken.sign
 
-    def looking(token: BoundToken, request: SignRequest) -> SignResult:
+    def looking(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         for folder in prepared.logs:
             log = read_log((folder / "transcript.jsonl").read_bytes())
             seen.append([log.lines[-1].event.name])
-        return whole(token, request)
+        return whole(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", looking)
     assert rehearsing.held(prepared).released
@@ -167,17 +168,17 @@ def test_a_token_that_is_pulled_leaves_the_outcome_unknown_and_the_next_attempt_
 ) -> None:
     whole, calls = BoundToken.sign, []
 
-    def pulled(token: BoundToken, request: SignRequest) -> SignResult:
+    def pulled(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         calls.append(request)
         if len(calls) == 1:
             tokens = prepared.folder / "token" / "tokens"
             away = prepared.folder / "token" / "away"
             tokens.rename(away)
             try:
-                return whole(token, request)
+                return whole(token, request, use)
             finally:
                 away.rename(tokens)
-        return whole(token, request)
+        return whole(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", pulled)
     assert rehearsing.held(prepared).released
@@ -195,11 +196,11 @@ def test_a_token_that_dies_between_intent_and_result(
 ) -> None:
     whole, calls = BoundToken.sign, []
 
-    def dies(token: BoundToken, request: SignRequest) -> SignResult:
+    def dies(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         calls.append(request)
         if len(calls) == 1:
             raise TokenTrouble("KEY-LOST", "the reader was unplugged")
-        return whole(token, request)
+        return whole(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", dies)
     assert rehearsing.held(prepared).released
@@ -370,9 +371,9 @@ def test_a_log_medium_that_is_full_ends_it_before_anything_follows(
     calls: list[object] = []
     sign = BoundToken.sign
 
-    def counted(token: BoundToken, request: SignRequest) -> SignResult:
+    def counted(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
         calls.append(request)
-        return sign(token, request)
+        return sign(token, request, use)
 
     monkeypatch.setattr(BoundToken, "sign", counted)
     monkeypatch.setattr(store, "append", full)

@@ -20,6 +20,7 @@ from ceremony.effects import Buffer
 from ceremony.events import Decided, Outcome, SecondOpinion, Signed, TimeFixed
 from ceremony.ingest import world
 from ceremony.ingest.world import LinuxWorld
+from ceremony.pin_uses import UsePin
 from ceremony.token import SignRequest, SignResult
 from ceremony.types import Mode
 from hsm import soft
@@ -87,8 +88,8 @@ def test_a_signature_that_is_not_the_keys_is_never_assembled(
 ) -> None:
     whole = BoundToken.sign
 
-    def flips(token: BoundToken, request: SignRequest) -> SignResult:
-        good = whole(token, request)
+    def flips(token: BoundToken, request: SignRequest, use: UsePin) -> SignResult:
+        good = whole(token, request, use)
         flipped = bytearray.fromhex(good.signature)
         flipped[7] ^= 1
         return replace(good, signature=flipped.hex())

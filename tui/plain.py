@@ -137,6 +137,10 @@ class PlainFace:
                 f"  ({len(closing.signed)} of {closing.needed} witnesses). To sign, elsewhere:"
             )
             self._say(f"    ssh-keygen -Y sign -n {NAMESPACE} -f KEY checkpoint.txt")
+            if closing.rehearsal_signers:
+                self._say(
+                    "  In a rehearsal a person's id signs with the practice key that is here."
+                )
         else:
             self._say(f"  {NOBODY_SIGNS}")
         while True:
@@ -253,7 +257,7 @@ def _closing_prompt(closing: Closing) -> str:
     if not closing.signable:
         return "Nothing is to be signed; an empty line ends"
     hint = ", ".join(closing.rehearsal_signers)
-    extra = f", or one of {hint} to sign with a practice key" if hint else ""
+    extra = f" (or {hint})" if hint else ""
     return f"Path of a signature file{extra}; empty when done"
 
 

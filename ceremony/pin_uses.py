@@ -2,7 +2,7 @@
 
 Decides which uses there are, what is said before each, and when the PIN is not asked for. Such
 a key wants a person's consent to each use, so whoever typed the PIN at the login types it anew:
-no copy waits for the next use (ADR 0024). It refuses to know a PIN, a token and a process.
+no copy waits for the next use (ADR 27). It refuses to know a PIN, a token and a process.
 """
 
 from __future__ import annotations

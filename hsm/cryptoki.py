@@ -4,7 +4,7 @@ Decides which token fits the policy's URI and which objects bear the certificate
 key, from what the module says alone. It refuses to know certificates, policies and images.
 The key is found by its public numbers, never by label, id or slot number. Runs only inside
 `hsm.worker`; one login is tried for one PIN, and the process is used no more after a failure.
-A key that asks for its PIN at every use gets it with the request of that use (ADR 0024).
+A key that asks for its PIN at every use gets it with the request of that use (ADR 27).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Decides whether a PIN is asked for before a signature and what of it goes to the process. It
 refuses to know people and how they are asked (ceremony.pin_uses). A PIN is kept in the token's
-process only where nobody types it, or where it was typed as shares (ADR 0024).
+process only where nobody types it, or where it was typed as shares (ADR 27).
 """
 
 from __future__ import annotations

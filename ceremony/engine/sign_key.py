@@ -33,7 +33,7 @@ def judge_key(state: Sign, evidence: TokenEvidence) -> tuple[tuple[Finding, ...]
 def asked_again(state: Sign) -> Login | None:
     """Return who types the PIN for the signature, where the key asks for it at every use.
 
-    Shares are not typed three times: what they make stays in the token's process (ADR 0024).
+    Shares are not typed three times: what they make stays in the token's process (ADR 27).
     """
     login, signer = state.login, state.ready.session.policy.signer
     evidence = login.result.evidence if login else None

@@ -18,8 +18,9 @@ from ceremony.errors import OutOfOrder, Refused
 from ceremony.events import Aborted, Excepted
 from ceremony.ingest.reading import read_folder
 from ceremony.states import Close
+from transcripts.files import make_folder
 from transcripts.replay import Verdict
-from tui import publishing, ssh_keys
+from tui import ssh_keys
 from tui.commands.rehearse import places_of
 from tui.faces import Closing
 from tui.plain import PlainFace
@@ -51,13 +52,12 @@ def test_what_a_pulled_medium_held_is_restored_where_its_folder_is_made_again(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was lacking was looked for before the folder was made, and refused as missing."""
-    make_folder = publishing.make_folder
 
     def pulled(folder: Path) -> None:
         folder.rename(folder.with_name("pulled"))
         make_folder(folder)
 
-    monkeypatch.setattr(publishing, "make_folder", pulled)
+    monkeypatch.setattr("tui.publishing.make_folder", pulled)
     ended = rehearsing.held(prepared)
     assert set(ended.witnesses) == {"ines", "ed"}
     assert rehearsing.replayed(prepared).verdict is Verdict.REPRODUCED

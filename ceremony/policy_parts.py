@@ -16,6 +16,7 @@ from cryptography import x509
 from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
+from ceremony.distinguished_name import dn_text
 from ceremony.errors import Refused
 from ceremony.key_attestation import Demands
 from ceremony.pe.revocation import read_revocations
@@ -167,7 +168,8 @@ def signer(table: Table) -> Signer:
     certificate = table.text("certificate", most=1 << 16)
     chain = table.texts("chain", ())
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
-        if text and not table.is_open(key, text) and not _one_certificate(text):
+        named = key == "certificate"
+        if text and not table.is_open(key, text) and not _one_certificate(text, named=named):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     ecdsa = table.flag("ecdsa", default=False)
     pin = table.choice("pin", PinEntry, PinEntry.WHOLE)
@@ -184,7 +186,7 @@ def _attestation(table: Table) -> Demands:
     """Read how the key's birth is to be proved: roots, files on the medium, how grave a gap is."""
     roots = table.texts("attestation_roots", ())
     for text in roots:
-        if not table.is_open("attestation_roots", text) and not _one_certificate(text):
+        if not table.is_open("attestation_roots", text) and not _one_certificate(text, named=True):
             why = "exactly one PEM certificate is wanted"
             table.fault("POL-CERTIFICATE", "attestation_roots", why)
     files = table.texts("attestation_files", ())
@@ -211,11 +213,15 @@ def _dbx(table: Table) -> bytes:
     return data
 
 
-def _one_certificate(text: str) -> bool:
+def _one_certificate(text: str, *, named: bool) -> bool:
+    """Tell whether it is one certificate, whose name is text where it is told: `named`."""
     try:
-        return len(x509.load_pem_x509_certificates(text.encode())) == 1
-    except (ValueError, UserWarning, x509.InvalidVersion):  # the last is no ValueError
+        (found,) = x509.load_pem_x509_certificates(text.encode("ascii"))
+        if named:
+            dn_text(found.subject)
+    except (ValueError, TypeError, UserWarning, x509.InvalidVersion):
         return False
+    return True
 
 
 def roles(table: Table) -> model.Roles:

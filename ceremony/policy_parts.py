@@ -11,8 +11,6 @@ import re
 from datetime import datetime
 from functools import partial
 
-from cryptography import x509
-
 from ceremony import groups, keys, policy_keys
 from ceremony import policy_model as model
 from ceremony import policy_people as people
@@ -20,7 +18,7 @@ from ceremony.errors import Refused
 from ceremony.key_attestation import Demands
 from ceremony.pe.revocation import read_revocations
 from ceremony.pin_parts import LEAST_SHARES, MOST_SHARES, PinEntry
-from ceremony.policy_signer import Signer
+from ceremony.policy_signer import Signer, one_certificate
 from ceremony.policy_tables import MOST_NUMBER, Table
 from ceremony.quorum_rules import Group, QuorumRule
 from ceremony.show import escaped
@@ -167,7 +165,8 @@ def signer(table: Table) -> Signer:
     certificate = table.text("certificate", most=1 << 16)
     chain = table.texts("chain", ())
     for key, text in (("certificate", certificate), *(("chain", text) for text in chain)):
-        if text and not table.is_open(key, text) and not _one_certificate(text):
+        named = key == "certificate"
+        if text and not table.is_open(key, text) and not one_certificate(text, named=named):
             table.fault("POL-CERTIFICATE", key, "exactly one PEM certificate is wanted")
     ecdsa = table.flag("ecdsa", default=False)
     pin = table.choice("pin", PinEntry, PinEntry.WHOLE)
@@ -184,7 +183,7 @@ def _attestation(table: Table) -> Demands:
     """Read how the key's birth is to be proved: roots, files on the medium, how grave a gap is."""
     roots = table.texts("attestation_roots", ())
     for text in roots:
-        if not table.is_open("attestation_roots", text) and not _one_certificate(text):
+        if not table.is_open("attestation_roots", text) and not one_certificate(text, named=True):
             why = "exactly one PEM certificate is wanted"
             table.fault("POL-CERTIFICATE", "attestation_roots", why)
     files = table.texts("attestation_files", ())
@@ -209,13 +208,6 @@ def _dbx(table: Table) -> bytes:
         table.fault("POL-VALUE", "dbx", refused.findings[0].text)
         return b""
     return data
-
-
-def _one_certificate(text: str) -> bool:
-    try:
-        return len(x509.load_pem_x509_certificates(text.encode())) == 1
-    except (ValueError, UserWarning, x509.InvalidVersion):  # the last is no ValueError
-        return False
 
 
 def roles(table: Table) -> model.Roles:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
+from cryptography import x509
+
+from ceremony.distinguished_name import dn_text
 from ceremony.key_attestation import Demands
 from ceremony.pin_parts import PinEntry, PinPart, first_part
 from ceremony.token import Mechanism
@@ -37,3 +41,18 @@ class Signer:
     def mechanisms(self) -> tuple[Mechanism, ...]:
         """Return the mechanisms that may sign."""
         return ("CKM_RSA_PKCS", "CKM_ECDSA") if self.ecdsa else ("CKM_RSA_PKCS",)
+
+
+def one_certificate(text: str, *, named: bool) -> bool:
+    """Tell whether it is one PEM certificate, whose name is text where it is told: `named`.
+
+    What the library only warns of is no refusal here, whatever Python makes of warnings.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            (found,) = x509.load_pem_x509_certificates(text.encode("ascii"))
+            if named:
+                dn_text(found.subject)
+    except (ValueError, TypeError, x509.InvalidVersion):
+        return False
+    return True

@@ -110,7 +110,10 @@ def _told(values: dict[str, bytes], decoders: Decoders, arc: str) -> tuple[tuple
 def _piv(values: dict[str, bytes], certificate: x509.Certificate) -> Statement:
     values["3"], values["8"]
     facts = _told(values, _PIV, PIV_ARC)
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (ValueError, TypeError):  # what the library raises on a name that is no text
+        raise refuse(RULE, "its name cannot be read") from None
     slots = [match[1] for name in names if (match := _SLOT.fullmatch(str(name.value)))]
     # A YubiKey attests keys that it made, and no others; a PIV key never leaves it.
     return Statement("YubiKey PIV", (*facts, *(("slot", slot) for slot in slots)), born_inside=True)

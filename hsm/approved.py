@@ -18,6 +18,7 @@ class ApprovedSigning(Cryptoki):
     def __init__(self, init_args: str = "") -> None:
         super().__init__(init_args)
         self._pinned: str | None = None
+        self._proved = False
 
     def load(self, request: Request) -> Reply:
         """Load the module and take the pinned policy, both once."""
@@ -33,8 +34,24 @@ class ApprovedSigning(Cryptoki):
 
         return reply
 
+    def challenge(self, request: Request) -> Reply:
+        """Have the test signature made, and verify it here as well as outside."""
+        from hsm.approved_digest import proves  # noqa: PLC0415 - loaded by the login
+
+        reply = super().challenge(request)
+        self._proved = proves(reply, self.sought)
+        return reply
+
     def permitted(self, request: Request) -> tuple[str, bytes]:
-        """Judge the approvals here: the attributes' digest is signed, and nothing else."""
+        """Judge the approvals here: the attributes' digest is signed, and nothing else.
+
+        KEY-POSSESSION: a private key that hides its numbers was found by an id that anybody can
+        give another public key, so it has signed the challenge before it signs anything else.
+        """
         from hsm.approved_digest import approved  # noqa: PLC0415 - loaded by the login
 
-        return approved(request, self._pinned or "", self.sought)
+        permitted = approved(request, self._pinned or "", self.sought)
+        if not self._proved:
+            text = "the key on the token has not signed as the policy's certificate says"
+            raise Answered("KEY-POSSESSION", "not-proved", text)
+        return permitted

@@ -1,20 +1,22 @@
 """What a ceremony's process may sign: judged from bytes, without believing the engine.
 
 Decides with the engine's own rules that plan, policy, approvals and attributes belong
-together, that the request asks for their digest, and that the login was for the policy's key.
-It refuses to know the module. Runs only inside `hsm.worker`, for `hsm.approved`.
+together, that the request asks for their digest, that the login was for the policy's key, and
+whether the token's key is that one. It refuses to know the module. Runs only inside
+`hsm.worker`, for `hsm.approved`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from ceremony.approval_permit import Permit, permit
 from ceremony.errors import Refused
 from ceremony.preflight import mechanism_for
-from hsm.signature import to_be_signed
+from hsm.signature import to_be_signed, verified
 from hsm.target import target_of
-from hsm.worker import Answered, Request
+from hsm.worker import Answered, Reply, Request
 
 
 def approved(request: Request, pinned: str, sought: Mapping[str, str]) -> tuple[str, bytes]:
@@ -32,6 +34,16 @@ def approved(request: Request, pinned: str, sought: Mapping[str, str]) -> tuple[
         text = "the login was for another key than the policy's certificate has"
         raise Answered("APP-POLICY", "not-approved", text)
     return mechanism_for(found.key), data
+
+
+def proves(reply: Reply, sought: Mapping[str, str]) -> bool:
+    """Tell whether a signed challenge is one by the key of the certificate in `sought`."""
+    try:
+        key = target_of(bytes.fromhex(sought["certificate"])).key
+    except (Refused, ValueError, KeyError):
+        return False
+    digest = hashlib.sha256(bytes.fromhex(str(reply["challenge"]))).digest()
+    return verified(key, digest, bytes.fromhex(str(reply["signature"]))) is not None
 
 
 def _permitted(request: Request, pinned: str) -> Permit:

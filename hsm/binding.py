@@ -30,8 +30,9 @@ INIT_ARGS_MOST = 1024
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
-# The dynamic loader's and Python's own variables would run other code than was named.
-_DANGEROUS = re.compile(r"(LD|DYLD|PYTHON)_?.*|PATH|IFS|GCONV_PATH|GLIBC_TUNABLES")
+# The dynamic loader's, Python's and OpenSSL's own variables would run other code than was named:
+# a configuration of OpenSSL names providers and engines that it loads (config(5)).
+_DANGEROUS = re.compile(r"(LD|DYLD|PYTHON|OPENSSL)_?.*|PATH|IFS|GCONV_PATH|GLIBC_TUNABLES")
 
 _SOFTHSM = (
     "/usr/lib/softhsm/libsofthsm2.so",

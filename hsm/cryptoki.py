@@ -20,7 +20,7 @@ from pkcs11 import Attribute, Mechanism, PKCS11Error, TokenFlag
 from pkcs11.types import SignMixin
 
 from hsm.attestation import certificates_shown
-from hsm.described import code_of, described
+from hsm.described import NAMES, code_of, described, names_of
 from hsm.initialise import loaded
 from hsm.listing import objects_shown, slots_of
 from hsm.objects import Wanted, description, flag, is_private
@@ -49,6 +49,7 @@ class Cryptoki:
         self._init_args = init_args
         self._lib: Library | None = None
         self._slot: pkcs11.Slot | None = None
+        self._names: Reply = {}  # of the token that was looked at
         self._session: pkcs11.Session | None = None
         self._keys: list[pkcs11.Object] = []
         self._pin = bytearray()
@@ -110,7 +111,9 @@ class Cryptoki:
             raise Answered("KEY-TOKEN", "not-one-token", _found(len(holders)))
         self._slot, keys = holders[0]
         self._certificates = certificates_shown(self._slot)
-        return {**described(self._slot, keys), "certificates": self._certificates}
+        found = described(self._slot, keys)
+        self._names = {name: found[name] for name in NAMES}
+        return {**found, "certificates": self._certificates}
 
     def login(self, request: Request) -> Reply:
         """Try one PIN once, on the token of the last probe, and overwrite it.
@@ -126,7 +129,11 @@ class Cryptoki:
         text = pin.decode("ascii")
         try:
             credential = pkcs11.PROTECTED_AUTH if request.number("reader") else text
-            self._session = slot.get_token().open(user_pin=credential)
+            token = slot.get_token()
+            if names_of(token) != self._names:  # exchanged while somebody typed
+                said = "the slot holds another token than before the PIN; no try was spent"
+                raise Answered("KEY-TOKEN", "another-token", said)
+            self._session = token.open(user_pin=credential)
             self.sought = wanted.fields
             self._keys = [key for key in wanted.objects(self._session) if is_private(key)]
             asks = any(flag(key, Attribute.ALWAYS_AUTHENTICATE) == "true" for key in self._keys)

@@ -19,6 +19,9 @@ _PIN_FLAGS = (
     (TokenFlag.USER_PIN_COUNT_LOW, "count-low"),
 )
 
+# What tells a token from another one in its slot.
+NAMES = ("token_label", "token_serial", "token_model", "token_manufacturer")
+
 
 def described(slot: pkcs11.Slot, keys: list[Reply]) -> Reply:
     """Describe the token in a slot, and beside it the objects that were found; Answered."""
@@ -33,16 +36,23 @@ def described(slot: pkcs11.Slot, keys: list[Reply]) -> Reply:
         "slot_id": slot.slot_id,
         "slot_description": slot.slot_description.rstrip(),
         "slot_manufacturer": slot.manufacturer_id.rstrip(),
-        "token_label": token.label.rstrip(),
-        "token_serial": token.serial.decode("utf-8", "replace").rstrip(),
-        "token_model": token.model.rstrip(),
-        "token_manufacturer": token.manufacturer_id.rstrip(),
+        **names_of(token),
         "token_flags": [flag.name for flag in TokenFlag if flag in flags],
         "mechanisms": mechanisms,
         "pin_state": next((state for flag, state in _PIN_FLAGS if flag in flags), "ok"),
         "protected_path": TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags,
         "keys": keys,
         "libraries": mapped_files(),
+    }
+
+
+def names_of(token: pkcs11.Token) -> Reply:
+    """Return the NAMES of a token, as C_GetTokenInfo gives them now."""
+    return {
+        "token_label": token.label.rstrip(),
+        "token_serial": token.serial.decode("utf-8", "replace").rstrip(),
+        "token_model": token.model.rstrip(),
+        "token_manufacturer": token.manufacturer_id.rstrip(),
     }
 
 

@@ -218,6 +218,8 @@ class Pkcs11Token:
             outcome = text(answer, "outcome")
         except TokenTrouble as trouble:
             self._discard()
+            if trouble.rule == "KEY-TOKEN":  # another token, which did not hear the PIN
+                raise
             raise TokenTrouble(trouble.rule, f"{trouble.text}; {UNKNOWN_TRY}") from None
         if outcome == "ok":
             self._logged_in = True

@@ -96,8 +96,12 @@ class PlainFace:
         most = MOST_WHOLE if part.entry is PinEntry.SHARES else MOST_SECRET
         said = part.said if login.use is PinUse.LOGIN else f"{part.said}, {login.use.counted}"
         prompt = f"{person} (key holder): {said} (not shown): "
-        pin = read_secret(self._reader, self._writer, prompt, most)
+        pin = read_secret(self._reader, self._writer, prompt, most + 1)
         self._say("")
+        if len(pin) > most:  # cut, it would be another PIN, and cost a try
+            pin[:] = bytes(len(pin))
+            self._say("  That is no PIN: too long.")
+            return self.pin(login)
         # Compared where it lies: a slice of a PIN would be a copy that nobody overwrites.
         for command in COMMANDS:
             if pin == command.encode("ascii"):

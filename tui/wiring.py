@@ -125,7 +125,8 @@ def hold(places: Places, face: Face) -> Ended:
             world = replace(world, previous_head=named)
         else:
             bundle.require_own(_intended(log))
-        if read and (state is None or state.step in UNSIGNED):
+        if state is None or state.step in UNSIGNED:
+            read = read or _read_early(media)  # it may have died before it read one
             token.admit(places.mode, from_blob(read.policy).data)
         if isinstance(state, Close):
             if publisher.complete(journal.head, state):

@@ -42,6 +42,15 @@ def test_a_command_at_the_pin_prompt_is_never_sent_as_a_pin() -> None:
     assert face.pin(LOGIN) == ("kim", bytearray(b"1234"))
 
 
+def test_a_pin_longer_than_any_is_not_cut_and_sent() -> None:
+    """What is cut is another PIN: the token would count a try for it."""
+    said = io.StringIO()
+    face = PlainFace(typed("7" * 129 + "\n" + "8" * 128 + "\n"), said)
+    assert face.pin(LOGIN) == ("kim", bytearray(b"8" * 128))
+    assert "That is no PIN: too long." in said.getvalue()
+    assert "7" not in said.getvalue()
+
+
 def test_escapes_from_a_log_or_a_medium_never_reach_the_terminal() -> None:
     said = io.StringIO()
     shown = ("\x1b[2J\x1b]0;title\x07", "\u202etxet\u2066", "\x9b31m")

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA224, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from killing import run_and_die
 from marks import accepts, refuses
 
 from ceremony.approval import NAMESPACE
@@ -121,6 +122,23 @@ def test_the_tokens_process_refuses_where_nobody_did_before(
     assert {(one.outcome, one.rule, one.signature) for one in tried} == {
         ("failed", "APP-PRACTICE", "")
     }
+
+
+@refuses("APP-PRACTICE")
+def test_a_ceremony_that_died_before_it_read_a_policy_is_resumed_under_the_same_look(
+    prepared: Prepared,
+) -> None:
+    if prepared.key_source != "SoftHSM token":
+        pytest.skip("SoftHSM is not installed")
+    run_and_die(prepared, "after", "1")
+    assert rehearsing.names(prepared) == ["open.begin"]
+    rehearsing.take_key(prepared)
+    rehearsing.edit_policy(prepared, TYPED)
+    face = Asked(prepared.sheet, io.StringIO())
+    with pytest.raises(Refused) as refused:
+        hold(rehearsing.places_of(prepared), face)
+    assert [finding.rule for finding in refused.value.findings] == ["APP-PRACTICE"]
+    assert face.pins == 0
 
 
 @accepts("APP-POLICY", "APP-PRACTICE", "KEY-BINDING")

@@ -233,6 +233,19 @@ def test_a_yubikeys_extension_of_another_form_proves_nothing(desk: Desk, defect:
     assert gaps(findings) == {"KEY-ATTEST-FORM"}
 
 
+@refuses("KEY-ATTEST-FORM")
+@pytest.mark.parametrize("unused", [0, 9], ids=["bit-string", "broken-bit-string"])
+def test_an_attestation_whose_name_is_no_text_proves_nothing(desk: Desk, unused: int) -> None:
+    """It comes from a token or a medium, and its name is read before any of its issuers."""
+    name = b"\x0c\x1aYubiKey PIV Attestation 9c"
+    leaf = desk.leaf()
+    assert leaf.count(name) == 1
+    bad = leaf.replace(name, b"\x03\x1a" + bytes([unused]) + name[3:])
+    attested, findings = desk.judge(bad, desk.device.der)
+    assert attested.grade == ASSERTED
+    assert gaps(findings) == {"KEY-ATTEST-FORM"}
+
+
 HSM_FORMS: dict[str, dict[str, bytes | None]] = {
     "firmware-bare": {"1": b"\x02\x04\x01"},
     "firmware-missing": {"1": None},

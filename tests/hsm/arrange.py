@@ -1,6 +1,7 @@
 """Put a key on a SoftHSM token, run as a program of its own: C_Initialize is once a process.
 
-Standard input: JSON {module, token, pin, key (DER, hex), label, id, attributes, public}.
+Standard input: JSON {module, token, pin, type, key (DER, hex), label, id, attributes, public}.
+Without a key only the public half is put there; without a PIN nobody logs in for it.
 """
 
 from __future__ import annotations
@@ -31,20 +32,22 @@ def main() -> None:
         }
         data = bytes.fromhex(wanted["key"])
         rsa = wanted["type"] == "rsa"
-        if rsa:
-            private = decode_rsa_private_key(data, usage)
-        else:
-            private = {**decode_ec_private_key(data), Attribute.SIGN: True}
-        session.create_object(
-            {
-                **private,
-                **common,
-                Attribute.PRIVATE: True,
-                Attribute.SENSITIVE: True,
-                Attribute.EXTRACTABLE: False,
-                **names,
-            }
-        )
+        if data:
+            private = (
+                decode_rsa_private_key(data, usage)
+                if rsa
+                else {**decode_ec_private_key(data), Attribute.SIGN: True}
+            )
+            session.create_object(
+                {
+                    **private,
+                    **common,
+                    Attribute.PRIVATE: True,
+                    Attribute.SENSITIVE: True,
+                    Attribute.EXTRACTABLE: False,
+                    **names,
+                }
+            )
         if wanted["public"]:
             half = bytes.fromhex(wanted["public"])
             public = decode_rsa_public_key(half, usage) if rsa else decode_ec_public_key(half)

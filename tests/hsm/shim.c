@@ -17,7 +17,7 @@
 typedef unsigned long CK_RV, CK_ULONG;
 typedef unsigned char CK_BYTE;
 typedef struct { unsigned char version[2]; void *function[68]; } LIST;
-enum { INITIALIZE = 0, GET_TOKEN_INFO = 6, LOGIN = 18, SIGN = 43 };
+enum { INITIALIZE = 0, GET_TOKEN_INFO = 6, OPEN_SESSION = 12, LOGIN = 18, SIGN = 43 };
 
 static LIST ours, *theirs;
 static int calls[68];
@@ -88,11 +88,29 @@ static CK_RV sign(CK_ULONG session, CK_BYTE *data, CK_ULONG size, CK_BYTE *out, 
     return rv;
 }
 
+/* SHIM_SWAPPED: a file; once it is there, the slot that it names answers for the one asked for, as
+   after a card was exchanged in its reader. */
+static CK_ULONG now_in(CK_ULONG slot) {
+    const char *name = getenv("SHIM_SWAPPED");
+    FILE *file = name ? fopen(name, "r") : NULL;
+    if (!file) return slot;
+    if (fscanf(file, "%lu", &slot) != 1) abort();
+    fclose(file);
+    return slot;
+}
+
+static CK_RV open_session(CK_ULONG slot, CK_ULONG flags, void *application, void *notify,
+                          CK_ULONG *session) {
+    return ((CK_RV (*)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *))
+                theirs->function[OPEN_SESSION])(now_in(slot), flags, application, notify, session);
+}
+
 /* SHIM_FLAGS: flags to add to CK_TOKEN_INFO, whose flags stand after 32 + 32 + 16 + 16 bytes;
    "/..." is a file that holds them, read each time.
    SHIM_BROKEN: slots whose token was never initialised answer with an error instead. */
 static CK_RV get_token_info(CK_ULONG slot, CK_BYTE *info) {
-    CK_RV rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *))theirs->function[GET_TOKEN_INFO])(slot, info);
+    CK_RV rv = ((CK_RV (*)(CK_ULONG, CK_BYTE *))theirs->function[GET_TOKEN_INFO])(
+        now_in(slot), info);
     const char *flags = getenv("SHIM_FLAGS");
     char read[16] = "";
     CK_ULONG value;
@@ -117,6 +135,7 @@ CK_RV C_GetFunctionList(LIST **list) {
     ours = *theirs;
     ours.function[INITIALIZE] = (void *)initialize;
     ours.function[GET_TOKEN_INFO] = (void *)get_token_info;
+    ours.function[OPEN_SESSION] = (void *)open_session;
     ours.function[LOGIN] = (void *)login;
     ours.function[SIGN] = (void *)sign;
     *list = &ours;

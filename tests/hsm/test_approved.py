@@ -7,6 +7,9 @@ module in the refusing tests is one that aborts at C_Sign, so that a refusal was
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,7 @@ from approvals.holders import plan_of
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from marks import accepts, refuses
 
@@ -141,19 +144,22 @@ def aborting(rehearsal: Prepared, shim: Path) -> Iterator[Child]:
 
 
 @accepts("APP-THRESHOLD", "APP-DIGEST", "APP-POLICY", "APP-PLAN", "APP-SIGNATURE")
+@accepts("KEY-POSSESSION")
 def test_what_enough_key_holders_approved_is_signed(sent: Sent) -> None:
     binding = read_binding(sent.prepared.machine.read_bytes())
     pinned = hashlib.sha256(sent.policy).hexdigest()
     child = logged_in(binding, sent.prepared, sent.target, pinned)
+    mechanism = mechanism_for(sent.target.key)
+    with pytest.raises(TokenRefused, match="has not signed"):
+        child.ask("sign", 10, **sent.fields)
+    challenged = child.ask("challenge", 10, mechanism=mechanism, length=0, parts="")
+    assert bytes.fromhex(str(challenged["challenge"])).startswith(b"uki-ceremony preflight:")
     answer = child.ask("sign", 10, **sent.fields)
     signature = bytes.fromhex(str(answer["signature"]))
     digest = hashlib.sha256(sent.attributes).digest()
     assert verified(sent.target.key, digest, signature)
     with pytest.raises(TokenRefused, match="taken once"):
         child.ask("load", 10, module=str(binding.module), policy_sha256="")
-    mechanism = mechanism_for(sent.target.key)
-    challenged = child.ask("challenge", 10, mechanism=mechanism, length=0, parts="")
-    assert bytes.fromhex(str(challenged["challenge"])).startswith(b"uki-ceremony preflight:")
     child.close()
 
 
@@ -298,6 +304,62 @@ def test_a_login_for_another_key_is_noticed(sent: Sent) -> None:
     with pytest.raises(TokenRefused, match="login was for another key"):
         child.ask("sign", 10, **sent.fields)
     child.close()
+
+
+@refuses("KEY-POSSESSION")
+def test_a_public_half_planted_beside_a_release_key_does_not_make_it_sign_rehearsals(
+    prepared: Prepared,
+) -> None:
+    """Private keys that hide their point are found by CKA_ID, and no PIN is needed for a public
+    object: the attacker's own practice key lends its certificate to the release key."""
+    if prepared.key_source != "SoftHSM token":
+        pytest.skip("SoftHSM is not installed")
+    release = rehearsing.take_key(prepared, "p256")
+    own = ec.generate_private_key(ec.SECP256R1())
+    plant(prepared, own.public_key(), "ec")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, PRACTICE_NAME)])
+    now, day = datetime.now(UTC), timedelta(1)
+    builder = x509.CertificateBuilder(name, name, own.public_key(), 1, now - day, now + day)
+    made = builder.sign(own, hashes.SHA256())
+    rehearsing.name_certificate(prepared, made.public_bytes(Encoding.PEM))
+    data, target = prepared.policy.read_bytes(), target_of(made.public_bytes(Encoding.DER))
+    plan = plan_of(hashlib.sha256(data).hexdigest(), key=spki_sha256(target.key))
+    sent = Sent(prepared, target, plan, data, attributes_of(plan), [])
+    sent.planned(mode=Mode.REHEARSAL)
+    child = logged_in(read_binding(prepared.machine.read_bytes()), prepared, target)
+    answer = child.ask("challenge", 10, mechanism="CKM_ECDSA", length=0, parts="")
+    digest = hashlib.sha256(bytes.fromhex(str(answer["challenge"]))).digest()
+    signature = bytes.fromhex(str(answer["signature"]))
+    assert verified(release, digest, signature), "it is the release key that is found"
+    with pytest.raises(TokenRefused) as refused:
+        child.ask("sign", 10, **sent.fields)
+    assert refused.value.rule == "KEY-POSSESSION"
+    child.close()
+
+
+def plant(prepared: Prepared, key: ec.EllipticCurvePublicKey, key_id: str) -> None:
+    """Put a public key on the token, as anybody can who has it for a moment: no PIN is given."""
+    half = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    wanted: dict[str, object] = {
+        "module": str(find_module()),
+        "token": "rehearsal",
+        "pin": None,
+        "type": "ec",
+        "key": "",
+        "label": "planted",
+        "id": key_id,
+        "attributes": {},
+        "public": half.hex(),
+    }
+    result = subprocess.run(
+        [sys.executable, "-I", str(Path(__file__).with_name("arrange.py"))],
+        input=json.dumps(wanted),
+        text=True,
+        env=dict(read_binding(prepared.machine.read_bytes()).environment),
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
 
 
 @refuses("APP-THRESHOLD", "APP-PLAN")

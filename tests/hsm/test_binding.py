@@ -56,6 +56,7 @@ def test_a_binding_that_says_nothing_of_it_is_for_commands_outside_of_ceremonies
         ('module = "/m"\n[environment]\nA = 3', "must be text"),
         ('module = "/m"\n[environment]\nlower = "x"', "lower is not allowed"),
         ('module = "/m"\n[environment]\nLD_PRELOAD = "x"', "LD_PRELOAD is not allowed"),
+        ('module = "/m"\n[environment]\nOPENSSL_CONF = "x"', "OPENSSL_CONF is not allowed"),
         ('module = "/m"\n[environment]\nPYTHONPATH = "x"', "PYTHONPATH is not allowed"),
         ('module = "/m"\n[environment]\nPATH = "x"', "PATH is not allowed"),
         ('module = "/m"\nlimits = 3', "limits is a table"),

@@ -24,6 +24,7 @@ from hsm import child as child_room
 from hsm.binding import Binding, Limits
 from hsm.child import Child, ChildLost
 from hsm.cryptoki import Cryptoki
+from hsm.described import NAMES
 from hsm.worker import Request, wipe_text
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ def test_a_text_is_wiped_in_place_and_single_characters_are_left_alone() -> None
 class Lock:
     """A slot and its token whose login fails, which shows the credential it was given."""
 
+    label = model = manufacturer_id = ""
+    serial = b""
+
     def __init__(self) -> None:
         self.given = ""
 
@@ -125,6 +129,7 @@ def test_the_child_wipes_a_pin_that_was_wrong() -> None:
     numbers = {"modulus": "01", "exponent": "01", "point": ""}
     desk, lock = Cryptoki(), Lock()
     desk._slot = lock  # type: ignore[assignment]  # one answer of a slot is all that is needed
+    desk._names = dict.fromkeys(NAMES, "")
     answer = desk.login(Watched({**fields, **numbers}, reader))
     assert answer == {"outcome": "wrong-pin", "code": "PinIncorrect"}
     assert taken == [bytearray(len(CANARY))]

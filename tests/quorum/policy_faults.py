@@ -71,6 +71,23 @@ def of_version_4() -> str:
     return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
 
 
+def of_no_text(unused: int) -> str:
+    """Return a certificate whose common name is a BIT STRING, whole or with unused bits of none.
+
+    The library finds it when the name is read, with two kinds of error.
+    """
+    der = x509.load_pem_x509_certificate(certificate().encode()).public_bytes(Encoding.DER)
+    name = b"\x0c\x07release"
+    assert der.count(name) == 2, "issuer and subject"
+    wrong = der.replace(name, b"\x03\x07" + bytes([unused]) + b"elease")
+    text = base64.encodebytes(wrong).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+
+
+def signed_by(**changes: object) -> Change:
+    return lambda _, tables: section(tables, "signer").update(changes)
+
+
 def grouped(tables: Table, rule: str) -> None:
     tables["groups"] = {"core": ["ann", "bob"]}
     section(tables, "quorum")["rule"] = rule
@@ -229,6 +246,11 @@ FAULTS: list[tuple[str, str, Change]] = [
         "certificate",
         lambda _, t: section(t, "signer").update(certificate=of_version_4()),
     ),
+    ("POL-CERTIFICATE", "certificate", signed_by(certificate=of_no_text(0))),
+    ("POL-CERTIFICATE", "certificate", signed_by(certificate=of_no_text(9))),
+    ("POL-CERTIFICATE", "certificate", signed_by(certificate=f"\u00e4\n{certificate()}")),
+    ("POL-CERTIFICATE", "chain", signed_by(chain=[f"\u00e4\n{certificate()}"])),
+    ("POL-CERTIFICATE", "attestation_roots", signed_by(attestation_roots=[of_no_text(0)])),
     ("POL-KEY-TWICE", "ann and bob", lambda r, t: keys_of(t, 1)[0].update(one_key(r))),
     ("POL-KEY-TWICE", "ann", lambda r, t: keys_of(t, 0).append(keys_of(t, 0)[0] | one_key(r))),
     ("POL-KEY-TWICE", "dan and ann", rewrapped),

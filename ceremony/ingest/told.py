@@ -165,6 +165,11 @@ def _holder(fpr: str, policy: Policy) -> tuple[Builder, BuilderKey]:
 def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
     if builder and builder not in policy.builder_named:
         raise Garbage("a builder that is not enrolled")
+    check_refusal(rule, text)
+
+
+def check_refusal(rule: str, text: str) -> None:
+    """Garbage says why a rule and its text are not such as may be shown and recorded."""
     if not _RULE_ID.fullmatch(rule):
         raise Garbage("no rule")
     if len(text) > MOST_TEXT or not is_printable(text):

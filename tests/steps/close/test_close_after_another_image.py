@@ -1,4 +1,4 @@
-"""A first stick with another image was refused: what is sealed is replayed with the one taken in."""
+"""A stick with another image was refused: what is sealed is replayed with the one taken in."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from sbsigntools.odd_cms import Odd, attached, odd_cms
 
 from ceremony.ingest.reading import read_folder
 from ceremony.words import words
+from transcripts.auditor import audit
 from transcripts.replay import Verdict, replay
 from tui.rehearsal.prepare import Prepared
 from tui.rehearsal.script import ScriptFace
@@ -47,6 +48,7 @@ def test_a_signature_before_that_firmware_passes_over_is_warned_of_without_the_i
     found = replay(files)
     assert [finding.rule for finding in found.findings] == ["TRN-IMAGE"], found.findings
     assert (found.verdict, found.outcome) == (Verdict.INCOMPLETE, "ok")
+    assert audit(str(prepared.out), None).verdict == "INCOMPLETE"
 
     def unwarned(values: list[dict[str, object]]) -> None:
         (verdict,) = (v for v in values if v["event"] == "verify.verdict")

@@ -6,6 +6,7 @@ import rehearsing
 from marks import accepts
 
 from ceremony.events import MediaRead
+from transcripts.auditor import audit
 from transcripts.replay import Verdict, replay
 from tui.rehearsal.prepare import Prepared
 from tui.rehearsal.script import ScriptFace
@@ -22,7 +23,7 @@ def test_a_bundle_without_its_image_is_sealed_after_a_stick_with_another_one(
     rehearsing.edit_policy(prepared, IMAGELESS, TWO_NAMES)
     place = prepared.media / "anchor.efi"
     good = place.read_bytes()
-    place.write_bytes(rehearsing.tiny_uki(b"2"))
+    place.write_bytes(first := rehearsing.tiny_uki(b"2"))
     second = prepared.media / "result"
     second.mkdir()
     (second / "anchor.efi").write_bytes(b"a second file with a name of the image")
@@ -37,4 +38,9 @@ def test_a_bundle_without_its_image_is_sealed_after_a_stick_with_another_one(
     read = [event.image for event in rehearsing.events(prepared) if isinstance(event, MediaRead)]
     assert len({image.sha256 for image in read if image}) == 2
     assert ended.released
-    assert replay(rehearsing.read_bundle(prepared.out), good).verdict is Verdict.REPRODUCED
+    files = rehearsing.read_bundle(prepared.out)
+    away = prepared.folder / "away.efi"
+    for image, verdict in ((good, Verdict.REPRODUCED), (first, Verdict.INCOMPLETE)):
+        away.write_bytes(image)
+        assert replay(files, image).verdict is verdict
+        assert audit(str(prepared.out), str(away)).verdict == verdict

@@ -37,7 +37,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return Release.make(tmp_path_factory.mktemp("release"))
 
 
-def vouched(fpr: str, scheme: str = "ecdsa") -> list[list[Any]]:
+def vouched(fpr: str, scheme: str = "ecdsa") -> list[Any]:
     claims: list[Any] = [
         [["anchor.efi", [["sha256", sha256(IMAGE)]]]],
         [["git_commit", COMMIT]],

@@ -104,9 +104,10 @@ def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Re
         case ["attestation", str(fpr), str(scheme), None, [*_] as proof]:
             return _proved(fpr, Scheme(scheme), _proof(proof, evidence), evidence, policy, aids)
         case ["attestation", str(fpr), str(scheme), claims, None]:
+            vouched = _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
             if aids.verifier is None:
                 raise Garbage("a Sigstore bundle, which nothing here verifies")
-            return _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
+            return vouched
         case ["unverified", str(builder), str(rule), str(text), claims]:
             said = None if claims is None else _claims(claims)
             _check_words(builder, rule, text, policy)

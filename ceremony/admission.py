@@ -27,7 +27,7 @@ from ceremony.certified import certificate_faults, revocations, revoked_at, sign
 from ceremony.characters import likened
 from ceremony.clock import day_text, minute_text
 from ceremony.policy_model import Missing, Policy, Untimed
-from ceremony.policy_people import CONTAINERS, Touch
+from ceremony.policy_people import CONTAINERS, KeyWrapping, Touch
 from ceremony.retraction import RULE as RETRACTION
 from ceremony.retraction import named as retracts
 from ceremony.show import escaped
@@ -38,6 +38,8 @@ from ceremony.version import PIN as VERSION
 BASE_IMAGE = "base_image"
 _IMAGE_DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
+# Anybody can write a legacy minisign signature anew as one of signify: time and pins are gone.
+_STRIPPED = ("signify", KeyWrapping.MINISIGN, True)
 # Sound, and no statement about a build: a list of parts, a test's result.
 _OTHER_KINDS = ("ATT-PAYLOAD", "ATT-PREDICATE")
 
@@ -170,9 +172,12 @@ def _faults(
 
 def _speech_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
     """QRM-FORMAT and what is wrong with the key or the time."""
-    builder = policy.builder_named[attestation.builder]
+    builder, held = policy.enrolled[attestation.key.fpr]
     if attestation.format not in builder.formats:
         text = f"{builder.id} is enrolled for {', '.join(builder.formats)} only"
+        yield Standing.NOT_COUNTED, "QRM-FORMAT", text
+    elif (attestation.format, held.wrapping, "minisign" in builder.formats) == _STRIPPED:
+        text = "its key signs as minisign: a trusted comment may have been taken off"
         yield Standing.NOT_COUNTED, "QRM-FORMAT", text
     yield from _key_faults(attestation, policy, now)
     yield from _time_faults(attestation, policy, now)

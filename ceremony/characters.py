@@ -25,6 +25,11 @@ HIDDEN = (
 TURNING = r"\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff"
 # Pictures that Unicode 3.2 took for narrow ones.
 WIDE = r"\u231a\u231b\u25fd\u25fe\u2648-\u2653"
+# What formats, turns, varies or fills and has no picture of its own, printed or not.
+UNSEEN = (
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
+)
 # All that str.split() takes for white space.
 WHITE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
@@ -32,6 +37,8 @@ _HIDDEN = re.compile(f"[{HIDDEN}]")
 _TURNING = re.compile(f"[{TURNING}]")
 _WIDE = re.compile(f"[{WIDE}]")
 _WHITE = re.compile(f"[{WHITE}]+")
+_LEFT_OUT = re.compile(f"[{WHITE}{UNSEEN}]+")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -64,9 +71,16 @@ def lowered(text: str) -> str:
 def likened(text: str) -> str:
     """Return what a text has in common with those that people take for it: NFKC, no case.
 
-    White space is left out. What Unicode 3.2 did not know stands as its number: a newer Python
-    may know how to compose or fold it. What it did know is folded alike for ever (Unicode,
-    Character Encoding Stability Policies).
+    White space is left out, and what nobody sees. What Unicode 3.2 did not know stands as its
+    number: a newer Python may know how to compose or fold it. What it did know is folded alike for
+    ever (Unicode, Character Encoding Stability Policies).
     """
-    known = "".join(one if ucd_3_2_0.category(one) != "Cn" else f"<{ord(one):x}>" for one in text)
-    return _WHITE.sub("", ucd_3_2_0.normalize("NFKC", known).casefold())
+    if text.isascii():
+        return _WHITE.sub("", text.lower())
+    known = _BEYOND_ASCII.sub(_known, _LEFT_OUT.sub("", text))
+    return _LEFT_OUT.sub("", ucd_3_2_0.normalize("NFKC", known).casefold())
+
+
+def _known(found: re.Match[str]) -> str:
+    one = found[0]
+    return one if ucd_3_2_0.category(one) != "Cn" else f"<{ord(one):x}>"

@@ -156,6 +156,7 @@ class Driver:
             )
         except MediaTrouble as trouble:
             return MediaFailed(trouble.rule, trouble.text)
+        self._contents.clear()  # of a medium before this one nothing is used
         if media.image:
             self._contents[media.image.sha256] = image
         return media

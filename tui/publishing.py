@@ -70,7 +70,8 @@ class Publisher:
         if not lacking:
             return
         events = tuple(line.event for line in read_log(transcript).lines)
-        state = fold(events[:-1], Rules(self._contents, verifier=late_verifier()))
+        rules = Rules(self._contents, verifier=late_verifier(), read=read_apart)
+        state = fold(events[:-1], rules)
         if isinstance(state, Seal):
             image = self._contents.get(state.taken.image.sha256) if state.taken else None
             made = bundle.outputs(state, image)

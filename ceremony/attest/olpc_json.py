@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from ceremony.attest.strict_json import Json
+from ceremony.attest.strict_json import MOST_DEPTH, Json, check_depth, integer
 from ceremony.errors import refuse
 
 RULE = "ATT-JSON"
@@ -26,13 +26,18 @@ def canonical(value: Json) -> bytes:
 
 
 def read_canonical(data: bytes) -> Json:
-    """Return the document of which `data` is the canonical form; Refused (ATT-JSON)."""
+    """Return the document of which `data` is the canonical form; Refused (ATT-JSON).
+
+    What strict_json refuses in a file is refused here alike: depth and numbers.
+    """
     if len(data) > MOST_BYTES:
         raise refuse(RULE, f"the document has more than {MOST_BYTES} bytes")
     try:
-        value: Json = _DECODER.decode(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        check_depth(text, MOST_DEPTH - 1)  # in its file it stands in an object
+        value: Json = _DECODER.decode(text)
         same = canonical(value) == data
-    except (ValueError, RecursionError):
+    except ValueError:
         same = False
     if not same:
         raise refuse(RULE, "what was signed is not canonical JSON")
@@ -44,7 +49,9 @@ def _no_number(text: str) -> NoReturn:
 
 
 # strict=False: control characters stand raw in its strings.
-_DECODER = json.JSONDecoder(strict=False, parse_float=_no_number, parse_constant=_no_number)
+_DECODER = json.JSONDecoder(
+    strict=False, parse_int=integer, parse_float=_no_number, parse_constant=_no_number
+)
 
 
 def _text(value: Json) -> str:

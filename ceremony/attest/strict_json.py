@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import NoReturn, TypeAlias
 
 from ceremony.errors import refuse
@@ -31,9 +32,7 @@ def loads(data: bytes, most: int) -> Json:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise refuse(RULE, "the document is not UTF-8", error.start) from None
-    # Each level opens a bracket. Asked before decoding: how deep a Python goes is its own.
-    if text.count("[") + text.count("{") > MOST_DEPTH and _is_deep(text):
-        raise refuse(RULE, f"the document nests deeper than {MOST_DEPTH}")
+    check_depth(text)
     try:
         value: Json = _DECODER.decode(text)
     except json.JSONDecodeError:  # what it says, and of which place, is each Python's own
@@ -43,12 +42,21 @@ def loads(data: bytes, most: int) -> Json:
     return value
 
 
-def _is_deep(text: str) -> bool:
+def check_depth(text: str, most: int = MOST_DEPTH) -> None:
+    """Refuse (ATT-JSON) what nests too deep, before decoding: how deep a Python goes is its own.
+
+    Each level opens a bracket.
+    """
+    if text.count("[") + text.count("{") > most and _is_deep(text, most):
+        raise refuse(RULE, f"the document nests deeper than {most}")
+
+
+def _is_deep(text: str, most: int) -> bool:
     outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
     depth = 0
     for found in _BRACKETS.finditer(outside):
         depth += 1 if found[0] in "[{" else -1
-        if depth > MOST_DEPTH:
+        if depth > most:
             return True
     return False
 
@@ -56,13 +64,14 @@ def _is_deep(text: str) -> bool:
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name in times if times[name] > 1)
         raise refuse(RULE, f"the name {escaped(twice)} stands twice in an object")
     return members
 
 
-def _integer(digits: str) -> int:
+def integer(digits: str) -> int:
+    """Return a number of JSON; Refused (ATT-JSON) where other readers would round it."""
     if len(digits) > MOST_DIGITS + 1 or abs(int(digits)) > MOST_NUMBER:
         raise refuse(RULE, "a number beyond 2^53-1")
     return int(digits)
@@ -74,7 +83,7 @@ def _no_number(text: str) -> NoReturn:
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object,
-    parse_int=_integer,
+    parse_int=integer,
     parse_float=_no_number,
     parse_constant=_no_number,
 )

@@ -21,10 +21,11 @@ from ceremony.pe.sign import SigningPlan
 from ceremony.pe.sign import encode as encode_cms
 from ceremony.pe.uki import NOTHING
 from ceremony.policy import Policy
-from ceremony.types import Digest, DigestKind, ImageFacts, refusals
+from ceremony.types import Digest, DigestKind, Finding, ImageFacts, refusals
 from ceremony.verdicts import Judgement, Verdict
 
 UNKNOWN = "0" * 64
+OUTER = "SIG-OUTER"
 
 T = TypeVar("T")
 
@@ -78,6 +79,14 @@ def verified(plan: SigningPlan, signature: bytes, rules: Rules) -> tuple[Signed,
         digest = Digest.from_hex(DigestKind.FILE_SHA256, UNKNOWN)
     cms = encode_cms(plan, signature)
     return Signed(cms, size if type(size) is int else 0, digest, ()), refused
+
+
+def warned(image: ImageFacts) -> tuple[Finding, ...]:
+    """Return what verifying the signed image says again of the signatures that were there before.
+
+    SIG-OUTER alone does not refuse; an entry is appended, so those before it stand where they were.
+    """
+    return tuple(finding for finding in image.findings if finding.rule == OUTER)
 
 
 def _read(kind: type[T], told: Decided | None, nothing: T) -> T:

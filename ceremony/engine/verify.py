@@ -44,6 +44,7 @@ def enter(
                 signed, told = unseen.verified(plan, signature, rules)
                 if told:
                     return Verify(ready, plan, signed, told)
+                findings += unseen.warned(ready.approved.facts)
             else:
                 signed, found = _assembled(ready, plan, signature, rules)
                 findings += found

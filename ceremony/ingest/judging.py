@@ -26,7 +26,7 @@ from ceremony.events import MediaRead, PolicyRead
 from ceremony.ingest import sandbox
 from ceremony.ingest.reader import Request, written
 from ceremony.ingest.sandbox import RULE, Limits, Listener, Lost
-from ceremony.ingest.told import Garbage, understood
+from ceremony.ingest.told import Garbage, check_refusal, understood
 from ceremony.policy import load
 from ceremony.policy_model import Policy
 from ceremony.ports import Media, Progress, Report
@@ -233,15 +233,22 @@ def _left_out(file: MediaFile, error: Lost) -> Finding:
 def _member(value: Json, name: str) -> Json:
     """Return the answer's one member, or raise what the child was refused."""
     match value:
-        case {"refused": [*findings]}:
-            try:
-                raise Refused(*(decode(Finding, finding) for finding in findings))
-            except Malformed:
-                raise refuse(RULE, "the reader refused without a finding") from None
+        case {"refused": [_, *_] as findings}:
+            raise Refused(*(_refusal(finding) for finding in findings))
         case dict() if list(value) == [name]:
             return value[name]
         case _:
             raise refuse(RULE, "the reader's answer has not the shape of one")
+
+
+def _refusal(told: Json) -> Finding:
+    """Return a refusal that was told: of a rule, and in words that may be shown and recorded."""
+    try:
+        found = decode(Finding, told)
+        check_refusal(found.rule, found.text)
+    except (Malformed, Garbage):
+        raise refuse(RULE, "the reader refused without a finding") from None
+    return replace(found, severity=Severity.REFUSE)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from ceremony.attest.record import (
     Unverified,
 )
 from ceremony.attest.signed_claims import signed_claims
+from ceremony.attest.sigstore_key import enrolled_signer
 from ceremony.characters import is_printable
 from ceremony.codec import Json
 from ceremony.errors import Refused
@@ -103,7 +104,10 @@ def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Re
         case ["attestation", str(fpr), str(scheme), None, [*_] as proof]:
             return _proved(fpr, Scheme(scheme), _proof(proof, evidence), evidence, policy, aids)
         case ["attestation", str(fpr), str(scheme), claims, None]:
-            return _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
+            vouched = _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
+            if aids.verifier is None:
+                raise Garbage("a Sigstore bundle, which nothing here verifies")
+            return vouched
         case ["unverified", str(builder), str(rule), str(text), claims]:
             said = None if claims is None else _claims(claims)
             _check_words(builder, rule, text, policy)
@@ -144,6 +148,9 @@ def _vouched_for(
     builder, held = _holder(fpr, policy)
     if evidence.format is not Format.SIGSTORE:
         raise Garbage("an attestation without its proof")
+    # Its word counts for nobody else: any other key's signature is checked here.
+    if enrolled_signer(held) is None or scheme is not Scheme.ECDSA:
+        raise Garbage("a Sigstore bundle of a builder who is enrolled with a key")
     return Attestation(
         file=evidence.file.path,
         format=str(evidence.format),
@@ -165,6 +172,11 @@ def _holder(fpr: str, policy: Policy) -> tuple[Builder, BuilderKey]:
 def _check_words(builder: str, rule: str, text: str, policy: Policy) -> None:
     if builder and builder not in policy.builder_named:
         raise Garbage("a builder that is not enrolled")
+    check_refusal(rule, text)
+
+
+def check_refusal(rule: str, text: str) -> None:
+    """Garbage says why a rule and its text are not such as may be shown and recorded."""
     if not _RULE_ID.fullmatch(rule):
         raise Garbage("no rule")
     if len(text) > MOST_TEXT or not is_printable(text):

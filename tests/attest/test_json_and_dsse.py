@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -143,3 +144,13 @@ def test_an_envelope_is_capped_in_size() -> None:
 def test_any_bytes_parse_or_are_refused(data: bytes) -> None:
     with pytest.raises(Refused):
         read_envelope(b'{"payload": "' + data)
+
+
+def test_finding_the_name_that_stands_twice_does_not_grow_with_the_square() -> None:
+    """400,000 names fit in a document: each was once counted among all the others."""
+    names = [f"{number:x}" for number in range(400_000)]
+    data = "{" + ",".join(f'"{name}":1' for name in (*names, names[-1])) + "}"
+    before = time.process_time()
+    with pytest.raises(Refused, match="the name 61a7f stands twice"):
+        strict_json.loads(data.encode(), len(data))
+    assert time.process_time() - before < 300, "it took half an hour"

@@ -58,7 +58,7 @@ ANSWERS: dict[str, tuple[Callable[[], Iterable[str]], str]] = {
     ),
     "likened": (
         lambda: ("\n".join(likened(one) for one in FIRST),),
-        "1e2a5065a1f7b92ccaf2fb24587318ba05c99caa7850d1fb7a06af37dee068ac",
+        "d0beb2cef8a70290e220337ad54a2278f19525abf98ffa29856c867e3ce8d27c",
     ),
     "lowered": (
         lambda: ("\n".join(lowered(one) for one in ALL),),
@@ -127,7 +127,9 @@ def test_a_character_that_is_newer_than_the_interpreter_changes_no_record(
 
 
 def test_names_that_look_alike_are_still_told() -> None:
-    for near in ("ANCHOR.efi", "\u0430nchor.efi", "anchor .efi", "\uff41nchor.efi"):
+    # The last ones have a character that nobody sees: of no width, a joiner, a filler, a variant.
+    unseen = (f"anchor{one}.efi" for one in "\u200b\u2060\u034f\u3164\uffa0\ufe0f\U000e0100")
+    for near in ("ANCHOR.efi", "\u0430nchor.efi", "anchor .efi", "\uff41nchor.efi", *unseen):
         assert likened(near).translate({0x430: "a"}) == "anchor.efi"
     assert likened("\u1e9e") != likened("ss"), "U+1E9E came with Unicode 5.1"
 

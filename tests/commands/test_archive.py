@@ -197,3 +197,16 @@ def test_a_bundle_whose_lists_are_pipes_or_links_is_not_passed_over(
     (archive / "link" / "SHA256SUMS").symlink_to("nowhere")
     assert dispatch(["replay", str(archive)]) == 1
     assert "3 ceremonies: 1 REPRODUCED, 2 DIFFERS" in capsys.readouterr().out
+
+
+@refuses("TRN-CLOSE")
+def test_a_bundle_of_which_the_checkpoint_alone_is_left_is_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = copied(tmp_path, "happy", "production")
+    for name in ("transcript.jsonl", "SHA256SUMS"):
+        (archive / "2021" / "production" / name).unlink()
+    alone = dispatch(["replay", str(archive / "2021" / "production")])
+    capsys.readouterr()
+    assert dispatch(["replay", str(archive)]) == alone == 4
+    assert "2 ceremonies: 1 REPRODUCED, 1 INCOMPLETE" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 import time
@@ -31,6 +32,12 @@ READY = HEAD + "print('{\"ready\": []}', flush=True); "
 def told(value: str) -> str:
     """Return a program that tells `value` of the first piece of evidence and then waits."""
     return READY + f'print(\'{{"at": 0}}\\n{{"told": {value}}}\', flush=True); input()'
+
+
+def refusing(rule: str, severity: str, text: str) -> str:
+    """Return a program that says that it refused what it was asked."""
+    told = {"rule": rule, "severity": severity, "text": text, "offset": None}
+    return READY + f"print({json.dumps({'answer': {'refused': [told]}})!r}, flush=True)"
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +195,12 @@ def test_bubblewrap_alone_hides_files_and_the_network(
         (told("{}"), "something else"),
         (told('[[["malformed", "", "ATT-SUMS", ""]], [["malformed"]]]'), "more than"),
         (READY + 'print(\'{"answer": {"refused": [1]}}\', flush=True)', "without a finding"),
+        (READY + 'print(\'{"answer": {"refused": []}}\', flush=True)', "shape"),
+        (refusing("X", "refuse", "no rule"), "without a finding"),
+        (refusing("ATT-SUMS", "refuse", "\x1b[2J"), "without a finding"),
+        (refusing("ATT-SUMS", "refuse", "\ud800"), "without a finding"),
+        (refusing("ATT-SUMS", "refuse", "x" * 5000), "without a finding"),
+        (refusing("MED-SANDBOX", "info", "all is well"), "all is well"),
         (READY + "print('x' * (1 << 21), flush=True)", "more than"),
         (
             READY + "import os; os.close(1); import time; time.sleep(60)",

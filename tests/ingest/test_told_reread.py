@@ -166,6 +166,9 @@ LINKS = {
     "deep": b"[" * 100_000,
     "no-utf-8": b"\xff",
     "too-long": b'"' + b"x" * (4 << 20) + b'"',
+    "a-rounded-number": SIGNED_LINK.replace(b'"build"', b"9007199254740992"),
+    "many-digits": SIGNED_LINK.replace(b'"build"', b"1" * 5000),
+    "one-level-too-deep": SIGNED_LINK.replace(b'"build"', b"[" * 31 + b"]" * 31),
     "no-object": b"[]",
     "no-product": SIGNED_LINK,
 }
@@ -175,7 +178,9 @@ LINKS = {
 def test_what_is_no_canonical_link_is_none_though_it_is_signed(name: str, release: Release) -> None:
     scene = metablocked(release, link())
     told = told_of(scene, LINKS[name], scene.sign(LINKS[name]))
-    with pytest.raises(Garbage, match=r"canonical JSON|no object|no product|more than"):
+    with pytest.raises(
+        Garbage, match=r"canonical JSON|no object|no product|more than|deeper|beyond"
+    ):
         scene.believed(told)
 
 

@@ -26,6 +26,7 @@ from transcripts.faults import Verdict
 from transcripts.files import read_bundle
 from transcripts.replay import replay
 from tui.commands import Exit
+from tui.commands.files import LISTS
 from tui.commands.findings import put, put_findings
 
 MOST_DEPTH = 6  # folders above a bundle
@@ -90,7 +91,7 @@ def _exit(counts: Counter[Verdict], found: tuple[Finding, ...]) -> Exit:
 
 def _is_bundle(folder: Path) -> bool:
     """Tell whether a bundle's lists are there, be it as a pipe or a link that replay refuses."""
-    return any(os.path.lexists(folder / name) for name in (bundle.TRANSCRIPT, bundle.SUMS))
+    return any(os.path.lexists(folder / name) for name in LISTS)
 
 
 def _inside(folder: Path, depth: int = MOST_DEPTH) -> Iterator[Path]:

@@ -24,6 +24,7 @@ MOST_IMAGE = 2**32 - 2**16  # bytes; PE offsets are 32 bits, and a signature is 
 
 
 STANDARD_OUTPUT = "-"
+LISTS = (bundle.TRANSCRIPT, bundle.CHECKPOINT, bundle.SUMS)
 
 
 def shown_or_file(name: str) -> Path | None:
@@ -50,7 +51,7 @@ def read_image(path: Path) -> bytes:
 
 def is_bundle(files: Mapping[str, object]) -> bool:
     """Say whether a folder's files are a ceremony's outputs at all, whole or not."""
-    return not files.keys().isdisjoint((bundle.TRANSCRIPT, bundle.CHECKPOINT, bundle.SUMS))
+    return not files.keys().isdisjoint(LISTS)
 
 
 @dataclass(frozen=True, slots=True)

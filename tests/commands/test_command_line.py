@@ -80,6 +80,18 @@ def test_check_says_what_the_ceremony_would(prepared: Prepared) -> None:
     assert {"file", "builder", "disposition", "rule"} <= set(found["attestations"][0])
 
 
+def test_check_says_how_it_is_given_the_head_of_the_ledger(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[machine]", "[ledger]\n\n[machine]"))
+    words = ("check", prepared.media / "anchor.efi", "--policy", prepared.policy,
+             "--attestations", prepared.media)  # fmt: skip
+    done = run(*words)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "REFUSE")
+    assert "QRM-LEDGER" in done.stdout
+    assert "--ledger-head HEX is the head on paper; 64 zeros" in done.stdout
+    done = run(*words, "--ledger-head", "0" * 64)
+    assert (done.returncode, "--ledger-head" in done.stdout) == (0, False)
+
+
 def test_check_refuses_a_policy_whose_signature_fails(prepared: Prepared) -> None:
     prepared.policy.write_text(prepared.policy.read_text("utf-8") + "# changed\n", "utf-8")
     done = run("check", prepared.media / "anchor.efi", "--policy", prepared.policy,
@@ -352,6 +364,9 @@ def test_a_folder_that_is_no_bundle_is_told_so(finished: Prepared, tmp_path: Pat
     assert "TRN-FOLDER" in done.stdout
     assert "transcript.jsonl, checkpoint.txt, SHA256SUMS" in done.stdout
     assert "Resume" not in done.stdout
+    done = run("report", folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "TRN-FOLDER" in done.stderr
     line = ("ledger", folder, "--output", tmp_path / "ledger.jsonl")
     assert (run(*line).returncode, (tmp_path / "ledger.jsonl").exists()) == (1, False)
     assert "TRN-FOLDER" not in run("replay", finished.out).stdout

@@ -67,6 +67,12 @@ def test_a_finished_rehearsal_is_not_held_again(finished: Prepared) -> None:
     assert (done.returncode, "TRN-LOG" in done.stderr, is_calm(done)) == (1, True, True)
 
 
+def test_help_names_token_init_as_it_is_typed() -> None:
+    assert "\n    token init" in run("--help").stdout
+    assert run("token", "init", "--help").stdout.startswith("usage: uki-ceremony token init ")
+    assert run("token-init", "--help").returncode == 2
+
+
 def test_check_says_what_the_ceremony_would(prepared: Prepared) -> None:
     words = ("check", prepared.media / "anchor.efi", "--policy", prepared.policy,
              "--attestations", prepared.media)  # fmt: skip

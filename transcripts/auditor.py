@@ -1975,7 +1975,7 @@ class Script:
         begun = self.take("open.begin")
         previous = begun.body["previous_head"]
         if previous is not None and not HEX64.fullmatch(previous):
-            text = "line %d: the previous head is not 64 hex digits" % begun.seq
+            text = "event %d: the previous head is not 64 hex digits" % (begun.seq + 1)
             raise Fault(FORGED, "TRN-PREVIOUS", text)
         self.begun = begun.body
         read = self.take("open.policy")
@@ -2169,7 +2169,7 @@ class Script:
             )
         ):
             raise self._differs(verdict, "it is about another image or policy")
-        self.notes.append("the quorum's decision (line %d) was not recomputed" % verdict.seq)
+        self.notes.append("the quorum's decision (event %d) was not recomputed" % (verdict.seq + 1))
         if verdict.body["outcome"] == "override-needed":
             self._override(verdict)
         if verdict.body["outcome"] == "refused":

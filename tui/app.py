@@ -20,7 +20,7 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from ceremony.events import Excepted, Locked
+from ceremony.events import Aborted, Excepted, Locked
 from ceremony.questions import Answer
 from ceremony.states import Close, Open
 from tui.console import Blocks
@@ -206,7 +206,10 @@ class CeremonyApp(App[None], inherit_bindings=False):
             self._draw(replace(self._view, held=self._held_in_words()))
             return
         self._replies.put(message.event)
-        self._draw(replace(self._view, wanted=None))
+        # After an exception or a lock the same is asked again; an abort leaves the question.
+        ended = isinstance(message.event, Aborted)
+        findings = () if ended else self._view.findings
+        self._draw(replace(self._view, wanted=None, findings=findings))
 
     def _asked_no_more(self, doing: str = "") -> None:
         self._draw(replace(self._view, wanted=None, findings=(), doing=doing))

@@ -94,7 +94,8 @@ class ApprovingFace:
         data = signer(NAMESPACE, plan) if signer else _read(self._folder, offered)
         person = approved_by(self._policy, plan, data)
         if person not in question.persons:
-            text = f"{escaped(person)} approved this plan already; persons are counted"
+            others = " or ".join(map(escaped, question.persons))
+            text = f"{escaped(person)} approved this plan already; another is asked for: {others}"
             raise refuse("APP-PERSON", text)
         return Answer(person, data.decode("ascii"))
 

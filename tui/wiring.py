@@ -196,7 +196,7 @@ def _confirm_closed(face: Face, closed: Close, head: Head) -> None:
         role="internal witness",
         persons=(witness,),
         shown=(
-            f"This {closed.begun.mode} was closed earlier: {closed.outcome}.",
+            f"This ceremony was closed earlier: {closed.outcome}.",
             f"Lines in its transcript: {head.count}. Its head words are",
             f"    {head.spoken}",
             "Compare both with the last ones on the witness's paper.",

@@ -43,7 +43,7 @@ RULES = table(
     (
         "APP-POLICY",
         "A plan is signed under the policy it names, which the machine pins, or is a rehearsal's.",
-        "Use the policy that the binding pins; `uki-ceremony policy show FILE` prints the pin.",
+        "Use the policy that the binding pins, or pin this one: `policy show` prints the line.",
     ),
     (
         "APP-PRACTICE",

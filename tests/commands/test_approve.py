@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rehearsing
 from approvals.holders import plan_of
 from commands.test_command_line import Terminal, approve
 from marks import accepts, refuses
@@ -14,6 +16,8 @@ from marks import accepts, refuses
 from ceremony import policy as policies
 from ceremony.approval import approved_by
 from tui.rehearsal.prepare import Prepared
+from tui.rehearsal.script import ScriptFace
+from tui.wiring import hold
 
 
 @pytest.fixture
@@ -40,6 +44,16 @@ def test_a_plan_is_shown_whole_and_signed(laid: Prepared) -> None:
     policy = policies.load(laid.policy.read_bytes())
     assert approved_by(policy, plan.read_bytes(), approval) == "kim"
     assert "QR code" in said
+
+
+def test_who_approved_already_is_told_who_else_is_asked(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[approvals]\nthreshold = 1", "[approvals]\nthreshold = 2"))
+    said = io.StringIO()
+    instead = {"sign.approve": ("kim", "kim", "kay")}
+    hold(rehearsing.places_of(prepared), ScriptFace(prepared.sheet, said, instead))
+    assert "kim approved this plan already; another is asked for: kay" in said.getvalue()
+    assert rehearsing.names(prepared).count("sign.approve") == 2
+    assert "(key holder): PIN typed\n" in said.getvalue()  # the key asks once, at the login
 
 
 def test_anything_else_signs_nothing(laid: Prepared) -> None:

@@ -67,6 +67,12 @@ def test_a_finished_rehearsal_is_not_held_again(finished: Prepared) -> None:
     assert (done.returncode, "TRN-LOG" in done.stderr, is_calm(done)) == (1, True, True)
 
 
+def test_help_names_token_init_as_it_is_typed() -> None:
+    assert "\n    token init" in run("--help").stdout
+    assert run("token", "init", "--help").stdout.startswith("usage: uki-ceremony token init ")
+    assert run("token-init", "--help").returncode == 2
+
+
 def test_check_says_what_the_ceremony_would(prepared: Prepared) -> None:
     words = ("check", prepared.media / "anchor.efi", "--policy", prepared.policy,
              "--attestations", prepared.media)  # fmt: skip
@@ -78,6 +84,18 @@ def test_check_says_what_the_ceremony_would(prepared: Prepared) -> None:
     assert (done.returncode, found["verdict"]) == (1, "REFUSE")
     assert "QRM-THRESHOLD" in found["rules"]
     assert {"file", "builder", "disposition", "rule"} <= set(found["attestations"][0])
+
+
+def test_check_says_how_it_is_given_the_head_of_the_ledger(prepared: Prepared) -> None:
+    rehearsing.edit_policy(prepared, ("[machine]", "[ledger]\n\n[machine]"))
+    words = ("check", prepared.media / "anchor.efi", "--policy", prepared.policy,
+             "--attestations", prepared.media)  # fmt: skip
+    done = run(*words)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "REFUSE")
+    assert "QRM-LEDGER" in done.stdout
+    assert "--ledger-head HEX is the head on paper; 64 zeros" in done.stdout
+    done = run(*words, "--ledger-head", "0" * 64)
+    assert (done.returncode, "--ledger-head" in done.stdout) == (0, False)
 
 
 def test_check_refuses_a_policy_whose_signature_fails(prepared: Prepared) -> None:
@@ -352,6 +370,9 @@ def test_a_folder_that_is_no_bundle_is_told_so(finished: Prepared, tmp_path: Pat
     assert "TRN-FOLDER" in done.stdout
     assert "transcript.jsonl, checkpoint.txt, SHA256SUMS" in done.stdout
     assert "Resume" not in done.stdout
+    done = run("report", folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "TRN-FOLDER" in done.stderr
     line = ("ledger", folder, "--output", tmp_path / "ledger.jsonl")
     assert (run(*line).returncode, (tmp_path / "ledger.jsonl").exists()) == (1, False)
     assert "TRN-FOLDER" not in run("replay", finished.out).stdout

@@ -10,6 +10,7 @@ import pytest
 from ceremony.events import Aborted, Excepted, Locked
 from ceremony.questions import Answer, Form, Question
 from ceremony.steps import Step
+from ceremony.types import Finding, Severity
 from tui.parts import messages
 from tui.parts.dialogs import AbortSheet
 from tui.parts.field import PinField
@@ -131,6 +132,28 @@ def test_an_abort_needs_a_reason_and_a_person(
         await on.type("the token is not ours")
         await on.pilot.press("f9")
         assert await on.reply() == Aborted("carol", "the token is not ours")
+
+    stage(scene)
+
+
+def test_an_abort_leaves_no_complaint_about_the_question_before(
+    film: Film, stage: Callable[[Scene], None]
+) -> None:
+    async def scene(on: Stage) -> None:
+        moment = film.at("inspect.meaning")
+        await on.play(moment)
+        finding = Finding("APP-ANSWER", Severity.REFUSE, 'type exactly "UNDERSTOOD"')
+        for event in (Excepted("ed", "a", "b", "c"), Aborted("ed", "the door opened")):
+            on.app.post_message(messages.Faulted((finding,)))
+            await on.pilot.pause()
+            assert "x APP-ANSWER: type exactly" in await on.text()
+            on.app.post_message(messages.Interrupted(event))
+            assert await on.reply() == event
+            await on.pilot.pause()
+            assert ("APP-ANSWER" in await on.text()) == isinstance(event, Excepted)
+            assert moment.wanted is not None
+            on.app.post_message(messages.Asked(moment.wanted))
+            await on.pilot.pause()
 
     stage(scene)
 

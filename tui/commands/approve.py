@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> Exit:
     require_new(output.parent, (output.name,))  # before anybody types a word or touches a key
     _show(plan, path)
     if not sys.stdin.isatty():
-        raise refuse("APP-ANSWER", "an approval is a person's word: standard input is no terminal")
+        raise refuse("APP-ANSWER", "an approval is typed at a terminal, and standard input is none")
     sys.stdout.write(f"Type {WORD} to sign this plan, anything else to leave: ")
     sys.stdout.flush()
     if read_line(sys.stdin.fileno(), MOST_TYPED).decode("utf-8", "replace").strip() != WORD:
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _show(plan: Plan, path: Path) -> None:
     put(
-        f"This {plan.mode} would sign one image, with this plan:",
+        f"The plan of one signature over one image ({plan.mode}):",
         "",
         *(f"  {line}" for line in plan.lines),
         "",

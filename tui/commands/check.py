@@ -21,6 +21,7 @@ from ceremony.errors import Refused
 from ceremony.ingest.judging import Case, judge_apart
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.sigstore import late_verifier
+from ceremony.ledger import HEAD_RULE, RULE
 from ceremony.pe.inspect import inspect
 from ceremony.pe.unsigned import further_digests
 from ceremony.ports import Progress
@@ -34,6 +35,7 @@ from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.commands.matrix import Advice, advice_lines, explained, matrix_lines
 
 MANY = 100  # files, from which on progress is worth a line
+HEAD_WANTED = "--ledger-head HEX is the head on paper; 64 zeros before the first ceremony"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +111,8 @@ def _run(options: argparse.Namespace) -> Exit:
         if advice and word != "ACCEPT":
             put("", "Votes that are missing", *advice_lines(advice), "")
         put_findings((*judged.lost, *refusals(others)))
+        if not options.ledger_head and any(f.rule in (RULE, HEAD_RULE) for f in stops):
+            put(HEAD_WANTED)
         put(word)
     return Exit.YES if word == "ACCEPT" else Exit.REFUSED
 

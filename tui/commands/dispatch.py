@@ -25,7 +25,7 @@ COMMANDS = {
     "attest": "attest an image that this machine built",
     "check": "judge attestations of an image by a policy",
     "token": "show what a token tells without a PIN, and what would be refused",
-    "token-init": "make a key inside a token, and a certificate or a request for one",
+    "token init": "make a key inside a token, and a certificate or a request for one",
     "pin": "pin split: deal a new PIN of a token as SLIP-39 shares",
     "policy": "lint, show, sign or begin a policy",
     "inspect": "parse a UKI strictly and show what it means",
@@ -67,7 +67,7 @@ def dispatch(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     words = arguments or ["rehearse", "uki-rehearsal"]
     if words[:2] == ["token", "init"]:
-        words = ["token-init", *words[2:]]
+        words = ["token init", *words[2:]]
     drop_in = words[0] in DROP_IN
     options = argparse.Namespace()
     try:
@@ -119,7 +119,7 @@ def _status_of(error: CeremonyError | OSError | KeyboardInterrupt, options: obje
 def _command(name: str) -> ModuleType | None:
     if name in DROP_IN:
         return import_module(f"tui.sbsigntools.{name}")
-    return import_module(f"tui.commands.{name.replace('-', '_')}") if name in COMMANDS else None
+    return import_module(f"tui.commands.{name.replace(' ', '_')}") if name in COMMANDS else None
 
 
 def _parser(name: str, command: ModuleType | None) -> argparse.ArgumentParser:

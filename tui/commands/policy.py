@@ -80,7 +80,12 @@ def _lint(path: Path, *, as_json: bool) -> Exit:
         put_json({"verdict": verdict, "rules": [*rules], "findings": [*findings_json(findings)]})
         return Exit.REFUSED if faults else Exit.YES
     put_findings(findings)
-    put(f"{escaped(path.name)}: {faults} faults, {len(findings) - faults} pieces of advice")
+    wise = len(findings) - faults
+    said = (
+        f"{faults} {'fault' if faults == 1 else 'faults'}",
+        f"{wise} {'piece' if wise == 1 else 'pieces'} of advice",
+    )
+    put(f"{escaped(path.name)}: {', '.join(said)}")
     return Exit.REFUSED if faults else Exit.YES
 
 

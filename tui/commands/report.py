@@ -30,7 +30,7 @@ from transcripts.report.html import html
 from transcripts.report.text import text
 from tui import identity
 from tui.commands import Exit
-from tui.commands.files import read_image, shown_or_file
+from tui.commands.files import is_bundle, read_image, shown_or_file
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
 from tui.given import lies_in
@@ -98,6 +98,8 @@ def _replayed(options: argparse.Namespace) -> tuple[dict[str, Buffer], Replayed]
         raise MediaTrouble("MED-GONE", text_) from None
     except Refused as error:
         return {}, not_a_bundle(error.findings)
+    if not is_bundle(files):
+        raise refuse("TRN-FOLDER", f"{escaped(str(options.bundle), 4096)} is no bundle")
     return files, replay(files, image, late_verifier())
 
 

@@ -18,6 +18,7 @@ from ceremony.effects import Login
 from ceremony.errors import MediaTrouble, OutOfOrder
 from ceremony.events import Aborted, Event
 from ceremony.pin_parts import PinEntry
+from ceremony.pin_uses import PinUse
 from ceremony.ports import Interruption, Progress
 from ceremony.questions import AGREE, Answer, Form, Question
 from ceremony.states import State
@@ -75,7 +76,8 @@ class ScriptFace:
     def pin(self, login: Login) -> tuple[str, bytearray] | Interruption:
         """Type the PIN that stands on the sheet, or this person's half of it."""
         other, part = self._instead.get("pin"), login.part
-        self._say(f"  {login.persons[0]} (key holder): {part.said} typed, {login.use.counted}")
+        again = "" if login.use is PinUse.LOGIN else f", {login.use.counted}"
+        self._say(f"  {login.persons[0]} (key holder): {part.said} typed{again}")
         text = self._pin
         if part.entry is PinEntry.HALVES:
             middle = len(text) // 2

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 import pytest
 
-_NO = re.compile(r"^bwrap: .*(namespace|not permitted|permission|pivot_root|make / slave)", re.IGNORECASE)
+_NO = re.compile(
+    r"^bwrap: .*(namespace|not permitted|permission|pivot_root|make / slave)", re.IGNORECASE
+)
 
 
 def is_no(said: str) -> bool:

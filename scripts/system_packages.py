@@ -72,6 +72,7 @@ TESTS = (
     Package("nix-bin", "nix", "narinfo attestations out of a real Nix store"),
     Package("busybox-static", "busybox", "building inside a real Nix store"),
     Package("dpkg-dev", "dpkg-source", "sbsigntools' own test scripts on our commands"),
+    Package("bsdextrautils", "hexdump", "those of the scripts that read bytes with hexdump"),
     Package("efitools", "cert-to-efi-sig-list", "dbx files that another program wrote"),
     Package("tidy", "tidy", "a validator's word on the HTML of reports"),
     Package("chromium", "chromium", "the tests that print reports in a real browser"),

@@ -43,7 +43,7 @@ faults: tools
 	    --rootdir .. ../tests/durability
 
 bench-quorum: setup
-	$(VENV)/bin/python bench/quorum.py --output docs/benchmarks/quorum.md
+	$(VENV)/bin/python bench/quorum --output docs/benchmarks/quorum.md
 
 .PHONY: bench-replay
 bench-replay: setup

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -105,13 +106,15 @@ class PublicKey:
     def verify(self, signature: bytes, message: bytes, scheme: Scheme) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` (ECDSA: DER) over `message` is this key's."""
         try:
-            fits = _check(self.spki, signature, message, scheme)
+            check = _check(self.spki, scheme)
+            if check is not None:
+                check(signature, message)
+                return
         except (InvalidSignature, ValueError, OverflowError):
             raise refuse(
                 SIGNATURE_RULE, "the signature does not fit this key and content"
             ) from None
-        if not fits:
-            raise refuse(SIGNATURE_RULE, f"a {self.algorithm} key makes no {scheme} signature")
+        raise refuse(SIGNATURE_RULE, f"a {self.algorithm} key makes no {scheme} signature")
 
     def verify_digest(self, signature: bytes, digest: bytes, name: str) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` is this key's over a digest.
@@ -146,24 +149,40 @@ def _rsa_allowed(bits: int, names: tuple[str, ...], scheme: Scheme) -> bool:
     return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
 
 
-def _check(spki: bytes, signature: bytes, message: bytes, scheme: Scheme) -> bool:
+@lru_cache(maxsize=4096)
+def _check(spki: bytes, scheme: Scheme) -> Callable[[bytes, bytes], None] | None:
+    """Return what checks (signature, message) of a key, None where it does not sign so."""
     key = _loaded(spki)
-    if scheme is Scheme.ED25519 and spki.startswith(ED25519_SPKI):  # the most frequent by far
-        cast("Ed25519PublicKey", key).verify(signature, message)
-        return True
     match key, scheme:
+        case Ed25519PublicKey(), Scheme.ED25519:
+            return key.verify
         case ec.EllipticCurvePublicKey(), Scheme.ECDSA:
-            key.verify(signature, message, ec.ECDSA(_CURVES[key.curve.name][2]))
+            return partial(_verify_ecdsa, key, ec.ECDSA(_CURVES[key.curve.name][2]))
         case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA256:
-            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+            return partial(_verify_rsa, key, padding.PKCS1v15(), hashes.SHA256())
         case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA512:
-            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA512())
+            return partial(_verify_rsa, key, padding.PKCS1v15(), hashes.SHA512())
         case rsa.RSAPublicKey(), Scheme.RSA_PSS_SHA256:
-            salt = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
-            key.verify(signature, message, salt, hashes.SHA256())
+            salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
+            return partial(_verify_rsa, key, salted, hashes.SHA256())
         case _:
-            return False
-    return True
+            return None
+
+
+def _verify_ecdsa(
+    key: ec.EllipticCurvePublicKey, algorithm: ec.ECDSA, signature: bytes, message: bytes
+) -> None:
+    key.verify(signature, message, algorithm)
+
+
+def _verify_rsa(
+    key: rsa.RSAPublicKey,
+    padded: padding.AsymmetricPadding,
+    algorithm: hashes.HashAlgorithm,
+    signature: bytes,
+    message: bytes,
+) -> None:
+    key.verify(signature, message, padded, algorithm)
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,6 @@ to try. Refuses to know votes, and when a key expires: the policy's window says 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
@@ -44,7 +43,9 @@ def read_openpgp_pair(
 
 def claims(content: bytes, signature: OpenPgpSignature) -> Claims:
     """Return what a checksum file says, made when the signature says that it was made."""
-    return replace(contents.claims(content), time=datetime.fromtimestamp(signature.created, UTC))
+    said = contents.claims(content)
+    made = datetime.fromtimestamp(signature.created, UTC)
+    return Claims(said.artifacts, said.pins, made, said.self_claims)
 
 
 @lru_cache(maxsize=MOST_HASHED)

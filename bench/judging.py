@@ -1,6 +1,6 @@
 """Measure judging against its peers and against the bare signature checks, in one run.
 
-    .venv/bin/python bench/quorum.py [--rounds N] [--in-toto PYTHON] [--output FILE]
+    .venv/bin/python bench/quorum [--rounds N] [--in-toto PYTHON] [--output FILE]
 
 Every round runs ours, the bare checks of the same signatures, and a sample of each peer, one
 after the other, so that a busy machine is busy for all; ratios are medians over rounds. Peers
@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from release import NAME, make_release, sha256_of, write_policy
-from quorum_peers import Sampled, find_peers
+from judged_release import NAME, make_release, sha256_of, write_policy
+from judging_peers import Sampled, find_peers
 from material import make_identity, make_image
 from measuring import Cost
 from report import machine

@@ -52,7 +52,10 @@ TALK = {
         "more than [0-9,]+ bytes",
     ),
     "an-endless-first-line": ("while True: print('x' * 65_536, end='')", "did not start"),
-    "no-line-at-all": (READY + "for _ in range(1 << 16): put('x' * 65_536)", "more than [0-9,]+ bytes"),
+    "no-line-at-all": (
+        READY + "for _ in range(1 << 16): put('x' * 65_536)",
+        "more than [0-9,]+ bytes",
+    ),
 }
 
 

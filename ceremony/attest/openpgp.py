@@ -8,6 +8,7 @@ to try. Refuses to know votes, and when a key expires: the policy's window says 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
@@ -25,6 +26,8 @@ from ceremony.types import Finding, MediaFile
 OPENPGP = "openpgp"
 # What a hostile file can cost: so many public key operations and not more.
 MOST_TRIALS = 64
+# Of the signatures in one file that are no votes, of each builder.
+MOST_LINES = 4
 # Sixteen candidates, three hashes, two ways to sign: each is hashed once for a whole folder.
 MOST_HASHED = 96
 
@@ -38,7 +41,27 @@ def read_openpgp_pair(
     except Refused as error:
         return (_malformed(file, "", error.findings[0]),)
     reader = _Reader(file, signed, policy)
-    return tuple(reader.read(body) for body in bodies)
+    return _few_lines([reader.read(body) for body in bodies])
+
+
+def _few_lines(readings: list[Reading]) -> tuple[Reading, ...]:
+    """Return every attestation, and a few of what is none of each builder, or of nobody.
+
+    A file has room for so many signatures that each of them as a line would bury the others.
+    """
+    kept: list[Reading] = []
+    others: dict[str, list[Unverified | Malformed]] = {}
+    for one in readings:
+        if isinstance(one, Attestation):
+            kept.append(one)
+        else:
+            others.setdefault(one.builder, []).append(one)
+    for several in others.values():
+        kept += several[:MOST_LINES]
+        if more := several[MOST_LINES:]:
+            text = f"{len(more)} more signatures in this file are no votes; the first: "
+            kept.append(replace(more[0], text=text + more[0].text))
+    return tuple(kept)
 
 
 def claims(content: bytes, signature: OpenPgpSignature) -> Claims:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ceremony.attest.jail import jail_findings
 from ceremony.attest.record import (
@@ -81,8 +81,7 @@ class Subject:
         return replace(self, forms=tuple({**form, **dict(more)} for form, more in pairs))
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(NamedTuple):
     """An admitted attestation: whose, which digest it gives the artifact, from which inputs.
 
     `inputs` are the must_agree pins that it has; `full` when it lacks nothing. `format` and

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache, partial
-from typing import cast
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ceremony.attest.ssh_wire import WireReader
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
 from ceremony.show import escaped
 from ceremony.types import Digest, DigestKind
+from ceremony.verification import Loaded, Scheme, check_of, digest_check_of
+
+__all__ = ["PublicKey", "Scheme"]
 
 RULE = "ATT-KEY"
 SIGNATURE_RULE = "ATT-SIGNATURE"
@@ -42,30 +41,12 @@ MINISIGN_KEY_BYTES = 42
 # "rsa>=3072-sha256": at least 3072 bits and a hash no shorter than SHA-256.
 RSA_RULE = re.compile(r"rsa>=([1-9][0-9]{3,4})-sha(256|512)")
 
-Loaded = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-
-_CURVES: dict[str, tuple[str, ec.EllipticCurve, hashes.HashAlgorithm]] = {
-    "secp256r1": ("ecdsa-p256-sha256", ec.SECP256R1(), hashes.SHA256()),
-    "secp384r1": ("ecdsa-p384-sha384", ec.SECP384R1(), hashes.SHA384()),
-    "secp521r1": ("ecdsa-p521-sha512", ec.SECP521R1(), hashes.SHA512()),
-}
-_PREHASHED = {
-    "sha256": Prehashed(hashes.SHA256()),
-    "sha384": Prehashed(hashes.SHA384()),
-    "sha512": Prehashed(hashes.SHA512()),
+_CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
+    "secp256r1": ("ecdsa-p256-sha256", ec.SECP256R1()),
+    "secp384r1": ("ecdsa-p384-sha384", ec.SECP384R1()),
+    "secp521r1": ("ecdsa-p521-sha512", ec.SECP521R1()),
 }
 _SSH_CURVES = {"nistp256": "secp256r1", "nistp384": "secp384r1", "nistp521": "secp521r1"}
-
-
-class Scheme(StrEnum):
-    """How a raw signature was made; the hash of ECDSA is the one its curve goes with."""
-
-    ED25519 = "ed25519"
-    ECDSA = "ecdsa"
-    RSA_PKCS1_SHA256 = "rsa-pkcs1-sha256"
-    RSA_PKCS1_SHA384 = "rsa-pkcs1-sha384"
-    RSA_PKCS1_SHA512 = "rsa-pkcs1-sha512"
-    RSA_PSS_SHA256 = "rsa-pss-sha256"
 
 
 _RSA_STRENGTH = {Scheme.RSA_PKCS1_SHA384: 384, Scheme.RSA_PKCS1_SHA512: 512}
@@ -106,7 +87,7 @@ class PublicKey:
     def verify(self, signature: bytes, message: bytes, scheme: Scheme) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` (ECDSA: DER) over `message` is this key's."""
         try:
-            check = _check(self.spki, scheme)
+            check = check_of(self.spki, scheme)
             if check is not None:
                 check(signature, message)
                 return
@@ -122,15 +103,8 @@ class PublicKey:
         `name` is "sha256", "sha384" or "sha512". RSA is PKCS #1 v1.5; Ed25519 takes the
         digest as its message (RFC 9580 5.2.3.3.2 and 5.2.3.3.3).
         """
-        key = _loaded(self.spki)
         try:
-            match key:
-                case Ed25519PublicKey():
-                    key.verify(signature, digest)
-                case ec.EllipticCurvePublicKey():
-                    key.verify(signature, digest, ec.ECDSA(_PREHASHED[name]))
-                case rsa.RSAPublicKey():
-                    key.verify(signature, digest, padding.PKCS1v15(), _PREHASHED[name])
+            digest_check_of(self.spki, name)(signature, digest)
         except (InvalidSignature, ValueError, OverflowError):
             raise refuse(
                 SIGNATURE_RULE, "the signature does not fit this key and content"
@@ -147,48 +121,6 @@ def _rsa_allowed(bits: int, names: tuple[str, ...], scheme: Scheme) -> bool:
     strength = _RSA_STRENGTH.get(scheme, 256)
     rules = (RSA_RULE.fullmatch(name) for name in names)
     return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
-
-
-@lru_cache(maxsize=4096)
-def _check(spki: bytes, scheme: Scheme) -> Callable[[bytes, bytes], None] | None:
-    """Return what checks (signature, message) of a key, None where it does not sign so."""
-    key = _loaded(spki)
-    match key, scheme:
-        case Ed25519PublicKey(), Scheme.ED25519:
-            return key.verify
-        case ec.EllipticCurvePublicKey(), Scheme.ECDSA:
-            return partial(_verify_ecdsa, key, ec.ECDSA(_CURVES[key.curve.name][2]))
-        case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA256:
-            return partial(_verify_rsa, key, padding.PKCS1v15(), hashes.SHA256())
-        case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA512:
-            return partial(_verify_rsa, key, padding.PKCS1v15(), hashes.SHA512())
-        case rsa.RSAPublicKey(), Scheme.RSA_PSS_SHA256:
-            salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
-            return partial(_verify_rsa, key, salted, hashes.SHA256())
-        case _:
-            return None
-
-
-def _verify_ecdsa(
-    key: ec.EllipticCurvePublicKey, algorithm: ec.ECDSA, signature: bytes, message: bytes
-) -> None:
-    key.verify(signature, message, algorithm)
-
-
-def _verify_rsa(
-    key: rsa.RSAPublicKey,
-    padded: padding.AsymmetricPadding,
-    algorithm: hashes.HashAlgorithm,
-    signature: bytes,
-    message: bytes,
-) -> None:
-    key.verify(signature, message, padded, algorithm)
-
-
-@lru_cache(maxsize=4096)
-def _loaded(spki: bytes) -> Loaded:
-    # Every PublicKey is made in this file, from one of the three.
-    return cast("Loaded", serialization.load_der_public_key(spki))
 
 
 def _canonical(key: Loaded, algorithm: str, application: str = "") -> PublicKey:
@@ -211,7 +143,7 @@ def from_ed25519(raw: bytes, application: str | None = None) -> PublicKey:
 
 
 def _from_point(curve: str, point: bytes, application: str | None = None) -> PublicKey:
-    name, group, _ = _CURVES[curve]
+    name, group = _CURVES[curve]
     if point[:1] != b"\x04":
         raise refuse(RULE, "the curve point is not in uncompressed form")
     try:

@@ -8,9 +8,8 @@ before it reads what was signed. Refuses to know votes; an unknown file is never
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.attested_nar import read_nix
@@ -56,8 +55,7 @@ class Format(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One file that may be an attestation, and the files that it may sign, best first."""
 
     file: MediaFile

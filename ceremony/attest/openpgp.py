@@ -145,9 +145,11 @@ class _Reader:
         fault = None
         for content in self._contents if holders else ():
             hashed = hashed_content(content, name, signature.kind)
-            for holder in holders if signature.may_fit(hashed) else ():
+            digest = signature.digest(hashed)
+            # It must begin as the signature says: no key is needed for that.
+            for holder in holders if digest[:2] == signature.start else ():
                 try:
-                    return holder, content, self._tried(signature, holder[1], hashed)
+                    return holder, content, self._tried(signature, holder[1], digest)
                 except Refused as error:
                     fault = fault or error
         if named:
@@ -156,12 +158,12 @@ class _Reader:
         raise refuse("QRM-ENROLLED", f"the key {key} belongs to no enrolled builder")
 
     def _tried(
-        self, signature: OpenPgpSignature, key: BuilderKey, hashed: Hash
+        self, signature: OpenPgpSignature, key: BuilderKey, digest: bytes
     ) -> tuple[Scheme, bytes]:
         if self._trials == 0:
             raise refuse(SIGNATURE_RULE, f"at most {MOST_TRIALS} checks are made for one file")
         self._trials -= 1
-        return signature.fitted(key.key, hashed)
+        return signature.fitted(key.key, digest)
 
     def _unread(self, fault: Finding, named: Holders) -> Reading:
         if fault.rule == sig.RULE:

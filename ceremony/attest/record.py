@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from ceremony.attest.ssh_certificate import SshCertificate
@@ -28,6 +29,12 @@ _VALUES = {
     "flake_lock": re.compile(r"[0-9a-f]{64}"),
     TIMESTAMP: re.compile(r"[0-9]{1,11}"),
 }
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -130,7 +137,7 @@ class Pins:
         """Take one pin."""
         if self._values.get(name) == value:  # it was looked at when it was said first
             return
-        if not _NAME.fullmatch(name) or not 0 < len(value) <= MOST_VALUE:
+        if not _is_name(name) or not 0 < len(value) <= MOST_VALUE:
             return
         pattern = _VALUES.get(name)
         if pattern is None or not pattern.fullmatch(value):

@@ -8,6 +8,7 @@ to try. Refuses to know votes, and when a key expires: the policy's window says 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -50,17 +51,22 @@ def _few_lines(readings: list[Reading]) -> tuple[Reading, ...]:
     A file has room for so many signatures that each of them as a line would bury the others.
     """
     kept: list[Reading] = []
-    others: dict[str, list[Unverified | Malformed]] = {}
+    told: Counter[str] = Counter()
+    over: dict[str, Unverified | Malformed] = {}
     for one in readings:
         if isinstance(one, Attestation):
             kept.append(one)
+            continue
+        told[one.builder] += 1
+        if told[one.builder] <= MOST_LINES:
+            kept.append(one)
         else:
-            others.setdefault(one.builder, []).append(one)
-    for several in others.values():
-        kept += several[:MOST_LINES]
-        if more := several[MOST_LINES:]:
-            text = f"{len(more)} more signatures in this file are no votes; the first: "
-            kept.append(replace(more[0], text=text + more[0].text))
+            over.setdefault(one.builder, one)
+    for builder, first in over.items():
+        text = (
+            f"{told[builder] - MOST_LINES} more signatures in this file are no votes; the first: "
+        )
+        kept.append(replace(first, text=text + first.text))
     return tuple(kept)
 
 

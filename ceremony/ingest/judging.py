@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
@@ -77,15 +78,15 @@ def judge_apart(case: Case, report: Report = lambda _: None) -> Judged:
     """
     policy = load(case.policy)
     try:
-        return Judged(_verdict(policy, case), ())
+        return Judged(_verdict(policy, case, report), ())
     except Lost:
         kept, lost = sieve(policy, case.files, _aids(policy, case), report)
         if not lost:
             raise
-        return Judged(_verdict(policy, replace(case, files=kept)), lost)
+        return Judged(_verdict(policy, replace(case, files=kept), report), lost)
 
 
-def _verdict(policy: Policy, case: Case) -> Verdict:
+def _verdict(policy: Policy, case: Case, report: Report) -> Verdict:
     return examine(
         policy,
         case.image_name,
@@ -95,7 +96,7 @@ def _verdict(policy: Policy, case: Case) -> Verdict:
         aids=_aids(policy, case),
         further=case.further,
         ledger_head=case.ledger_head,
-        read=read_apart,
+        read=partial(read_apart, report=report),
     ).verdict
 
 
@@ -105,7 +106,7 @@ def _aids(policy: Policy, case: Case) -> Aids:
 
 
 def read_apart(
-    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids, report: Report = lambda _: None
 ) -> tuple[tuple[Reading, ...], ...]:
     """Read every piece in a confined child, in order: the Reader of a ceremony that is held.
 
@@ -113,19 +114,23 @@ def read_apart(
     """
     for _ in range(TRIES - 1):
         try:
-            return _read_once(found, policy, aids)
+            return _read_once(found, policy, aids, report)
         except Lost:
             pass
-    return _read_once(found, policy, aids)
+    return _read_once(found, policy, aids, report)
 
 
 def _read_once(
-    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids, report: Report
 ) -> tuple[tuple[Reading, ...], ...]:
     apart = tuple(evidence for evidence in found if evidence.format not in _PLAIN)
     readings: Readings = {}
+
+    def at(number: int) -> None:
+        report(Progress("reading attestations", number, len(apart), "files"))
+
     if apart:
-        ask(apart, policy, aids, BATCH, Listener(told=_Taker(apart, policy, aids, readings)))
+        ask(apart, policy, aids, BATCH, Listener(at, _Taker(apart, policy, aids, readings)))
     return tuple(
         readings[evidence] if evidence in readings else read(evidence, policy, NONE)
         for evidence in found

@@ -16,9 +16,12 @@ from quorum.release import NOW, Release, facts, judged
 from quorum.toml_text import toml
 
 from ceremony.attest.gather import gather, read
+from ceremony.attest.openpgp import MOST_LINES
+from ceremony.attest.record import Unverified
 from ceremony.attest.ssh_wire import string
 from ceremony.attest.sshsig import armor, signed_data
-from ceremony.attest.sums import MOST_LINES, read_sums
+from ceremony.attest.sums import MOST_LINES as MOST_SUMS
+from ceremony.attest.sums import read_sums
 from ceremony.errors import Refused
 from ceremony.ingest import sandbox
 from ceremony.ingest.asking import BATCH, BATCH_ROOM, TIMES, WORDS, batches, room
@@ -119,7 +122,7 @@ def test_a_whole_batch_of_small_lists_costs_little(
 
 
 def long_list() -> bytes:
-    return b"".join(b"%064x  name-%d\n" % (number, number) for number in range(MOST_LINES))
+    return b"".join(b"%064x  name-%d\n" % (number, number) for number in range(MOST_SUMS))
 
 
 def by_strangers(content: bytes, count: int) -> tuple[MediaFile, ...]:
@@ -173,7 +176,9 @@ def test_the_room_of_every_piece_is_asked_for_once() -> None:
         assert size <= BATCH_ROOM or end - start == 1
 
 
-def test_sixty_four_short_signatures_of_one_file_have_room(release: Release) -> None:
+def test_sixty_four_short_signatures_of_one_file_are_a_few_lines_and_have_room(
+    release: Release,
+) -> None:
     packet = b"\x04\x00\x16\x0a\x00\x06\x05\x02%b\x00\x00\x00\x00\x00\x08\xff\x00\x08\xff"
     file = b"".join(
         b"\xc2" + bytes([len(one)]) + one for one in (packet % b"%04d" % n for n in range(64))
@@ -182,7 +187,11 @@ def test_sixty_four_short_signatures_of_one_file_have_room(release: Release) -> 
     content = b"%064x  %b\n" % (1, policy.artifact.names[0].encode())
     evidence = gather((MediaFile("SHA256SUMS", content), MediaFile("SHA256SUMS.sig", file)))[0]
     readings = read(evidence, policy)
-    assert len(readings) == 64
+    # Sixty-four lines of one file would bury the others.
+    assert len(readings) == MOST_LINES + 1
+    last = readings[-1]
+    assert isinstance(last, Unverified)
+    assert last.text.startswith("60 more signatures in this file are no votes; the first: the key")
     told = json.dumps(telling(readings, evidence, policy.artifact.names))
     assert len(told) <= room(evidence)
 

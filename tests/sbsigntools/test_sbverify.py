@@ -169,12 +169,12 @@ def test_list_tells_names_and_says_when_there_is_none(desk: Desk, family: Family
     assert done.stdout.splitlines() == [
         "signature 1",
         "image signature issuers:",
-        " - CN=middle",
+        " - /CN=middle",
         "image signature certificates:",
-        " - subject: CN=leaf",
-        "   issuer:  CN=middle",
-        " - subject: CN=middle",
-        "   issuer:  CN=root",
+        " - subject: /CN=leaf",
+        "   issuer:  /CN=middle",
+        " - subject: /CN=middle",
+        "   issuer:  /CN=root",
     ]
     done = desk.run("sbverify", "--list", "image.efi")
     assert (done.returncode, done.stderr) == (0, "No signature table present\n")

@@ -20,8 +20,12 @@ from ceremony.show import escaped
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.finishing import finish
-from tui.sbsigntools.options import ALREADY_SIGNED, NO_TABLE, UNSIGNED, tell_known
+from tui.sbsigntools.options import ALREADY_SIGNED, NO_TABLE, UNSIGNED, Grammar, tell_known
 from tui.sbsigntools.reading import reading
+
+GRAMMAR = Grammar(
+    "a:d:hrs:vV", ("attach=", "detach=", "help", "remove", "signum=", "version"), ("verbose",)
+)
 
 
 def arguments(parser: ArgumentParser) -> None:

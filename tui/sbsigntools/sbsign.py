@@ -14,12 +14,19 @@ from tui.sbsigntools.options import (
     ALREADY_SIGNED,
     ENGINE,
     UNSIGNED,
+    Grammar,
     descriptor,
     moment,
     no_pin,
     tell_known,
 )
 from tui.sbsigntools.reading import copying
+
+GRAMMAR = Grammar(
+    "a:c:de:hk:o:vV",
+    ("addcert=", "cert=", "detached", "engine=", "help", "key=", "output=", "verbose", "version"),
+    ("dbx=", "machine=", "pin=", "pin-fd=", "time="),
+)
 
 
 def arguments(parser: ArgumentParser) -> None:

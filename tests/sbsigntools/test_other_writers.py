@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type
 from marks import accepts, refuses
-from pe.images import MOMENT, Signer, signer, uki
+from pe.images import MOMENT, VECTORS, Signer, read_vector, signer, uki
 from sbsigntools.desk import TIME, Desk, is_refusal
 from sbsigntools.odd_cms import NULL, Odd, attached, odd_cms, seq
 
@@ -184,3 +184,20 @@ def test_ecdsa_by_the_name_of_the_key_is_read_and_signed_again(desk: Desk) -> No
     (entry,) = sweep(attached(image, odd_cms(image, carol, Odd(algorithm=DSA)))).entries
     found = entry_findings(entry, sweep(image).authenticode)
     assert [f.rule for f in found] == ["SIG-ALGORITHM"]
+
+
+@accepts("PE-FILE-ALIGNMENT", "PE-SECTION-NAME", "PE-SUBSYSTEM")
+@refuses("PE-FILE-ALIGNMENT", "PE-SECTION-NAME", "PE-SUBSYSTEM")
+@pytest.mark.parametrize(
+    "defect", ["section-name-long-form", "subsystem-driver", "file-alignment-256"]
+)
+def test_shim_drivers_and_small_alignments_are_signed_with_a_warning(
+    defect: str, desk: Desk
+) -> None:
+    vector = read_vector(VECTORS / f"{defect}.txt")
+    desk.image.write_bytes(vector.apply(uki()))
+    done = desk.sbsign("--output", "signed.efi", "image.efi")
+    assert (done.returncode, f"warn   {vector.rule}" in done.stderr) == (0, True)
+    assert desk.signed.read_bytes() == desk.theirs("image.efi").read_bytes()
+    assert desk.run("sbverify", "--cert", "alice.pem", "signed.efi").returncode == 0
+    assert is_refusal(desk.run("inspect", "image.efi"), f"refuse {vector.rule}")

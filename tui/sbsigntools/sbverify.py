@@ -23,6 +23,7 @@ from tui.sbsigntools.listing import list_signatures
 from tui.sbsigntools.options import NO_TABLE, Grammar, tell, tell_known
 from tui.sbsigntools.reading import reading
 from tui.sbsigntools.revoked import revoked
+from tui.standard_error import say
 
 GRAMMAR = Grammar(
     "c:d:hlvV", ("cert=", "detached=", "help", "list", "verbose", "version"), ("dbx=",)
@@ -60,7 +61,7 @@ def run(options: Namespace) -> int:
         cms = read_small(options.detached, MOST_ENTRY_BYTES)
         entries = (Entry(0, len(cms), cms),)
     if not entries:
-        sys.stderr.write(f"{NO_TABLE}\n")
+        say(f"{NO_TABLE}\n")
     if options.list or options.verbose:
         list_signatures(entries)
     if options.list:

@@ -1,7 +1,7 @@
 """`sbverify --list`: whose the signatures are, in sbverify's words and forms.
 
-Every certificate that a signature carries is shown by name, trusted or not: nothing here is
-verified.
+Every certificate that a signature carries is shown by name, trusted or not; what was verified
+is sbverify.py's to say.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from ceremony.pe.table import Entry
 from tui.sbsigntools.options import tell
 
 
-def list_signatures(entries: tuple[Entry, ...]) -> None:
-    """Write the names in every signature; one that cannot be read is told of and passed over."""
+def list_signatures(entries: tuple[Entry, ...], good: tuple[bool, ...]) -> None:
+    """Write the names in every signature; one that cannot be read is told of and passed over.
+
+    `good` says of each whether it was verified, nothing where none was.
+    """
     for number, entry in enumerate(entries, 1):
         sys.stdout.write(f"signature {number}\n")
         try:
@@ -29,6 +32,8 @@ def list_signatures(entries: tuple[Entry, ...]) -> None:
             tell(refused.findings)
             continue
         sys.stdout.writelines(f"{line}\n" for line in lines)
+        if good:
+            sys.stdout.write(f"PKCS7 verification {'passed' if good[number - 1] else 'failed'}\n")
 
 
 def _lines(entry: Entry) -> list[str]:

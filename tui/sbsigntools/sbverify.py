@@ -62,12 +62,12 @@ def run(options: Namespace) -> int:
         entries = (Entry(0, len(cms), cms),)
     if not entries:
         say(f"{NO_TABLE}\n")
+    judged = () if options.list else verified(image, entries, trusted)
     if options.list or options.verbose:
-        list_signatures(entries)
+        list_signatures(entries, tuple(bool(chain) for chain, _ in judged))
     if options.list:
         return 0
     tell_known(image.findings, options.verbose)
-    judged = verified(image, entries, trusted)
     chains = tuple(chain for chain, _ in judged)
     # One good signature is enough: what is wrong with another one is told and refuses nothing.
     told = tuple(finding for _, found in judged for finding in found)

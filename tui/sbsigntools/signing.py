@@ -57,7 +57,8 @@ def carry_out(order: Order, read: Reading, draft: Draft | None, sign: Sign) -> D
     """
     image = read.image()
     planned = plan_swept(image, order.certificate, order.chain, order.time, order.algorithm)
-    planned = in_profile(planned, order.profile)
+    if order.profile is not Profile.SBSIGN:
+        planned = in_profile(planned, order.profile)
     if order.check is not None:
         order.check(image, planned)
     cms = encode(planned, sign(planned))

@@ -66,7 +66,7 @@ def report(count: int, builders: int, figures: Figures) -> str:
     fetched = _ratio(figures.inside, figures.fetched)
     release = statistics.median(cost.wall for cost in figures.release)
     lines = [
-        f"# The quorum, measured {datetime.now(UTC).date()}\n",
+        f"# Quorum, measured {datetime.now(UTC).date()}\n",
         f"{machine()}.\n",
         INTRODUCTION.format(count=count, builders=builders),
         *([BUSY] if os.getloadavg()[2] > (os.cpu_count() or 1) else []),

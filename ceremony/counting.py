@@ -52,7 +52,7 @@ def count(
     agreeing = [vote for vote in votes if vote.sha256 == sha256]
     others = [vote for vote in votes if vote.sha256 != sha256]
     fitting = [vote for vote in agreeing if lock_fits(vote, locks)]
-    inputs = reference(policy, fitting, others, principal)
+    inputs = reference(policy, fitting, others, principal, locks)
     same = [vote for vote in fitting if not contradicts(vote.inputs, inputs.key)]
     beside = set(agreeing).difference(same) if len(same) < len(agreeing) else ()
     full, weak = _ballots(same, principal)

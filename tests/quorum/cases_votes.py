@@ -258,3 +258,31 @@ def a_second_commit_with_another_image_and_as_many_behind_it(release: Release) -
         *(file for name in names[3:] for file in release.attest(name, OTHER, ELSEWHERE)),
     )
     return release.policy(*names), files
+
+
+@case("65d", "REFUSE", 3, "QRM-SPLIT")
+def a_second_commit_with_a_quorum_against_weak_votes_alone(release: Release) -> Built:
+    weak = (file for name in TRIO for file in release.attest(name, IMAGE))
+    names = ("dan", "eve", "fay")
+    files = (file for name in names for file in release.attest(name, OTHER, both("d" * 40)))
+    inputs: Table = {"must_agree": ["flake_lock", "git_commit"]}
+    return (
+        release.policy(*TRIO, *names, inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*weak, *files),
+    )
+
+
+@case("65e", "REFUSE", 3, "QRM-SPLIT")
+def a_second_lock_file_with_a_quorum_against_weak_votes_alone(release: Release) -> Built:
+    weak = (file for name in TRIO for file in release.attest(name, IMAGE))
+    names = ("dan", "eve", "fay")
+    pins = {"git_commit": COMMIT, "flake_lock": sha256(LOCK + b" ")}
+    files = (file for name in names for file in release.attest(name, OTHER, pins))
+    inputs: Table = {
+        "must_agree": ["flake_lock", "git_commit"],
+        "flake_lock_file": "flake.lock",
+    }
+    return (
+        release.policy(*TRIO, *names, inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*weak, *files, MediaFile("flake.lock", LOCK)),
+    )

@@ -152,6 +152,33 @@ def test_two_versions_of_one_image_are_refused(release: Release) -> None:
     assert told(judged.verdict, "QRM-VERSION-AGREES") == [Severity.REFUSE]
 
 
+@refuses("QRM-VERSION-AGREES")
+def test_another_version_of_a_weak_vote_that_does_not_count_is_refused(release: Release) -> None:
+    """Else one more vote of that builder, which makes it a duplicate, turned ACCEPT into REFUSE."""
+    policy = release.policy(version={"source": ["statement"]})
+    said = [
+        release.attest(name, pins={"git_commit": COMMIT} | ({"version": "1.2.0"} if first else {}))
+        for name, first in (("ann", True), ("bob", False), ("cat", False))
+    ]
+    weak = release.attest("dan", pins={"version": "1.2.1"}, folder="weak")
+    files = tuple(file for one in said for file in one)
+    assert judged_with(policy, files, HEAD_OF_NONE).verdict.verdict == "ACCEPT"
+    for more in ((), release.attest("dan")):
+        verdict = judged_with(policy, (*files, *weak, *more), HEAD_OF_NONE).verdict
+        assert verdict.verdict == "REFUSE"
+        assert told(verdict, "QRM-VERSION-AGREES") == [Severity.REFUSE]
+
+
+@refuses("QRM-VERSION")
+def test_a_weak_vote_that_does_not_count_gives_no_version(release: Release) -> None:
+    _, files = versioned(release, "", "", "")
+    policy = release.policy(version={"source": ["statement"]})
+    weak = release.attest("dan", pins={"version": "1.2.0"}, folder="weak")
+    judged = judged_with(policy, (*files, *weak), HEAD_OF_NONE)
+    assert (judged.verdict.verdict, judged.version) == ("REFUSE", "")
+    assert told(judged.verdict, "QRM-VERSION") == [Severity.REFUSE]
+
+
 @refuses("QRM-VERSION-DENIED")
 def test_a_denied_word_in_a_version_is_refused(release: Release) -> None:
     policy, files = versioned(release, "1.2.0-rc1", "1.2.0-rc1", "1.2.0-rc1", deny=["rc"])

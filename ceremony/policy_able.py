@@ -77,6 +77,12 @@ def shortfall(
     return (best[1], f"there is no moment at which it can be met; {best[2]}") if best else None
 
 
+def ever_counts(policy: Policy, builder: Builder, key: BuilderKey) -> bool:
+    """Say whether there is a moment at which something that a key signs counts."""
+    moments = islice(_moments(policy), MOST_MOMENTS)
+    return any(True for now in moments for _ in _ways(policy, builder, key, now))
+
+
 def _moments(policy: Policy) -> Iterator[datetime]:
     """Yield when more votes become possible: the policy's beginning, and those of keys in it."""
     starts = {policy.valid_from}

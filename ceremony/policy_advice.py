@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ceremony import groups, policy_components
 from ceremony.clock import day_text
-from ceremony.policy_able import formats
+from ceremony.policy_able import ever_counts, formats
 from ceremony.policy_model import Missing, Policy
 from ceremony.policy_people import CONTAINERS, Touch
 from ceremony.policy_tables import Faults
@@ -66,6 +66,9 @@ def _keys(policy: Policy) -> Iterator[Advice]:
                 yield place, "touch", why
             if not set(formats(key)) & set(builder.formats):
                 yield place, "type", f"{who} signs none of the builder's formats"
+            elif key.key.fpr not in policy.revocations and not ever_counts(policy, builder, key):
+                why = "its window, its algorithm, or no time or pins in the formats that it signs"
+                yield place, "", f"{who} never gives a vote under this policy: {why}"
 
 
 def _builders(policy: Policy) -> Iterator[Advice]:

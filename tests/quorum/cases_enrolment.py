@@ -157,6 +157,20 @@ def the_lock_file_that_all_built_from(release: Release) -> Built:
     return locked(release, LOCK)
 
 
+@case("64e", "REFUSE", 3, "QRM-LOCK")
+def a_lock_file_that_the_one_who_pins_one_did_not_build_from(release: Release) -> Built:
+    inputs: Table = {
+        "must_agree": ["git_commit", "flake_lock"],
+        "flake_lock_file": "flake.lock",
+    }
+    pins = {"git_commit": COMMIT, "flake_lock": sha256(LOCK + b" ")}
+    files = (*release.all(*TRIO), *release.attest("dan", IMAGE, pins))
+    return (
+        release.policy(inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*files, MediaFile("flake.lock", LOCK)),
+    )
+
+
 @case("64d", "REFUSE", 0, "QRM-THRESHOLD")
 def the_right_lock_file_and_nobody_who_agrees(release: Release) -> Built:
     policy, _ = locked(release, LOCK)

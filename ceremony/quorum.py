@@ -133,7 +133,7 @@ def examine(  # noqa: PLR0913 - as judge
     build = components.Build(image, counted.inputs, on_media)
     parts, of_parts = components.counted(policy, build, taken.parts, names)
     stands = tuple(sorted(counted.stands, key=lambda s: (s.vote.file, s.vote.builder)))
-    told, beside = said_versions(stands)
+    told, beside = said_versions(policy, stands)
     said = version.read(policy, image_name, told, counted.inputs, beside)
     rule = policy.ledger
     book = ledger.read(files, rule.file, ledger_head) if rule else None

@@ -134,8 +134,8 @@ def read(
     """Read the version of an image called `image_name` that verified votes say this of.
 
     `inputs` are the pins that the votes share. What is said `beside`, by votes that agree and
-    do not count, gives no version and must not say another: those votes count as soon as their
-    builder attests once more. A policy without [version] reads nothing.
+    cannot count, gives no version and must not say another: those votes are heard as soon as
+    their builder attests once more. A policy without [version] reads nothing.
     """
     rule = policy.version
     if rule is None:

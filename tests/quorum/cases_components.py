@@ -123,3 +123,25 @@ def a_part_from_another_lock_file(release: Release) -> Built:
 @case("82k", "ACCEPT", 3, "QRM-COMPONENT")
 def a_part_from_the_same_lock_file(release: Release) -> Built:
     return locked(release, LOCK)
+
+
+def twofold(release: Release) -> Policy:
+    """Return a policy of two parts."""
+    tables = release.tables(*TRIO, "dan", "eve")
+    tables["component"] = [component(), component(id="kernel", names=["vmlinuz"])]
+    return loaded(tables)
+
+
+@case("82l", "ACCEPT", 3, "QRM-COMPONENT")
+def two_parts_that_the_same_builders_attest_apart(release: Release) -> Built:
+    parts = (
+        *of_part(release, "dan", "eve"),
+        *of_part(release, "dan", "eve", data=OTHER, called="vmlinuz"),
+    )
+    return twofold(release), (*release.all(*TRIO), *parts)
+
+
+@case("82m", "REFUSE", 3, "QRM-NAME")
+def a_file_that_is_neither_the_image_nor_a_part(release: Release) -> Built:
+    stray = of_part(release, "dan", "eve", called="readme")
+    return twofold(release), (*release.all(*TRIO), *stray)

@@ -157,6 +157,18 @@ def the_lock_file_that_all_built_from(release: Release) -> Built:
     return locked(release, LOCK)
 
 
+@case("64f", "ACCEPT", 3)
+def the_lock_file_in_a_folder(release: Release) -> Built:
+    policy, files = locked(release, LOCK)
+    return policy, (*files[:-1], MediaFile("src/flake.lock", LOCK))
+
+
+@case("64g", "REFUSE", 0, "QRM-LOCK")
+def a_file_whose_name_only_ends_like_the_lock_files(release: Release) -> Built:
+    policy, files = locked(release, LOCK)
+    return policy, (*files[:-1], MediaFile("aflake.lock", LOCK))
+
+
 @case("64e", "REFUSE", 3, "QRM-LOCK")
 def a_lock_file_that_the_one_who_pins_one_did_not_build_from(release: Release) -> Built:
     inputs: Table = {

@@ -281,6 +281,37 @@ def test_a_ledger_is_read_strictly(data: bytes) -> None:
         parse(data)
 
 
+def alone(**changes: object) -> bytes:
+    """Return a ledger of one line, whose values are changed without any check."""
+    values = json.loads(line(entry("1.0.0")))
+    text = json.dumps(values | changes, sort_keys=True, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+@refuses("QRM-LEDGER")
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"sha256": sha256(IMAGE).upper()}, "64 lower-case hex digits"),
+        ({"head": "ab"}, "64 lower-case hex digits"),
+        ({"attestations": ["x" * 64]}, "64 lower-case hex digits"),
+        ({"attestations": ["bb" * 32, "aa" * 32]}, "not sorted"),
+        ({"attestations": ["aa" * 32, "aa" * 32]}, "not sorted"),
+        ({"attestations": [f"{n:064x}" for n in range(4097)]}, "too many attestations"),
+        ({"time": "2026-10-01"}, "a time that is none"),
+        ({"policy_sequence": 0}, "a sequence below 1"),
+        ({"previous": "ab" * 32}, "line 1 of the ledger does not follow"),
+        ({"ended": "burnt"}, "line 1 of the ledger"),
+    ],
+)
+def test_each_fault_of_a_line_is_found_by_itself(changes: dict[str, object], why: str) -> None:
+    assert parse(alone()).entries
+    assert parse(alone(attestations=[f"{n:064x}" for n in range(4096)])).entries
+    with pytest.raises(Refused, match="QRM-LEDGER") as caught:
+        parse(alone(**changes))
+    assert why in caught.value.findings[0].text
+
+
 def test_a_line_is_canonical_json() -> None:
     (first,) = parse(ledger(None, entry("1.0.0"))).entries
     values = json.loads(line(first))

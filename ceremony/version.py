@@ -143,9 +143,12 @@ def read(
     inside = version_in(policy.artifact.names, image_name)
     named = (Said(VersionSource.FILE_NAME, "the file name", inside),) if inside else ()
     heard = [one for source in rule.source for one in (*named, *said) if one.source is source]
-    findings = [Finding(RULE, Severity.REFUSE, text) for text in _none(rule, heard)]
+    nothing = tuple(_none(rule, heard))
     heard += [one for one in beside if one.source in rule.source]
-    findings += _denied_findings(rule, image_name, heard)
+    findings = [
+        *_denied_findings(rule, image_name, heard),
+        *(Finding(RULE, Severity.REFUSE, text) for text in nothing),
+    ]
     versions: list[tuple[Said, Version]] = []
     for one in heard:
         try:

@@ -250,11 +250,27 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-MEMBERS", "[groups].core", lambda _, t: t.update(groups={"core": ["zoe"]})),
     ("POL-MEMBERS", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="1 of core")),
     ("POL-RULE", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="all(1 of)")),
-    ("POL-THRESHOLD", "[quorum]", lambda _, t: section(t, "quorum").update(threshold=5)),
-    ("POL-THRESHOLD", "[quorum]", lambda _, t: rows(t)[0].update(shares_with=["bob", "cat"])),
-    ("POL-THRESHOLD", "rule", lambda _, t: grouped(t, "3 of core")),
-    ("POL-THRESHOLD", "organisation", lambda _, t: diverse(t, organisation=5)),
-    ("POL-THRESHOLD", "os", lambda _, t: diverse(t, os=1)),
+    (
+        *("POL-THRESHOLD", "5 votes wanted, the builders are 4 principals"),
+        lambda _, t: section(t, "quorum").update(threshold=5),
+    ),
+    (
+        *("POL-THRESHOLD", "3 votes wanted, the builders are 2 principals"),
+        lambda _, t: rows(t)[0].update(shares_with=["bob", "cat"]),
+    ),
+    ("POL-THRESHOLD", "if every builder agreed", lambda _, t: grouped(t, "3 of core")),
+    (
+        *("POL-THRESHOLD", "5 different organisation values wanted, 4 can be had"),
+        lambda _, t: diverse(t, organisation=5),
+    ),
+    ("POL-THRESHOLD", "1 different os values wanted, 0", lambda _, t: diverse(t, os=1)),
+    (
+        *("POL-THRESHOLD", "there are 2 persons with a key"),
+        each(
+            lambda _, t: people(t)[2].pop("keys"),
+            lambda _, t: t.update(countersignatures={"threshold": 3}),
+        ),
+    ),
     ("POL-THRESHOLD", "is revoked", revoked_builders),
     (
         *("POL-THRESHOLD", "is over"),

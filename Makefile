@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help demo test setup bench bench-judging faults fuzz agree tokens lint fmt lock clean python
+.PHONY: help demo test setup bench bench-quorum faults fuzz agree tokens lint fmt lock clean python
 help:
 	@echo 'make demo            rehearse a ceremony on a real UKI, full screen'
 	@echo '    AUTO=1           answer from a script, then list the outputs'
@@ -14,7 +14,7 @@ help:
 	@echo 'make setup           only the set-up of the demo: .venv/bin/uki-ceremony'
 	@echo 'make bench           signing measured against its peers, about seven minutes'
 	@echo 'make faults          every fault at every write of a ceremony, about ten minutes'
-	@echo 'make bench-judging   judging measured against its peers, about fifteen minutes'
+	@echo 'make bench-quorum    judging measured against its peers, about fifteen minutes'
 	@echo 'make bench-replay    replay of a large image, a long transcript, a thousand ceremonies'
 	@echo 'make bench-auditing  replay and the stand-alone auditor beside sha256sum'
 	@echo 'make fuzz            generated images, an hour for each machine (MINUTES=N)'
@@ -42,8 +42,8 @@ faults: tools
 	cd $(VENV) && UKI_CEREMONY_FAULTS=1 bin/python -I -m pytest -s -n 0 -c ../pyproject.toml \
 	    --rootdir .. ../tests/durability
 
-bench-judging: setup
-	$(VENV)/bin/python bench/judging.py --output docs/benchmarks/judging.md
+bench-quorum: setup
+	$(VENV)/bin/python bench/quorum --output docs/benchmarks/quorum.md
 
 .PHONY: bench-replay
 bench-replay: setup

@@ -6,9 +6,11 @@ left out. Sources: gpg(1), ssh-keygen(1) ALLOWED SIGNERS, in_toto.verifylib.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,8 +67,9 @@ def find_peers(folder: Path, release: Path, in_toto: Path | None) -> tuple[Sampl
         found.append(_gpg(folder, release))
     if shutil.which("ssh-keygen"):
         found.append(_ssh_keygen(folder, release))
-    if in_toto is not None:
-        found.append(_in_toto(folder, in_toto))
+    here = importlib.util.find_spec("in_toto") is not None
+    if in_toto is not None or here:
+        found.append(_in_toto(folder, in_toto or Path(sys.executable)))
     return tuple(found)
 
 

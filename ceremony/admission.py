@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ceremony.attest.jail import jail_findings
 from ceremony.attest.record import (
@@ -80,8 +80,7 @@ class Subject:
         return replace(self, forms=tuple({**form, **dict(more)} for form, more in pairs))
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(NamedTuple):
     """An admitted attestation: whose, which digest it gives the artifact, from which inputs.
 
     `inputs` are the must_agree pins that it has; `full` when it lacks nothing. `format` and
@@ -162,11 +161,11 @@ def _faults(
     if builder.require_jail_metadata:
         for finding in jail_findings(attestation.claims, subject.files):
             yield Standing.NOT_COUNTED, finding.rule, finding.text
-    said = {name for name, _ in attestation.claims.pins}
-    missing = [name for name in policy.inputs.must_agree if name not in said]
-    if missing and policy.inputs.missing is Missing.REJECT:
-        text = f"it does not say {', '.join(missing)}"
-        yield Standing.NOT_COUNTED, "QRM-PINS", text
+    if policy.inputs.missing is Missing.REJECT:
+        said = {name for name, _ in attestation.claims.pins}
+        if missing := [name for name in policy.inputs.must_agree if name not in said]:
+            text = f"it does not say {', '.join(missing)}"
+            yield Standing.NOT_COUNTED, "QRM-PINS", text
 
 
 def _speech_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iterator[Fault]:
@@ -193,12 +192,13 @@ def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iter
     if not attestation.touched and key.touch is Touch.REQUIRED:
         text = "the security key was not touched for this signature"
         yield Standing.NOT_COUNTED, "QRM-TOUCH", text
-    for name, revoked in revocations(attestation, policy):
+    for name, revoked in revocations(attestation, policy) if policy.revoked else ():
         if revoked_at(revoked, made):
             text = f"{name} is revoked since {day_text(revoked.since)} (mode {revoked.mode})"
             yield Standing.NOT_COUNTED, "QRM-REVOKED", text
-    for rule, text in certificate_faults(attestation, key, policy, made, now):
-        yield Standing.NOT_COUNTED, rule, text
+    if attestation.certificate is not None:
+        for rule, text in certificate_faults(attestation, key, policy, made, now):
+            yield Standing.NOT_COUNTED, rule, text
     if not key.valid_from <= made < key.valid_to:
         window = f"{day_text(key.valid_from)} to {day_text(key.valid_to)}"
         text = f"signed {day_text(made)}, the key is enrolled from {window}"

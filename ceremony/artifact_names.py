@@ -13,7 +13,7 @@ MOST_VERSION = 128
 
 def fits(names: tuple[str, ...], path: str) -> bool:
     """Say whether a path is one of the names."""
-    return path in names or any(_version(name, path) for name in names if PLACE in name)
+    return path in names or any(PLACE in name and _version(name, path) for name in names)
 
 
 def version_in(names: tuple[str, ...], path: str) -> str:

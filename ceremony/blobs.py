@@ -10,16 +10,25 @@ from ceremony.errors import refuse
 from ceremony.events import Blob
 from ceremony.types import MediaFile
 
+_PLAIN = bytes((*b"\n\t", *range(0x20, 0x7F)))
+
 
 def to_blob(file: MediaFile) -> Blob:
     """Return the blob of a file: UTF-8 if it is printable text, otherwise base64."""
+    return blob_of(file.path, file.data)
+
+
+def blob_of(path: str, data: bytes) -> Blob:
+    """Return the blob of a path and the bytes there."""
+    if not data.translate(None, _PLAIN):
+        return Blob(path, "utf-8", data.decode("ascii"))
     try:
-        text = file.data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
+        return Blob(path, "base64", base64.b64encode(data).decode("ascii"))
     if is_printable(text.replace("\n", "").replace("\t", "")):
-        return Blob(file.path, "utf-8", text)
-    return Blob(file.path, "base64", base64.b64encode(file.data).decode("ascii"))
+        return Blob(path, "utf-8", text)
+    return Blob(path, "base64", base64.b64encode(data).decode("ascii"))
 
 
 def from_blob(blob: Blob) -> MediaFile:

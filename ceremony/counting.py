@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ceremony.admission import Vote
 from ceremony.attest.record import Pairs
@@ -20,8 +21,7 @@ from ceremony.types import Finding, Severity
 from ceremony.verdicts import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Stand:
+class Stand(NamedTuple):
     """One vote and what it is, under which rule ("" for one that counts), and why."""
 
     vote: Vote

@@ -86,8 +86,11 @@ def hear(  # noqa: PLR0913, PLR0917 - what the readings are a function of
 
 def _listed(signed: list[Attestation], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return which further digests of the image the attestations list."""
-    artifacts = (one for reading in signed for one in reading.claims.artifacts)
-    listed = {name for one in artifacts if one.name in names for name, _ in one.digests}
+    listed: set[str] = set()
+    for reading in signed:
+        for one in reading.claims.artifacts:
+            if one.name in names:
+                listed.update([name for name, _ in one.digests])
     return tuple(name for name in ALGORITHMS if name in listed)
 
 

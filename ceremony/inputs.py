@@ -33,14 +33,18 @@ class Inputs:
 
 def contradicts(one: Pairs, other: Pairs) -> bool:
     """Say whether two sets of pins give one pin two values."""
+    if one == other:
+        return False
     values = dict(other)
     return any(values.get(name, value) != value for name, value in one)
 
 
 def lock_fits(vote: Vote, locks: frozenset[str] | None) -> bool:
     """Say whether a vote's flake_lock is the hash of a lock file on the media (None: any)."""
+    if locks is None:
+        return True
     lock = dict(vote.inputs).get(LOCK)
-    return locks is None or lock is None or lock in locks
+    return lock is None or lock in locks
 
 
 def shown(key: Pairs) -> str:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
-from typing import cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from ceremony.attest.ssh_wire import WireReader
 from ceremony.attest.strict_base64 import decoded
 from ceremony.errors import refuse
 from ceremony.show import escaped
 from ceremony.types import Digest, DigestKind
+from ceremony.verification import Loaded, Scheme, check_of, digest_check_of
+
+__all__ = ["PublicKey", "Scheme"]
 
 RULE = "ATT-KEY"
 SIGNATURE_RULE = "ATT-SIGNATURE"
@@ -41,30 +41,12 @@ MINISIGN_KEY_BYTES = 42
 # "rsa>=3072-sha256": at least 3072 bits and a hash no shorter than SHA-256.
 RSA_RULE = re.compile(r"rsa>=([1-9][0-9]{3,4})-sha(256|512)")
 
-Loaded = Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-
-_CURVES: dict[str, tuple[str, ec.EllipticCurve, hashes.HashAlgorithm]] = {
-    "secp256r1": ("ecdsa-p256-sha256", ec.SECP256R1(), hashes.SHA256()),
-    "secp384r1": ("ecdsa-p384-sha384", ec.SECP384R1(), hashes.SHA384()),
-    "secp521r1": ("ecdsa-p521-sha512", ec.SECP521R1(), hashes.SHA512()),
-}
-_PREHASHED = {
-    "sha256": Prehashed(hashes.SHA256()),
-    "sha384": Prehashed(hashes.SHA384()),
-    "sha512": Prehashed(hashes.SHA512()),
+_CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
+    "secp256r1": ("ecdsa-p256-sha256", ec.SECP256R1()),
+    "secp384r1": ("ecdsa-p384-sha384", ec.SECP384R1()),
+    "secp521r1": ("ecdsa-p521-sha512", ec.SECP521R1()),
 }
 _SSH_CURVES = {"nistp256": "secp256r1", "nistp384": "secp384r1", "nistp521": "secp521r1"}
-
-
-class Scheme(StrEnum):
-    """How a raw signature was made; the hash of ECDSA is the one its curve goes with."""
-
-    ED25519 = "ed25519"
-    ECDSA = "ecdsa"
-    RSA_PKCS1_SHA256 = "rsa-pkcs1-sha256"
-    RSA_PKCS1_SHA384 = "rsa-pkcs1-sha384"
-    RSA_PKCS1_SHA512 = "rsa-pkcs1-sha512"
-    RSA_PSS_SHA256 = "rsa-pss-sha256"
 
 
 _RSA_STRENGTH = {Scheme.RSA_PKCS1_SHA384: 384, Scheme.RSA_PKCS1_SHA512: 512}
@@ -105,13 +87,15 @@ class PublicKey:
     def verify(self, signature: bytes, message: bytes, scheme: Scheme) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` (ECDSA: DER) over `message` is this key's."""
         try:
-            fits = _check(self.spki, signature, message, scheme)
+            check = check_of(self.spki, scheme)
+            if check is not None:
+                check(signature, message)
+                return
         except (InvalidSignature, ValueError, OverflowError):
             raise refuse(
                 SIGNATURE_RULE, "the signature does not fit this key and content"
             ) from None
-        if not fits:
-            raise refuse(SIGNATURE_RULE, f"a {self.algorithm} key makes no {scheme} signature")
+        raise refuse(SIGNATURE_RULE, f"a {self.algorithm} key makes no {scheme} signature")
 
     def verify_digest(self, signature: bytes, digest: bytes, name: str) -> None:
         """Refuse (ATT-SIGNATURE) unless `signature` is this key's over a digest.
@@ -119,15 +103,8 @@ class PublicKey:
         `name` is "sha256", "sha384" or "sha512". RSA is PKCS #1 v1.5; Ed25519 takes the
         digest as its message (RFC 9580 5.2.3.3.2 and 5.2.3.3.3).
         """
-        key = _loaded(self.spki)
         try:
-            match key:
-                case Ed25519PublicKey():
-                    key.verify(signature, digest)
-                case ec.EllipticCurvePublicKey():
-                    key.verify(signature, digest, ec.ECDSA(_PREHASHED[name]))
-                case rsa.RSAPublicKey():
-                    key.verify(signature, digest, padding.PKCS1v15(), _PREHASHED[name])
+            digest_check_of(self.spki, name)(signature, digest)
         except (InvalidSignature, ValueError, OverflowError):
             raise refuse(
                 SIGNATURE_RULE, "the signature does not fit this key and content"
@@ -144,32 +121,6 @@ def _rsa_allowed(bits: int, names: tuple[str, ...], scheme: Scheme) -> bool:
     strength = _RSA_STRENGTH.get(scheme, 256)
     rules = (RSA_RULE.fullmatch(name) for name in names)
     return any(bits >= int(rule[1]) and strength >= int(rule[2]) for rule in rules if rule)
-
-
-def _check(spki: bytes, signature: bytes, message: bytes, scheme: Scheme) -> bool:
-    key = _loaded(spki)
-    if scheme is Scheme.ED25519 and spki.startswith(ED25519_SPKI):  # the most frequent by far
-        cast("Ed25519PublicKey", key).verify(signature, message)
-        return True
-    match key, scheme:
-        case ec.EllipticCurvePublicKey(), Scheme.ECDSA:
-            key.verify(signature, message, ec.ECDSA(_CURVES[key.curve.name][2]))
-        case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA256:
-            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-        case rsa.RSAPublicKey(), Scheme.RSA_PKCS1_SHA512:
-            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA512())
-        case rsa.RSAPublicKey(), Scheme.RSA_PSS_SHA256:
-            salt = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
-            key.verify(signature, message, salt, hashes.SHA256())
-        case _:
-            return False
-    return True
-
-
-@lru_cache(maxsize=4096)
-def _loaded(spki: bytes) -> Loaded:
-    # Every PublicKey is made in this file, from one of the three.
-    return cast("Loaded", serialization.load_der_public_key(spki))
 
 
 def _canonical(key: Loaded, algorithm: str, application: str = "") -> PublicKey:
@@ -192,7 +143,7 @@ def from_ed25519(raw: bytes, application: str | None = None) -> PublicKey:
 
 
 def _from_point(curve: str, point: bytes, application: str | None = None) -> PublicKey:
-    name, group, _ = _CURVES[curve]
+    name, group = _CURVES[curve]
     if point[:1] != b"\x04":
         raise refuse(RULE, "the curve point is not in uncompressed form")
     try:

@@ -29,10 +29,11 @@ _ORDER = (
 )
 
 
+_PLACE = {standing: place for place, standing in enumerate(_ORDER)}
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
-    order: int
-    file: str
     sha256: str
     inputs: Pairs
     standing: Standing
@@ -48,27 +49,28 @@ def rows(
     names: Mapping[str, str],
 ) -> tuple[Row, ...]:
     """Return the matrix, by builder id."""
-    lines: dict[str, list[_Line]] = {}
+    best: dict[str, tuple[tuple[int, str], Stand | Barred]] = {}
     for s in stands:
-        line = _Line(
-            *(_ORDER.index(s.standing), s.vote.file, s.vote.sha256, s.vote.inputs),
-            *(s.standing, s.rule, s.text),
-        )
-        lines.setdefault(s.vote.builder, []).append(line)
+        place = (_PLACE[s.standing], s.vote.file)
+        if s.vote.builder not in best or place < best[s.vote.builder][0]:
+            best[s.vote.builder] = place, s
     for b in barred:
-        line = _Line(_ORDER.index(b.standing), b.file, b.says, (), b.standing, b.rule, b.text)
-        lines.setdefault(b.builder, []).append(line)
-    shown = {
-        builder.id: min(lines[builder.id], key=lambda line: (line.order, line.file))
-        for builder in policy.builders
-        if builder.id in lines
-    }
+        place = (_PLACE[b.standing], b.file)
+        if b.builder not in best or place < best[b.builder][0]:
+            best[b.builder] = place, b
+    shown = {b.id: _line(best[b.id][1]) for b in policy.builders if b.id in best}
     variants = _variants({line.sha256 for line in shown.values()} - {"", sha256})
     variants[sha256] = "="
     return tuple(
         _row(builder, names[builder.id], shown.get(builder.id), variants)
         for builder in sorted(policy.builders, key=lambda builder: builder.id)
     )
+
+
+def _line(one: Stand | Barred) -> _Line:
+    if isinstance(one, Barred):
+        return _Line(one.says, (), one.standing, one.rule, one.text)
+    return _Line(one.vote.sha256, one.vote.inputs, one.standing, one.rule, one.text)
 
 
 def _variants(digests: set[str]) -> dict[str, str]:
@@ -100,7 +102,7 @@ def principal_votes(policy: Policy, stands: tuple[Stand, ...]) -> tuple[Principa
     for stand in stands:
         builder = stand.vote.builder
         other = best.get(builder, stand.standing)
-        best[builder] = min(other, stand.standing, key=_ORDER.index)
+        best[builder] = min(other, stand.standing, key=_PLACE.__getitem__)
     return tuple(
         PrincipalVote(
             name=principal.name,

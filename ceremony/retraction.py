@@ -46,6 +46,8 @@ def retractions(
     `speaks` says of each whether its key and time may speak at all by the policy. What was
     taken back once stays so: who errs in that attests again.
     """
+    if not any(speaks):
+        return Retractions({}, ())
     by_hash: dict[str, list[Attestation]] = {}
     for one in attestations:
         by_hash.setdefault(one.sha256, []).append(one)

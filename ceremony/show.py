@@ -17,6 +17,8 @@ def escaped(text: str, most: int = MOST_CHARACTERS) -> str:
 
     At most `most` characters are returned; a cut text ends with "...".
     """
+    if len(text) <= most and text.isascii() and text.isprintable() and "\\" not in text:
+        return text
     shown = "".join(_escape(text[: most + 1]))
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 

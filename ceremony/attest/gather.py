@@ -7,10 +7,9 @@ before it reads what was signed. Refuses to know votes; an unknown file is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.attested_nar import read_nix
@@ -56,8 +55,7 @@ class Format(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One file that may be an attestation, and the files that it may sign, best first."""
 
     file: MediaFile
@@ -67,7 +65,7 @@ class Evidence:
     @property
     def identity(self) -> tuple[bytes, ...]:
         """Return what makes two copies of one attestation the same, whatever their names."""
-        return (self.file.data, *sorted(file.data for file in self.signed))
+        return (self.file.data, *sorted([file.data for file in self.signed]))
 
 
 # Who reads: this process, or a confined child that answers the same (ceremony/ingest).
@@ -76,24 +74,34 @@ Reader: TypeAlias = Callable[[tuple[Evidence, ...], Policy, Aids], Iterable[tupl
 
 def gather(files: tuple[MediaFile, ...]) -> tuple[Evidence, ...]:
     """Group the files; every file is in the result once, as evidence or as signed content."""
-    distinct = sorted(set(files), key=lambda file: (file.path, file.data))
-    by_path: dict[str, list[MediaFile]] = {}
-    for file in distinct:
-        by_path.setdefault(file.path, []).append(file)
+    by_path = _by_path(files)
     found: list[Evidence] = []
-    signed: set[MediaFile] = set()
-    for file in distinct:
-        kind = _format(file)
-        candidates = _candidates(file.path, by_path) if kind in _DETACHED else ()
-        signed.update(candidates)
-        found.append(Evidence(file, kind, candidates))
+    signed: set[int] = set()
+    for path in sorted(by_path):
+        for file in by_path[path]:
+            kind = _format(file)
+            candidates = _candidates(path, by_path) if kind in _DETACHED else ()
+            signed.update(map(id, candidates))
+            found.append(Evidence(file, kind, candidates))
     return tuple(
         evidence
         for evidence in found
-        if evidence.format not in (Format.CHECKSUMS, Format.UNKNOWN) or evidence.file not in signed
+        if evidence.format not in _CONTENTS or id(evidence.file) not in signed
     )
 
 
+def _by_path(files: tuple[MediaFile, ...]) -> dict[str, tuple[MediaFile, ...]]:
+    """Return the distinct files of each path, sorted by what they hold."""
+    found: dict[str, list[MediaFile]] = {}
+    for file in files:
+        found.setdefault(file.path, []).append(file)
+    return {
+        path: tuple(sorted(set(same), key=lambda file: file.data)) if len(same) > 1 else (same[0],)
+        for path, same in found.items()
+    }
+
+
+_CONTENTS = (Format.CHECKSUMS, Format.UNKNOWN)
 _DETACHED = (Format.SSHSIG, Format.OPENPGP, Format.MINISIGN, Format.SIGNIFY, Format.SIGSTORE)
 # Asked in this order: a minisign signature begins as one of signify does, a bundle may hold
 # an envelope, and rebuilderd's files are links.
@@ -127,7 +135,7 @@ def _format(file: MediaFile) -> Format:
     return Format.UNKNOWN
 
 
-def _candidates(path: str, by_path: dict[str, list[MediaFile]]) -> tuple[MediaFile, ...]:
+def _candidates(path: str, by_path: Mapping[str, tuple[MediaFile, ...]]) -> tuple[MediaFile, ...]:
     found = [file for stem in _stems(path) for file in by_path.get(stem, ())]
     return tuple(found[:MOST_CANDIDATES])
 

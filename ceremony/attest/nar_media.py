@@ -47,6 +47,8 @@ class NarFacts:
 
 def looks_like_nar(path: str) -> bool:
     """Say whether a file is named as archives in a binary cache are."""
+    if ".nar" not in path:
+        return False
     name = path.rpartition("/")[2]
     return name.endswith(".nar") or ".nar." in name
 

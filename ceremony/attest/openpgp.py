@@ -8,6 +8,7 @@ to try. Refuses to know votes, and when a key expires: the policy's window says 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -26,6 +27,8 @@ from ceremony.types import Finding, MediaFile
 OPENPGP = "openpgp"
 # What a hostile file can cost: so many public key operations and not more.
 MOST_TRIALS = 64
+# Of the signatures in one file that are no votes, of each builder.
+MOST_LINES = 4
 # Sixteen candidates, three hashes, two ways to sign: each is hashed once for a whole folder.
 MOST_HASHED = 96
 
@@ -39,12 +42,39 @@ def read_openpgp_pair(
     except Refused as error:
         return (_malformed(file, "", error.findings[0]),)
     reader = _Reader(file, signed, policy)
-    return tuple(reader.read(body) for body in bodies)
+    return _few_lines([reader.read(body) for body in bodies])
+
+
+def _few_lines(readings: list[Reading]) -> tuple[Reading, ...]:
+    """Return every attestation, and a few of what is none of each builder, or of nobody.
+
+    A file has room for so many signatures that each of them as a line would bury the others.
+    """
+    kept: list[Reading] = []
+    told: Counter[str] = Counter()
+    over: dict[str, Unverified | Malformed] = {}
+    for one in readings:
+        if isinstance(one, Attestation):
+            kept.append(one)
+            continue
+        told[one.builder] += 1
+        if told[one.builder] <= MOST_LINES:
+            kept.append(one)
+        else:
+            over.setdefault(one.builder, one)
+    for builder, first in over.items():
+        text = (
+            f"{told[builder] - MOST_LINES} more signatures in this file are no votes; the first: "
+        )
+        kept.append(replace(first, text=text + first.text))
+    return tuple(kept)
 
 
 def claims(content: bytes, signature: OpenPgpSignature) -> Claims:
     """Return what a checksum file says, made when the signature says that it was made."""
-    return replace(contents.claims(content), time=datetime.fromtimestamp(signature.created, UTC))
+    said = contents.claims(content)
+    made = datetime.fromtimestamp(signature.created, UTC)
+    return Claims(said.artifacts, said.pins, made, said.self_claims)
 
 
 @lru_cache(maxsize=MOST_HASHED)
@@ -121,9 +151,11 @@ class _Reader:
         fault = None
         for content in self._contents if holders else ():
             hashed = hashed_content(content, name, signature.kind)
-            for holder in holders if signature.may_fit(hashed) else ():
+            digest = signature.digest(hashed)
+            # It must begin as the signature says: no key is needed for that.
+            for holder in holders if digest[:2] == signature.start else ():
                 try:
-                    return holder, content, self._tried(signature, holder[1], hashed)
+                    return holder, content, self._tried(signature, holder[1], digest)
                 except Refused as error:
                     fault = fault or error
         if named:
@@ -132,12 +164,12 @@ class _Reader:
         raise refuse("QRM-ENROLLED", f"the key {key} belongs to no enrolled builder")
 
     def _tried(
-        self, signature: OpenPgpSignature, key: BuilderKey, hashed: Hash
+        self, signature: OpenPgpSignature, key: BuilderKey, digest: bytes
     ) -> tuple[Scheme, bytes]:
         if self._trials == 0:
             raise refuse(SIGNATURE_RULE, f"at most {MOST_TRIALS} checks are made for one file")
         self._trials -= 1
-        return signature.fitted(key.key, hashed)
+        return signature.fitted(key.key, digest)
 
     def _unread(self, fault: Finding, named: Holders) -> Reading:
         if fault.rule == sig.RULE:

@@ -26,6 +26,7 @@ ARMOUR = b"-----BEGIN PGP "
 CRC24_START = 0xB704CE
 CRC24_POLYNOMIAL = 0x1864CFB
 CRC24_BITS = 24
+CRC24_MASK = (1 << CRC24_BITS) - 1
 FOLDED = 64  # bits that are left to the plain division
 
 _BEGIN = re.compile(r"-----BEGIN ([A-Z ]{1,40})-----")
@@ -94,7 +95,16 @@ def crc24(data: bytes) -> int:
         rest ^= upper << (1 << power)
         for shift in _remainder(power):
             rest ^= upper << shift
-    return _reduced(rest)
+    found, remainders = 0, _of_bytes()
+    for byte in rest.to_bytes(FOLDED // 8, "big"):
+        found = (found << 8 & CRC24_MASK | byte) ^ remainders[found >> CRC24_BITS - 8]
+    return found
+
+
+@cache
+def _of_bytes() -> tuple[int, ...]:
+    """Return the remainder of every byte that goes out of a register of 24 bits."""
+    return tuple(_reduced(byte << CRC24_BITS) for byte in range(256))
 
 
 @cache

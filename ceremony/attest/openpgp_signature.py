@@ -89,21 +89,16 @@ class OpenPgpSignature:
         """Return the hash of a content that is signed as it is."""
         return hashlib.new(self.hash_name, content)
 
-    def may_fit(self, content: Hash) -> bool:
-        """Say whether the digest begins as the signature says: no key is needed for that."""
-        return self.digest(content)[:2] == self.start
-
     def verify(self, key: PublicKey, content: Hash) -> Scheme:
         """Refuse unless the signature is `key`'s over the content; return how it was made."""
-        return self.fitted(key, content)[0]
+        return self.fitted(key, self.digest(content))[0]
 
-    def fitted(self, key: PublicKey, content: Hash) -> tuple[Scheme, bytes]:
-        """Do the same, and return the signature as the key takes it besides."""
+    def fitted(self, key: PublicKey, digest: bytes) -> tuple[Scheme, bytes]:
+        """Do the same with the digest, and return the signature as the key takes it besides."""
         name = self.hash_name
         raw, scheme = self._raw(key)
         if weak_hash(key, name):
             raise refuse(HASH_RULE, f"{name} is too short for a {key.algorithm} key")
-        digest = self.digest(content)
         if digest[:2] != self.start:
             raise no_fit()
         key.verify_digest(raw, digest, name)

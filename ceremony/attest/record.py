@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from ceremony.attest.ssh_certificate import SshCertificate
@@ -21,12 +22,19 @@ MOST_PINS = 64
 MOST_VALUE = 256
 SELF_CLAIMS = ("builder", "organisation", "isolation", "cpu_vendor", "host", "network", "os")
 TIMESTAMP = "timestamp"
+_OF_ITSELF = frozenset(SELF_CLAIMS)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VALUES = {
     "git_commit": re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}"),
     "flake_lock": re.compile(r"[0-9a-f]{64}"),
     TIMESTAMP: re.compile(r"[0-9]{1,11}"),
 }
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -129,13 +137,14 @@ class Pins:
         """Take one pin."""
         if self._values.get(name) == value:  # it was looked at when it was said first
             return
-        if not _NAME.fullmatch(name) or not 0 < len(value) <= MOST_VALUE:
-            return
-        if not value.isascii() or not value.isprintable():
+        if not _is_name(name) or not 0 < len(value) <= MOST_VALUE:
             return
         pattern = _VALUES.get(name)
-        if pattern and not pattern.fullmatch(value):
-            raise refuse("ATT-PIN", f"{name} has the impossible value {escaped(value)}")
+        if pattern is None or not pattern.fullmatch(value):
+            if not value.isascii() or not value.isprintable():
+                return
+            if pattern:
+                raise refuse("ATT-PIN", f"{name} has the impossible value {escaped(value)}")
         if self._values.setdefault(name, value) != value:
             if pattern or name in SELF_CLAIMS:
                 raise refuse("ATT-PIN", f"{name} is said twice with different values")
@@ -148,7 +157,7 @@ class Pins:
         pins: list[tuple[str, str]] = []
         self_claims: list[tuple[str, str]] = []
         for pair in sorted(self._values.items()):
-            if pair[0] in SELF_CLAIMS:
+            if pair[0] in _OF_ITSELF:
                 self_claims.append(pair)
             elif pair[0] != TIMESTAMP and pair[0] not in self._ambiguous:
                 pins.append(pair)

@@ -10,7 +10,7 @@ bytes. Refuses to know what the bytes mean, and RSA with SHA-1.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
@@ -30,8 +30,7 @@ _ECDSA = {
 _RSA = {"rsa-sha2-256": Scheme.RSA_PKCS1_SHA256, "rsa-sha2-512": Scheme.RSA_PKCS1_SHA512}
 
 
-@dataclass(frozen=True, slots=True)
-class KeySignature:
+class KeySignature(NamedTuple):
     """The raw value in the form `key.verify` takes; flags and counter of a security key."""
 
     scheme: Scheme

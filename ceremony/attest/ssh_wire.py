@@ -33,11 +33,12 @@ class WireReader:
 
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes."""
-        if count > len(self._data) - self._at:
-            raise refuse(self._rule, f"the blob ends {count} bytes too early", self._at)
-        taken = self._data[self._at : self._at + count]
-        self._at += count
-        return taken
+        at = self._at
+        end = self._at = at + count
+        if end > len(self._data):
+            self._at = at
+            raise refuse(self._rule, f"the blob ends {count} bytes too early", at)
+        return self._data[at:end]
 
     def byte(self) -> int:
         """Return the next byte as a number."""
@@ -53,7 +54,7 @@ class WireReader:
 
     def string(self) -> bytes:
         """Return the next length-prefixed string."""
-        count = self.uint32()
+        count = int.from_bytes(self.take(UINT32_BYTES), "big")
         if count > MOST_STRING_BYTES:
             raise refuse(
                 self._rule, f"a string of {count} bytes, the cap is {MOST_STRING_BYTES}", self._at
@@ -63,9 +64,9 @@ class WireReader:
     def name(self) -> str:
         """Return the next string as printable ASCII."""
         raw = self.string()
-        if not raw.isascii() or not raw.decode("ascii").isprintable():
-            raise refuse(self._rule, "a name in the blob is not printable ASCII", self._at)
-        return raw.decode("ascii")
+        if raw.isascii() and (name := raw.decode("ascii")).isprintable():
+            return name
+        raise refuse(self._rule, "a name in the blob is not printable ASCII", self._at)
 
     def mpint(self) -> int:
         """Return the next mpint, which must be positive and in its shortest form."""

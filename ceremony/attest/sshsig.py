@@ -164,7 +164,7 @@ def _dearmored(data: bytes) -> bytes:
     if lines[0] != BEGIN or lines[-1] or END not in lines[-2:-1]:
         raise refuse(RULE, "the armour does not begin and end as SSHSIG does")
     body = lines[1:-2]
-    if any(not 0 < len(line) <= MOST_COLUMNS for line in body):
+    if body and not 0 < len(min(body, key=len)) <= len(max(body, key=len)) <= MOST_COLUMNS:
         raise refuse(RULE, f"an armour line is empty or longer than {MOST_COLUMNS} columns")
     try:
         text = b"".join(body).decode("ascii")

@@ -98,7 +98,7 @@ def _provenance_v02(artifacts: tuple[Artifact, ...], predicate: dict[str, Json])
 
 
 def _add_self_claims(pins: Pins, values: dict[str, Json]) -> None:
-    for name in SELF_CLAIMS:
+    for name in SELF_CLAIMS if values else ():
         _add_text(pins, name, values.get(name))
 
 

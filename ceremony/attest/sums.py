@@ -8,7 +8,7 @@ names without control characters, no escaped names, each name once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ceremony.attest.record import Artifact, Claims, Pins
 from ceremony.characters import is_printable
@@ -51,7 +51,7 @@ def read_sums(data: bytes) -> Claims:
     """Read a checksum file; Refused (ATT-SUMS, ATT-TWICE, ATT-PIN) names the line."""
     pins = Pins()
     named: dict[str, dict[str, str]] = {}
-    for number, line in _lines(data):
+    for number, line in enumerate(_lines(data), 1):
         if line.startswith("#"):
             pin = _PIN.fullmatch(line)
             if pin:
@@ -70,7 +70,7 @@ def read_sums(data: bytes) -> Claims:
     return pins.claims(artifacts)
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, str]]:
+def _lines(data: bytes) -> Iterable[str]:
     if len(data) > MOST_BYTES:
         raise refuse(RULE, f"the file has more than {MOST_BYTES} bytes")
     if not data.endswith(b"\n"):
@@ -81,13 +81,18 @@ def _lines(data: bytes) -> Iterator[tuple[int, str]]:
         raise refuse(RULE, "the file is not UTF-8", error.start) from None
     if len(lines) > MOST_LINES:
         raise refuse(RULE, f"the file has more than {MOST_LINES} lines")
-    plain = is_printable("".join(lines))
+    if len(data) <= MOST_COLUMNS and is_printable("".join(lines)):
+        return lines
+    return _checked(lines)
+
+
+def _checked(lines: list[str]) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         if len(line) > MOST_COLUMNS:
             raise refuse(RULE, f"line {number} is longer than {MOST_COLUMNS} characters")
-        if not (plain or is_printable(line)):
+        if not is_printable(line):
             raise refuse(RULE, f"line {number} has a control or invisible character")
-        yield number, line
+        yield line
 
 
 def _entry(number: int, line: str) -> tuple[str, str, str]:

@@ -7,11 +7,10 @@ a confined child's (unpacking.py). Refuses to know caps on their number and who 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from ceremony.attest.nar_media import NarFacts, NarFileReader
 from ceremony.errors import Refused
-from ceremony.ingest.steady import open_steady
+from ceremony.ingest.steady import SteadyFile
 from ceremony.ingest.unpacking import Purse
 from ceremony.ports import Progress, Report
 from ceremony.show import escaped
@@ -19,22 +18,21 @@ from ceremony.types import Finding
 
 
 def read_archive(
-    path: str, file: Path, most: int, purse: Purse, report: Report
+    path: str, file: SteadyFile, most: int, purse: Purse, report: Report
 ) -> tuple[NarFacts, str]:
-    """Return the facts, and the SHA-256 (hex) of the file; MED-CHANGED, MED-GONE, MED-SPECIAL.
+    """Return the facts, and the SHA-256 (hex) of the open file; MED-CHANGED, MED-GONE.
 
     `most` bytes at most, packed and unpacked.
     """
     hasher, reader = hashlib.sha256(), NarFileReader(most, purse.unpacker)
     fault: Finding | None = None
     try:
-        with open_steady(file, most, 0) as steady:
-            done = 0
-            for chunk in steady.chunks():
-                hasher.update(chunk)
-                fault = fault or _fed(reader, chunk)
-                done += len(chunk)
-                report(Progress(f"reading {escaped(path, 40)}", done, steady.size, "bytes"))
+        done = 0
+        for chunk in file.chunks():
+            hasher.update(chunk)
+            fault = fault or _fed(reader, chunk)
+            done += len(chunk)
+            report(Progress(f"reading {escaped(path, 40)}", done, file.size, "bytes"))
         nar = None
         if fault is None:
             try:

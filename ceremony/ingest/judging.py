@@ -1,8 +1,8 @@
 """Reading attestations in the confined child, from the parent's side.
 
-Decides what is asked of the child, what of its answer is believed (told.py), and which files
-of a medium are left out because their reader ends, hangs or answers garbage (MED-SANDBOX):
-never more than a few, else the whole medium is refused. Refuses to read any attestation itself.
+Decides what of the child's answer is believed (told.py), and which files of a medium are left
+out because their reader ends, hangs or answers garbage (MED-SANDBOX): never more than a few,
+else the whole medium is refused. Refuses to read any attestation itself.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from ceremony.artifact_names import exact
 from ceremony.attest.aids import NONE, Aids
@@ -18,15 +19,14 @@ from ceremony.attest.nar_media import NarFacts
 from ceremony.attest.record import Reading
 from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.blobs import from_blob
-from ceremony.codec import Json, Malformed, decode, encode
+from ceremony.codec import Json
 from ceremony.digesting import Further, nothing_further
 from ceremony.effects import Buffer
 from ceremony.errors import Refused, refuse
 from ceremony.events import MediaRead, PolicyRead
-from ceremony.ingest import sandbox
-from ceremony.ingest.reader import Request, written
-from ceremony.ingest.sandbox import RULE, Limits, Listener, Lost
-from ceremony.ingest.told import Garbage, check_refusal, understood
+from ceremony.ingest.asking import BATCH, ask
+from ceremony.ingest.sandbox import RULE, Listener, Lost
+from ceremony.ingest.told import Garbage, understood
 from ceremony.policy import load
 from ceremony.policy_model import Policy
 from ceremony.ports import Media, Progress, Report
@@ -35,11 +35,7 @@ from ceremony.show import escaped
 from ceremony.types import Finding, ImageFacts, MediaFile, Severity
 from ceremony.verdicts import Verdict
 
-SECONDS = 30.0  # for the start and for few files
-SECONDS_OF_A_FILE = 0.02
-PATIENCE = 20.0  # seconds one file may take on a busy machine
 MOST_LOST = 16
-BATCH = 64  # pieces of evidence that are told at once
 TRIES = 2  # a child that ends for reasons of the machine's own may do so once
 
 # These say by their names alone that nothing in them is read.
@@ -82,15 +78,15 @@ def judge_apart(case: Case, report: Report = lambda _: None) -> Judged:
     """
     policy = load(case.policy)
     try:
-        return Judged(_verdict(policy, case), ())
+        return Judged(_verdict(policy, case, report), ())
     except Lost:
         kept, lost = sieve(policy, case.files, _aids(policy, case), report)
         if not lost:
             raise
-        return Judged(_verdict(policy, replace(case, files=kept)), lost)
+        return Judged(_verdict(policy, replace(case, files=kept), report), lost)
 
 
-def _verdict(policy: Policy, case: Case) -> Verdict:
+def _verdict(policy: Policy, case: Case, report: Report) -> Verdict:
     return examine(
         policy,
         case.image_name,
@@ -100,7 +96,7 @@ def _verdict(policy: Policy, case: Case) -> Verdict:
         aids=_aids(policy, case),
         further=case.further,
         ledger_head=case.ledger_head,
-        read=read_apart,
+        read=partial(read_apart, report=report),
     ).verdict
 
 
@@ -110,7 +106,7 @@ def _aids(policy: Policy, case: Case) -> Aids:
 
 
 def read_apart(
-    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids, report: Report = lambda _: None
 ) -> tuple[tuple[Reading, ...], ...]:
     """Read every piece in a confined child, in order: the Reader of a ceremony that is held.
 
@@ -118,19 +114,23 @@ def read_apart(
     """
     for _ in range(TRIES - 1):
         try:
-            return _read_once(found, policy, aids)
+            return _read_once(found, policy, aids, report)
         except Lost:
             pass
-    return _read_once(found, policy, aids)
+    return _read_once(found, policy, aids, report)
 
 
 def _read_once(
-    found: tuple[Evidence, ...], policy: Policy, aids: Aids
+    found: tuple[Evidence, ...], policy: Policy, aids: Aids, report: Report
 ) -> tuple[tuple[Reading, ...], ...]:
     apart = tuple(evidence for evidence in found if evidence.format not in _PLAIN)
     readings: Readings = {}
+
+    def at(number: int) -> None:
+        report(Progress("reading attestations", number, len(apart), "files"))
+
     if apart:
-        _ask(apart, policy, aids, BATCH, Listener(told=_Taker(apart, policy, aids, readings)))
+        ask(apart, policy, aids, BATCH, Listener(at, _Taker(apart, policy, aids, readings)))
     return tuple(
         readings[evidence] if evidence in readings else read(evidence, policy, NONE)
         for evidence in found
@@ -162,34 +162,6 @@ class _Taker:
                 ) from None
 
 
-def _ask(
-    apart: tuple[Evidence, ...], policy: Policy, aids: Aids, batch: int, listener: Listener
-) -> None:
-    """Have a child read the evidence; Lost unless it told of every piece of it."""
-    files = dict.fromkeys(file for evidence in apart for file in (evidence.file, *evidence.signed))
-    files |= dict.fromkeys(aids.roots)
-    numbers = {file: number for number, file in enumerate(files)}
-    asked: dict[str, Json] = {
-        "task": "read",
-        "batch": batch,
-        "evidence": [
-            [numbers[one.file], str(one.format), [numbers[file] for file in one.signed]]
-            for one in apart
-        ],
-        "archives": encode(aids.archives),
-        "roots": [numbers[file] for file in aids.roots],
-        "names": [*aids.names],
-    }
-    if hashlib.sha256(policy.source).digest() != policy.sha256.value:
-        raise refuse(RULE, "the policy is not here as the bytes that the reader needs")
-    limits = Limits(
-        SECONDS + SECONDS_OF_A_FILE * len(files), PATIENCE, bundles=aids.verifier is not None
-    )
-    answer = sandbox.run(written(Request(asked, policy.source, tuple(files))), limits, listener)
-    if _member(answer.value, "read") != len(apart):
-        raise Lost("the reader did not read what it was asked to", -1)
-
-
 def sieve(
     policy: Policy, files: tuple[MediaFile, ...], aids: Aids, report: Report = lambda _: None
 ) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
@@ -209,7 +181,7 @@ def sieve(
 
         taker = _Taker(rest, policy, aids, {})
         try:
-            _ask(rest, policy, aids, 1, Listener(at, taker))
+            ask(rest, policy, aids, 1, Listener(at, taker))
         except Lost as error:
             if not 0 <= error.at < len(rest):
                 raise
@@ -228,27 +200,6 @@ def _left_out(file: MediaFile, error: Lost) -> Finding:
     digest = hashlib.sha256(file.data).hexdigest()
     text = f"{escaped(file.path)} ({digest}) is left out: {error.findings[0].text}"
     return Finding(RULE, Severity.WARN, text)
-
-
-def _member(value: Json, name: str) -> Json:
-    """Return the answer's one member, or raise what the child was refused."""
-    match value:
-        case {"refused": [_, *_] as findings}:
-            raise Refused(*(_refusal(finding) for finding in findings))
-        case dict() if list(value) == [name]:
-            return value[name]
-        case _:
-            raise refuse(RULE, "the reader's answer has not the shape of one")
-
-
-def _refusal(told: Json) -> Finding:
-    """Return a refusal that was told: of a rule, and in words that may be shown and recorded."""
-    try:
-        found = decode(Finding, told)
-        check_refusal(found.rule, found.text)
-    except (Malformed, Garbage):
-        raise refuse(RULE, "the reader refused without a finding") from None
-    return replace(found, severity=Severity.REFUSE)
 
 
 @dataclass(slots=True)

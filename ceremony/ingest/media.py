@@ -11,9 +11,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from ceremony.artifact_names import fits
@@ -23,20 +22,20 @@ from ceremony.attest.nar_media import (
     NarFacts,
     looks_like_nar,
 )
-from ceremony.blobs import to_blob
+from ceremony.blobs import blob_of, to_blob
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
 from ceremony.ingest.archives import read_archive
-from ceremony.ingest.reading import is_utf8
+from ceremony.ingest.reading import FLAGS, is_utf8
+from ceremony.ingest.steady import SteadyFile
 from ceremony.ingest.unpacking import Purse
+from ceremony.ingest.walking import FORBIDDEN, Told, walk
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
-from ceremony.types import Finding, MediaFile, Severity
+from ceremony.types import MediaFile
 
-SMALL = 1 << 14  # bytes; a buffer of a whole chunk for each of many small files costs more
-_PAGE = 1 << 12
 _ESCAPED = b'\n\t"\\'  # in two bytes
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
@@ -45,35 +44,35 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 class _Taking:
     """What one reading of a medium gathers."""
 
+    told: Told = field(default_factory=Told)
     manifest: list[ManifestEntry] = field(default_factory=list)
     files: list[Blob] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
-    refusals: list[Finding] = field(default_factory=list)
-    unlisted: int = 0
     names: int = 0
     image: tuple[ManifestEntry, bytearray] | None = None
     small: int = 0
     archives: list[NarFacts] = field(default_factory=list)
     purse: Purse = field(default_factory=Purse)
 
-    def warn(self, rule: str, text: str) -> None:
-        """Note what a person should know; what is over the cap is counted."""
-        if len(self.warnings) < limits.MOST_WARNINGS:
-            self.warnings.append(Finding(rule, Severity.WARN, text))
-        else:
-            self.unlisted += 1
+    def stop(self, files: int, path: str) -> str:
+        """Return why nothing more is read, if so."""
+        if files > limits.MOST_FILES:
+            return f"more than {limits.MOST_FILES:,} files"
+        # No character takes more than the six bytes of \u0000.
+        near = self.names + 6 * len(path) + 2 > limits.MOST_NAMES
+        if near and self.names + _in_json(path) > limits.MOST_NAMES:
+            return f"the names of the files are over {counted(limits.MOST_NAMES)} together"
+        if len(self.told.refusals) >= limits.MOST_REFUSALS:
+            return f"reading stopped after {limits.MOST_REFUSALS:,} refusals"
+        return ""
 
-    def refuse(self, rule: str, text: str) -> None:
-        """Note what must stop the ceremony; none is ever left out."""
-        self.refusals.append(Finding(rule, Severity.REFUSE, text))
 
-    def problems(self) -> tuple[Finding, ...]:
-        """Return every refusal, then the warnings and how many more there were."""
-        if self.unlisted:
-            text = f"{counted(self.unlisted, 'more warnings')} are not listed"
-            more = (Finding("MED-COUNT", Severity.WARN, text),)
-            return (*self.refusals, *self.warnings, *more)
-        return (*self.refusals, *self.warnings)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is wanted of a medium: an image of these names and size; whom the reading is told."""
+
+    names: tuple[str, ...]
+    most_bytes: int
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +110,18 @@ class FolderMedia:
         self, names: tuple[str, ...], most_bytes: int, report: Report
     ) -> tuple[MediaRead, Buffer]:
         """Copy the image named one of `names` and all small files, each byte read once."""
-        taking = _Taking()
+        taking, wanted = _Taking(), _Reading(names, most_bytes, report)
         try:
-            for path, entry in self._walk(taking):
-                self._take(path, entry, names, most_bytes, taking, report)
+            for path, name, folder in walk(self.folder, taking.told, taking.stop):
+                _take(path, name, folder, wanted, taking)
         except OSError as error:
             raise _gone(self.folder, error) from None
         image, copy = taking.image or (None, bytearray())
         view = memoryview(copy).toreadonly()
         again = hashlib.sha256(view).hexdigest() if image else ""
-        taking.manifest.sort(key=lambda e: e.path.encode())
-        taking.files.sort(key=lambda f: f.path.encode())
+        # By their bytes: UTF-8 sorts as code points do.
+        taking.manifest.sort(key=attrgetter("path"))
+        taking.files.sort(key=attrgetter("path"))
         media = MediaRead(
             source=_shown(self.folder),
             mount=_mount_options(self.folder),
@@ -129,121 +129,88 @@ class FolderMedia:
             image=image,
             image_again=again,
             files=tuple(taking.files),
-            archives=tuple(sorted(taking.archives, key=lambda a: a.path.encode())),
-            problems=taking.problems(),
+            archives=tuple(sorted(taking.archives, key=attrgetter("path"))),
+            problems=taking.told.problems(),
         )
         return media, view
 
-    def _walk(self, taking: _Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield regular files, depth first by name; what is not one becomes a finding."""
-        stack: list[tuple[Path, str, int]] = [(self.folder, "", 0)]
-        files = folders = seen = 0
-        while stack:
-            folder, prefix, depth = stack.pop()
-            with os.scandir(folder) as scan:
-                found = list(islice(scan, limits.MOST_ENTRIES - seen + 1))
-            seen += len(found)
-            if seen > limits.MOST_ENTRIES:
-                taking.refuse("MED-COUNT", f"more than {limits.MOST_ENTRIES:,} names")
+
+def _take(path: str, name: str, folder: int, wanted: _Reading, taking: _Taking) -> None:
+    """Open one file, look at it on its descriptor, and keep what belongs to it."""
+    is_image = fits(wanted.names, path)
+    if is_image and taking.image is not None:
+        text = f"{escaped(path)} is a second file with a name of the image; it was not read"
+        taking.told.refuse("MED-IMAGE", text)
+        return
+    say = taking.told.refuse if is_image else taking.told.warn
+    try:
+        descriptor = os.open(name, FLAGS, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in FORBIDDEN:
+            raise
+        say("MED-PATH", f"{escaped(path)} may not be read")
+        return
+    if looks_like_nar(path) and not is_image:
+        _take_archive(path, descriptor, wanted, taking)
+        return
+    room = limits.MOST_SMALL_TOTAL - taking.small
+    cap = wanted.most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
+    try:
+        before = os.fstat(descriptor)
+        size = before.st_size
+        if size > cap and stat.S_ISREG(before.st_mode):
+            say("MED-SIZE", f"{escaped(path)} has {_over(size, cap, room)}; it was not read")
+            return
+        copy, steady = _copied(descriptor, before, path, cap, wanted.report)
+    finally:
+        os.close(descriptor)
+    if not steady:
+        taking.told.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
+    found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
+    named = _in_json(path)
+    if is_image:
+        taking.image = (found, bytearray(copy) if isinstance(copy, bytes) else copy)
+    else:
+        blob = blob_of(path, bytes(copy))
+        held = named + _held(blob, copy)
+        if held > room:
+            over = f"{counted(held)} in the transcript, over the cap of {room:,}"
+            taking.told.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
+            return
+        taking.small += held
+        taking.files.append(blob)
+    taking.names += named
+    taking.manifest.append(found)
+
+
+def _over(size: int, cap: int, room: int) -> str:
+    if cap == room:
+        total = f"all small files together have {limits.MOST_SMALL_TOTAL:,}"
+        return f"{counted(size)}, over the {cap:,} that are left: {total} at most"
+    return f"{counted(size)}, over the cap of {cap:,}"
+
+
+def _take_archive(path: str, descriptor: int, wanted: _Reading, taking: _Taking) -> None:
+    """Read an archive as large as the image once; it leaves its digest and what it holds."""
+    shown, most = escaped(path), wanted.most_bytes + SLACK
+    try:
+        with SteadyFile(descriptor, shown, most, 0) as file:
+            if len(taking.archives) == MOST_ARCHIVES:
+                taking.told.warn("MED-SIZE", f"{shown}: at most {MOST_ARCHIVES} archives are read")
                 return
-            for entry in sorted(found, key=lambda e: os.fsencode(e.name)):
-                path = f"{prefix}{entry.name}"
-                if not is_utf8(entry.name):
-                    taking.warn("MED-SPECIAL", f"{escaped(path)} is not a UTF-8 name")
-                elif entry.is_dir(follow_symlinks=False):
-                    folders += 1
-                    if depth + 1 > limits.MOST_DEPTH or folders > limits.MOST_FOLDERS:
-                        taking.warn("MED-COUNT", f"{escaped(path)}: too many or deep folders")
-                    else:
-                        stack.append((folder / entry.name, f"{path}/", depth + 1))
-                elif not entry.is_file(follow_symlinks=False):
-                    kind = "a link" if entry.is_symlink() else "not a regular file"
-                    taking.warn("MED-SPECIAL", f"{escaped(path)} is {kind}")
-                else:
-                    files += 1
-                    if stop := _stop(taking, files, path):
-                        taking.refuse("MED-COUNT", stop)
-                        return
-                    yield path, entry
-
-    def _take(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
-        self,
-        path: str,
-        entry: os.DirEntry[str],
-        names: tuple[str, ...],
-        most_bytes: int,
-        taking: _Taking,
-        report: Report,
-    ) -> None:
-        size = entry.stat(follow_symlinks=False).st_size
-        is_image = fits(names, path)
-        if is_image and taking.image is not None:
-            text = f"{escaped(path)} is a second file with a name of the image; it was not read"
-            taking.refuse("MED-IMAGE", text)
-            return
-        if looks_like_nar(path) and not is_image:
-            try:
-                self._pass_archive(path, entry, size, most_bytes + SLACK, taking, report)
-            except Refused as error:
-                taking.refuse("MED-CHANGED", error.findings[0].text)
-            return
-        room = limits.MOST_SMALL_TOTAL - taking.small
-        cap = most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
-        if size > cap:
-            say = taking.refuse if is_image else taking.warn
-            over = f"{counted(size)}, over the cap of {cap:,}"
-            say("MED-SIZE", f"{escaped(path)} has {over}; it was not read")
-            return
-        copy, steady = _copy(entry.path, path, size, cap, report)
-        if not steady:
-            taking.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
-        found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
-        named = _in_json(path)
-        if is_image:
-            taking.image = (found, copy)
-        else:
-            blob = to_blob(MediaFile(path, bytes(copy)))
-            held = named + _held(blob, copy)
-            if held > room:
-                over = f"{counted(held)} in the transcript, over the cap of {room:,}"
-                taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
+            if (hole := file.first_hole()) < file.size:
+                text = f"{shown} is a sparse file: nothing was ever written at {hole:#x}"
+                taking.told.warn("MED-SPARSE", f"{text}; it was not read")
                 return
-            taking.small += held
-            taking.files.append(blob)
-        taking.names += named
-        taking.manifest.append(found)
-
-    def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
-        self,
-        path: str,
-        entry: os.DirEntry[str],
-        size: int,
-        most: int,
-        taking: _Taking,
-        report: Report,
-    ) -> None:
-        """Read an archive as large as the image once; it leaves its digest and what it holds."""
-        if size > most or len(taking.archives) == MOST_ARCHIVES:
-            over = f"at most {MOST_ARCHIVES} archives of {most:,} bytes each are"
-            taking.warn("MED-SIZE", f"{escaped(path)} has {counted(size)}; {over} read")
-            return
-        facts, sha256 = read_archive(path, Path(entry.path), most, taking.purse, report)
-        taking.archives.append(facts)
-        taking.names += _in_json(path)
-        taking.manifest.append(ManifestEntry(path, size, sha256))
-
-
-def _stop(taking: _Taking, files: int, path: str) -> str:
-    """Return why nothing more is read, if so."""
-    if files > limits.MOST_FILES:
-        return f"more than {limits.MOST_FILES:,} files"
-    # No character takes more than the six bytes of \u0000.
-    near = taking.names + 6 * len(path) + 2 > limits.MOST_NAMES
-    if near and taking.names + _in_json(path) > limits.MOST_NAMES:
-        return f"the names of the files are over {counted(limits.MOST_NAMES)} together"
-    if len(taking.refusals) >= limits.MOST_REFUSALS:
-        return f"reading stopped after {limits.MOST_REFUSALS:,} refusals"
-    return ""
+            facts, sha256 = read_archive(path, file, most, taking.purse, wanted.report)
+            taking.manifest.append(ManifestEntry(path, file.size, sha256))
+    except Refused as error:
+        (fault,) = error.findings
+        say = taking.told.refuse if fault.rule == "MED-CHANGED" else taking.told.warn
+        say(fault.rule, fault.text)
+        return
+    taking.archives.append(facts)
+    taking.names += _in_json(path)
 
 
 def _in_json(text: str) -> int:
@@ -253,43 +220,43 @@ def _in_json(text: str) -> int:
     return len(_ENCODER.encode(text).encode())
 
 
-def _held(blob: Blob, copy: bytearray) -> int:
+def _held(blob: Blob, copy: bytes | bytearray) -> int:
     """Return how many bytes a blob's content has as a transcript's JSON: to_blob left no others."""
     if blob.encoding != "utf-8":
         return len(blob.content) + 2
     return 2 * len(copy) + 2 - len(copy.translate(None, _ESCAPED))
 
 
-def _copy(
-    path: Path | str, shown: str, size: int, cap: int, report: Report
-) -> tuple[bytearray, bool]:
-    """Read a file once; tell whether it was regular, of the size listed, and unchanged."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            return bytearray(), False
-        copy = bytearray()
+def _copied(
+    descriptor: int, before: os.stat_result, shown: str, cap: int, report: Report
+) -> tuple[bytes | bytearray, bool]:
+    """Read a file once; tell whether it was regular, of the size it had, and unchanged."""
+    if not stat.S_ISREG(before.st_mode):
+        return b"", False
+    size = before.st_size
+    large = size > limits.CHUNK
+    # A buffer of a whole chunk for each of many small files costs more than reading them.
+    most = limits.CHUNK if large else size + 1
+    copy: bytes | bytearray = os.read(descriptor, most)
+    if large or len(copy) != size:
+        copy = bytearray(copy)
         # What grows after its last byte was read is found by its size afterwards.
-        while len(copy) <= cap and (len(copy) != size or size != before.st_size):
-            chunk = os.read(descriptor, limits.CHUNK if size > SMALL else max(size + 1, _PAGE))
-            if not chunk:
-                break
+        while len(copy) <= cap and len(copy) != size and (chunk := os.read(descriptor, most)):
             copy += chunk
-            if size > limits.CHUNK:
+            if large:
                 report(Progress(f"copying {escaped(shown, 40)}", len(copy), size, "bytes"))
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    steady = (
-        len(copy) == size == before.st_size == after.st_size
-        and before.st_mtime_ns == after.st_mtime_ns
-    )
+    after = os.fstat(descriptor)
+    steady = len(copy) == size == after.st_size and before.st_mtime_ns == after.st_mtime_ns
     return copy, steady
 
 
 def _read_small(path: Path, most: int) -> bytes:
-    copy, steady = _copy(path, path.name, path.stat().st_size, most, lambda _: None)
+    descriptor = os.open(path, FLAGS)
+    try:
+        before = os.fstat(descriptor)
+        copy, steady = _copied(descriptor, before, path.name, most, lambda _: None)
+    finally:
+        os.close(descriptor)
     if not steady or len(copy) > most:
         raise OSError(0, f"not a steady regular file of at most {most:,} bytes")
     return bytes(copy)

@@ -95,11 +95,12 @@ def _read_each(request: Request, verifier: Verifier | None) -> int:
     policy = load(request.policy)
     aids = _aids(request, verifier)
     found = _evidence(request)
-    batch = int(str(request.asked["batch"]))
-    for first in range(0, len(found), batch):
+    first = 0
+    for end in cast("list[int]", request.asked["batches"]):
         _say("at", first)
-        some = found[first : first + batch]
-        _say("told", [telling(read(evidence, policy, aids), evidence) for evidence in some])
+        some = found[first:end]
+        _say("told", [telling(read(one, policy, aids), one, aids.names) for one in some])
+        first = end
     return len(found)
 
 

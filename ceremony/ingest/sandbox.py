@@ -34,7 +34,8 @@ from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 
 RULE = "MED-SANDBOX"
-MOST_REPLY = 256 << 20  # bytes; a verdict on 20,000 files with long names has about 20 MiB
+MOST_LINE, MOST_REPLY = 1 << 16, 1 << 20  # bytes, where the asker knows of no other need
+MOST_READY = 1 << 12  # bytes of the first line
 MOST_WORDS = 2048  # bytes of a dying child's own words that are looked at
 CHUNK = 1 << 16
 ENDING = 2.0  # seconds that a child has to end by itself
@@ -72,11 +73,15 @@ class Answer:
 class Limits:
     """Seconds for the whole request, and for each of the child's lines to follow the last.
 
-    `bundles` has the child load what verifies Sigstore bundles, before it confines itself.
+    Bytes of each line, and of all of them: a line is read as JSON whole, and may become thirty
+    times as much in memory. `bundles` has the child load what verifies Sigstore bundles,
+    before it confines itself.
     """
 
     seconds: float
     patience: float
+    line: int = MOST_LINE
+    reply: int = MOST_REPLY
     bundles: bool = False
 
 
@@ -185,14 +190,21 @@ class _Child:
                 if not chunk:
                     return
                 total += len(chunk)
-                if total > MOST_REPLY:
-                    raise self._lost(f"the reader answered more than {MOST_REPLY:,} bytes")
-                if b"\n" not in chunk:
-                    rest += chunk
-                    continue
-                *lines, last = (bytes(rest) + chunk).split(b"\n")
-                rest = bytearray(last)
-                yield from lines
+                if total > limits.reply:
+                    raise self._lost(f"the reader answered more than {limits.reply:,} bytes")
+                *lines, last = chunk.split(b"\n")
+                for line in lines:
+                    rest += line
+                    self._check_length(rest, limits)
+                    yield bytes(rest)
+                    rest.clear()
+                rest += last
+                self._check_length(rest, limits)
+
+    def _check_length(self, line: bytearray, limits: Limits) -> None:
+        most = MOST_READY if self._confined is None else limits.line
+        if len(line) > most:
+            raise self._lost(f"the reader answered a line of more than {most:,} bytes")
 
     def _ending(self) -> str:
         try:

@@ -43,38 +43,57 @@ MOST_TEXT = 4096
 _RULE_ID = re.compile(r"[A-Z]{3}(-[A-Z0-9]+)+")
 
 
-def telling(readings: tuple[Reading, ...], evidence: Evidence) -> Json:
-    """Return the readings of one piece of evidence as JSON, for the child."""
-    return [_telling(reading, evidence) for reading in readings]
+def telling(readings: tuple[Reading, ...], evidence: Evidence, names: tuple[str, ...]) -> Json:
+    """Return the readings of one piece of evidence as JSON, for the child.
+
+    Of what is not proved only the artifact's own digests matter, by `names`: thousands of
+    strangers' signatures may stand beside one long list. What several keys signed is told once.
+    """
+    told: list[Json] = []
+    before: bytes | None = None
+    for reading in readings:
+        told.append(_telling(reading, evidence, names, before))
+        if isinstance(reading, Attestation) and reading.proof:
+            before = reading.proof.content
+    return told
 
 
-def _telling(reading: Reading, evidence: Evidence) -> Json:
+def _telling(
+    reading: Reading, evidence: Evidence, names: tuple[str, ...], before: bytes | None
+) -> Json:
     match reading:
         case Attestation(key=key, scheme=scheme, claims=claims, proof=proof):
             # With a proof the parent reads for itself what was signed.
             said = _claims_told(claims) if proof is None else None
-            return ["attestation", key.fpr, scheme, said, _proof_told(proof, evidence)]
+            return ["attestation", key.fpr, scheme, said, _proof_told(proof, evidence, before)]
         case Unverified(builder=builder, rule=rule, text=text, claims=claims):
-            said = _claims_told(claims) if claims else None
-            return ["unverified", builder, rule, text, said]
+            artifacts = claims.artifacts if claims else ()
+            says = [_artifact_told(one) for one in artifacts if one.name in names]
+            return ["unverified", builder, rule, text, says]
         case Malformed(builder=builder, rule=rule, text=text):
             return ["malformed", builder, rule, text]
 
 
 def _claims_told(claims: Claims) -> Json:
-    artifacts: Json = [[one.name, [[*pair] for pair in one.digests]] for one in claims.artifacts]
+    artifacts: Json = [_artifact_told(one) for one in claims.artifacts]
     time = claims.time.isoformat() if claims.time else None
     pins: Json = [[*pair] for pair in claims.pins]
     return [artifacts, pins, time, [[*pair] for pair in claims.self_claims]]
 
 
-def _proof_told(proof: Proof | None, evidence: Evidence) -> Json:
+def _artifact_told(one: Artifact) -> Json:
+    return [one.name, [[*pair] for pair in one.digests]]
+
+
+def _proof_told(proof: Proof | None, evidence: Evidence, before: bytes | None) -> Json:
     if proof is None:
         return None
-    content: Json = _text(proof.content)
+    content: Json = None
     for number, file in enumerate(evidence.signed):
         if file.data is proof.content:
             content = number
+    if content is None and proof.content is not before:
+        content = _text(proof.content)
     return [content, _text(proof.signature), [_text(part) for part in proof.parts]]
 
 
@@ -90,28 +109,34 @@ def understood(told: Json, evidence: Evidence, policy: Policy, aids: Aids) -> tu
     """Return the readings that were told of one piece of evidence; Garbage says why not."""
     if not isinstance(told, list) or not 0 < len(told) <= MOST_READINGS:
         raise Garbage("no readings")
+    proved: list[bytes] = []
     try:
-        return tuple(_understood(one, evidence, policy, aids) for one in told)
+        return tuple([_understood(one, evidence, policy, aids, proved) for one in told])
     except (ValueError, OverflowError) as error:  # base64, a time, a scheme, UTF-8
         raise Garbage(str(error)) from None
     except Refused as error:
         raise Garbage(error.findings[0].text) from None
 
 
-def _understood(one: Json, evidence: Evidence, policy: Policy, aids: Aids) -> Reading:
+def _understood(
+    one: Json, evidence: Evidence, policy: Policy, aids: Aids, proved: list[bytes]
+) -> Reading:
+    """Return one reading; `proved` are the contents that those before it are proved by."""
     path, kind = evidence.file.path, str(evidence.format)
     match one:
-        case ["attestation", str(fpr), str(scheme), None, [*_] as proof]:
-            return _proved(fpr, Scheme(scheme), _proof(proof, evidence), evidence, policy, aids)
+        case ["attestation", str(fpr), str(scheme), None, [*_] as told]:
+            proof = _proof(told, evidence, proved)
+            proved.append(proof.content)
+            return _proved(fpr, Scheme(scheme), proof, evidence, policy, aids)
         case ["attestation", str(fpr), str(scheme), claims, None]:
             vouched = _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
             if aids.verifier is None:
                 raise Garbage("a Sigstore bundle, which nothing here verifies")
             return vouched
-        case ["unverified", str(builder), str(rule), str(text), claims]:
-            said = None if claims is None else _claims(claims)
+        case ["unverified", str(builder), str(rule), str(text), [*artifacts]]:
             _check_words(builder, rule, text, policy)
-            return Unverified(path, kind, builder, rule, text, said)
+            said = Claims(tuple([_artifact(one) for one in artifacts]), (), None, ())
+            return Unverified(path, kind, builder, rule, text, said if artifacts else None)
         case ["malformed", str(builder), str(rule), str(text)]:
             _check_words(builder, rule, text, policy)
             return Malformed(path, kind, builder, rule, text)
@@ -183,8 +208,10 @@ def check_refusal(rule: str, text: str) -> None:
         raise Garbage("a text that is too long or not printable")
 
 
-def _proof(told: Json, evidence: Evidence) -> Proof:
+def _proof(told: Json, evidence: Evidence, proved: list[bytes]) -> Proof:
     match told:
+        case [None, str(signature), [*parts]] if proved:
+            content = proved[-1]
         case [int(number), str(signature), [*parts]] if 0 <= number < len(evidence.signed):
             content = evidence.signed[number].data
         case [str(content_told), str(signature), [*parts]]:

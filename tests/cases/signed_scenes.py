@@ -80,7 +80,7 @@ class Scene:
     def told(self) -> list[list[Any]]:
         """Return what the child tells, to spoil."""
         readings = read(self.evidence, self.policy, self.aids)
-        return list(json.loads(json.dumps(telling(readings, self.evidence))))
+        return list(json.loads(json.dumps(telling(readings, self.evidence, self.aids.names))))
 
     def believed(self, told: object) -> tuple[Reading, ...]:
         plain = json.loads(json.dumps(told))

@@ -18,7 +18,7 @@ from tokens.namespaces import needed_namespaces
 
 from ceremony.attest.aids import NONE
 from ceremony.errors import Refused
-from ceremony.ingest import judging, sandbox
+from ceremony.ingest import asking, judging, sandbox
 from ceremony.ingest.judging import Case, SievedMedia, judge_apart, sieve
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.sandbox import Limits, Lost, run
@@ -185,7 +185,7 @@ def test_bubblewrap_alone_hides_files_and_the_network(
         (READY + "import os; os.abort()", "ended with"),
         (READY + "raise SystemExit(3)", "status 3"),
         (READY + "print('nonsense', flush=True)", "no JSON"),
-        (READY + "print('[' * 100000, flush=True)", "no JSON"),
+        (READY + "print('[' * 9000, flush=True)", "no JSON"),
         (READY + "print('{}', flush=True)", "out of order"),
         (READY + "print('{\"at\": -7}', flush=True)", "out of order"),
         (READY + "print('{\"ready\": []}', flush=True)", "out of order"),
@@ -215,9 +215,8 @@ def test_every_bad_end_is_a_refusal_at_once(
 ) -> None:
     # A child that ends is noticed at once; only one that waits costs its time.
     seconds = 2.0 if "in time" in why else 30.0
-    monkeypatch.setattr(judging, "SECONDS", seconds)
-    monkeypatch.setattr(judging, "PATIENCE", seconds)
-    monkeypatch.setattr(sandbox, "MOST_REPLY", 1 << 20)
+    monkeypatch.setattr(asking, "SECONDS", seconds)
+    monkeypatch.setattr(asking, "PATIENCE", seconds)
     child(monkeypatch, program)
     began = time.monotonic()
     with pytest.raises(Refused) as refused:
@@ -235,7 +234,7 @@ def children() -> set[str]:
 
 
 def test_no_child_is_left_behind(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "SECONDS", 1.0)
+    monkeypatch.setattr(asking, "SECONDS", 1.0)
     child(monkeypatch, READY + "import time; time.sleep(3600)")
     before = children()  # of other tests in this process
     with pytest.raises(Lost):
@@ -252,9 +251,11 @@ GARBAGE = {
     "rule": ('[[["malformed", "", "all is well", ""]]]', "no rule"),
     "builder": ('[[["malformed", "eve", "ATT-SUMS", ""]]]', "not enrolled"),
     "escape": ('[[["malformed", "", "ATT-SUMS", "\\\\u001b[2J"]]]', "not printable"),
-    "claims": ('[[["unverified", "", "ATT-SUMS", "", [1]]]]', "no claims"),
-    "zone": ('[[["unverified", "", "ATT-SUMS", "", [[], [], "2025-01-01", []]]]]', "no zone"),
-    "time": ('[[["unverified", "", "ATT-SUMS", "", [[], [], "now", []]]]]', "isoformat"),
+    "artifact": ('[[["unverified", "", "ATT-SUMS", "", [1]]]]', "no artifact"),
+    "digest": ('[[["unverified", "", "ATT-SUMS", "", [["x", [["sha256", 1]]]]]]]', "no pair"),
+    "claims": ('[[["attestation", "", "ed25519", [1], null]]]', "no claims"),
+    "zone": ('[[["attestation", "", "ed25519", [[], [], "2025-01-01", []], null]]]', "no zone"),
+    "time": ('[[["attestation", "", "ed25519", [[], [], "now", []], null]]]', "isoformat"),
     "key": ('[[["attestation", "sha256:0", "ed25519", [[], [], null, []], null]]]', "key"),
     "scheme": ('[[["attestation", "sha256:0", "rot13", [[], [], null, []], null]]]', "rot13"),
 }
@@ -360,8 +361,8 @@ def test_files_that_end_their_reader_are_left_out_and_told(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child(monkeypatch, LETHAL)
-    monkeypatch.setattr(judging, "PATIENCE", 5.0)
-    monkeypatch.setattr(judging, "SECONDS", 60.0)
+    monkeypatch.setattr(asking, "PATIENCE", 5.0)
+    monkeypatch.setattr(asking, "SECONDS", 60.0)
     begin = b"-----BEGIN SSH SIGNATURE-----\n"
     lethal = [MediaFile(f"x/{name}.sig", begin) for name in ("bug", "crash", "hang", "hog")]
     good = release.all(*TRIO)

@@ -14,7 +14,7 @@ from quorum.tool_keys import BareKey
 from ceremony.attest.aids import NONE
 from ceremony.attest.dsse import read_envelope
 from ceremony.attest.gather import Evidence, gather, read
-from ceremony.attest.record import Artifact, Attestation, Proof, Reading, Unverified
+from ceremony.attest.record import Artifact, Attestation, Proof, Reading
 from ceremony.ingest.told import Garbage, telling, understood
 from ceremony.policy import Policy
 from ceremony.types import MediaFile
@@ -29,7 +29,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 def told_as(evidence: Evidence, rules: Policy, *artifacts: Artifact) -> tuple[Reading, ...]:
     """Take an attestation of which the child tells other claims than were signed."""
-    told = json.loads(json.dumps(telling(read(evidence, rules), evidence)))
+    told = json.loads(json.dumps(telling(read(evidence, rules), evidence, ())))
     if artifacts:
         told[0][-2] = [[[one.name, one.digests] for one in artifacts], [], None, []]
     return understood(told, evidence, rules, replace(NONE, names=rules.artifact.names))
@@ -55,35 +55,40 @@ def test_a_part_with_the_digest_that_was_signed_comes_through(release: Release) 
 
 
 SURROGATE = chr(0xD800)
-CLAIMS: dict[str, dict[str, object]] = {
-    "a-pin-of-no-utf-8": {"pins": (("git_commit", SURROGATE),)},
-    "a-pin-with-a-name-of-no-utf-8": {"pins": ((SURROGATE, "x"),)},
-    "a-pin-that-turns-the-line": {"pins": (("git_commit", chr(0x202E) + "x"),)},
-    "a-pin-of-a-megabyte": {"pins": (("git_commit", "x" * 2**20),)},
-    "an-artifact-of-no-utf-8": {"artifacts": (Artifact(SURROGATE, ()),)},
-    "a-claim-that-no-builder-has": {"self_claims": (("__class__", "x"), ("weather", "x"))},
+PAIR = "a pair that no reader gives"
+CLAIMS: dict[str, tuple[dict[str, object], str]] = {
+    "a-pin-of-no-utf-8": ({"pins": (("git_commit", SURROGATE),)}, PAIR),
+    "a-pin-with-a-name-of-no-utf-8": ({"pins": ((SURROGATE, "x"),)}, PAIR),
+    "a-pin-that-turns-the-line": ({"pins": (("git_commit", chr(0x202E) + "x"),)}, PAIR),
+    "a-pin-of-a-megabyte": ({"pins": (("git_commit", "x" * 2**20),)}, PAIR),
+    "an-artifact-of-no-utf-8": ({"artifacts": (Artifact(SURROGATE, ()),)}, "surrogates"),
+    "a-claim-that-no-builder-has": (
+        {"self_claims": (("__class__", "x"), ("weather", "x"))},
+        "a claim of no kind",
+    ),
 }
 
 
-@pytest.mark.parametrize("claims", CLAIMS.values(), ids=CLAIMS)
+@pytest.mark.parametrize(("claims", "why"), CLAIMS.values(), ids=CLAIMS)
 def test_what_a_taken_over_reader_tells_is_garbage_and_ends_nobody(
-    claims: dict[str, Any], release: Release
+    claims: dict[str, Any], why: str, release: Release
 ) -> None:
     rules = policy(release, "ann", "bob", "dan")
     for evidence in gather(release.all("ann")):
         for reading in read(evidence, rules):
             if isinstance(reading, Attestation):
-                said = Unverified(
-                    reading.file,
-                    reading.format,
-                    reading.builder,
-                    "ATT-SIGNATURE",
-                    "it does not fit",
-                    replace(reading.claims, **claims),
-                )
-                told = json.loads(json.dumps(telling((said,), evidence)))
-                with pytest.raises(Garbage):
+                said = replace(reading, claims=replace(reading.claims, **claims), proof=None)
+                told = json.loads(json.dumps(telling((said,), evidence, ())))
+                with pytest.raises(Garbage, match=why):
                     understood(told, evidence, rules, replace(NONE, names=rules.artifact.names))
+
+
+def test_a_strangers_artifact_of_no_utf_8_is_garbage(release: Release) -> None:
+    rules = policy(release, "ann", "bob", "dan")
+    evidence = gather(release.all("ann"))[0]
+    told: list[Any] = [["unverified", "", "ATT-SIGNATURE", "", [[SURROGATE, []]]]]
+    with pytest.raises(Garbage, match="surrogates"):
+        understood(told, evidence, rules, NONE)
 
 
 def test_a_signed_payload_that_is_no_statement_is_no_vote_for_a_taken_over_reader(
@@ -103,7 +108,7 @@ def test_a_signed_payload_that_is_no_statement_is_no_vote_for_a_taken_over_reade
     told = replace(told, claims=replace(vote.claims, pins=()))
     with pytest.raises(Garbage):
         understood(
-            json.loads(json.dumps(telling((told,), evidence))),
+            json.loads(json.dumps(telling((told,), evidence, ()))),
             evidence,
             rules,
             replace(NONE, names=rules.artifact.names),

@@ -5,15 +5,15 @@ Decides columns and sentences. It refuses to know why anything counts: that is t
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ceremony.policy_model import Policy
-from ceremony.policy_people import Builder, KeyWrapping
+from ceremony.policy_people import KeyWrapping
 from ceremony.rules.register import lookup
 from ceremony.show import escaped
 from ceremony.verdicts import Answer, Part, Row, Standing, Verdict
+from tui.commands.advice import command
 
 NAME, DIGEST, COLUMN = 20, 16, 12
 MATCH = "match"
@@ -111,25 +111,8 @@ def _advice(policy: Policy, verdict: Verdict, row: Row, spoken: Mapping[str, str
         return Advice(row.builder, text, "")
     rule = lookup(row.rule)
     following = rule.next if rule and row.rule != "QRM-ABSENT" else "Ask it to build and attest."
-    return Advice(row.builder, f"{row.text}. {following}", _command(policy, verdict, row))
-
-
-def _command(policy: Policy, verdict: Verdict, row: Row) -> str:
-    """Return what the builder runs where it built; only the key file is left to fill in."""
     builder = policy.builder_named[row.builder]
-    known = dict(verdict.inputs)
-    words = ["uki-ceremony", "attest", policy.artifact.names[0], "--builder", builder.id]
-    words += ["--key", _key_file(builder)]
-    for name in policy.inputs.must_agree:
-        if name == "flake_lock":
-            words += ["--flake-lock", policy.inputs.flake_lock_file or "flake.lock"]
-        else:
-            words += ["--pin", f"{name}={known.get(name, 'VALUE')}"]
-    return shlex.join(words)
-
-
-def _key_file(builder: Builder) -> str:
-    wrapping = builder.keys[0].wrapping if builder.keys else None
-    if wrapping is KeyWrapping.SSH_CA:
-        return "SSH_KEY_FILE-cert.pub"
-    return f"{wrapping.upper()}_KEY_FILE" if wrapping else "KEY_FILE"
+    if KeyWrapping.SIGSTORE in {key.wrapping for key in builder.keys}:
+        following += " Its enrolled workflow does that, run again."
+    run = command(policy, verdict, builder)
+    return Advice(row.builder, f"{row.text}. {following}", run)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,12 +14,13 @@ import pytest
 import rehearsing
 from killing import run_and_die
 from marks import accepts, refuses
+from tokens.daemons import needed
 
 from ceremony.blobs import from_blob, to_blob
 from ceremony.codec import encode
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, MediaRead
-from ceremony.ingest import limits, world
+from ceremony.ingest import limits, media, world
 from ceremony.ingest.media import FolderMedia
 from ceremony.types import MediaFile, Severity
 from transcripts.canon import canonical
@@ -305,3 +308,67 @@ def test_an_sbverify_that_does_not_say_its_version(
     tool.chmod(0o755)
     monkeypatch.setattr(world, "VERSION_SECONDS", 0.2)
     assert world._version(str(tool)) == "sbverify"
+
+
+READING = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from ceremony.ingest.media import FolderMedia
+stick = Path(sys.argv[2])
+media, _ = FolderMedia(stick, stick).read(("anchor.efi",), 1 << 20, lambda _: None)
+print(len(media.manifest))
+for problem in media.problems:
+    print(problem.rule, problem.severity, problem.text)
+"""
+
+
+def read_without_privilege(stick: Path) -> list[str]:
+    """Read a medium as somebody whom file modes bind; root gives up what puts it above them."""
+    words = [sys.executable, "-I", "-c", READING, str(Path(media.__file__).parents[2]), str(stick)]
+    if os.geteuid() == 0:
+        bound = "-dac_override,-dac_read_search"
+        setpriv = [needed("setpriv", package="util-linux"), f"--bounding-set={bound}"]
+        words = [*setpriv, f"--inh-caps={bound}", "--", *words]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode and "setpriv" in done.stderr:
+        pytest.skip(f"setpriv may not drop capabilities here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@refuses("MED-PATH")
+def test_what_may_not_be_read_is_a_line_and_the_rest_is_read(stick: Path) -> None:
+    (stick / "secret").mkdir()
+    for path in (stick / "locked.sig", stick / "locked.nar.xz", stick / "secret"):
+        if path.suffix:
+            path.write_bytes(b"x")
+        path.chmod(0)
+    said = read_without_privilege(stick)
+    (stick / "secret").chmod(0o700)
+    assert said == [
+        "3",
+        "MED-PATH warn locked.nar.xz may not be read",
+        "MED-PATH warn locked.sig may not be read",
+        "MED-PATH warn secret/ may not be read; nothing in it was",
+    ]
+
+
+@refuses("MED-PATH", "MED-IMAGE")
+def test_an_image_that_may_not_be_read_stops(stick: Path) -> None:
+    (stick / "anchor.efi").chmod(0)
+    assert read_without_privilege(stick) == ["2", "MED-PATH refuse anchor.efi may not be read"]
+
+
+@refuses("MED-SPARSE", "MED-SIZE")
+def test_an_archive_of_nothing_is_a_warning_and_no_more(stick: Path) -> None:
+    with (stick / "a.nar").open("wb") as file:
+        file.truncate(1 << 20)
+    with (stick / "b.nar").open("wb") as file:
+        file.truncate(1 << 40)
+    found = read(stick)
+    assert {(p.rule, p.severity) for p in found.problems} == {
+        ("MED-SPARSE", Severity.WARN),
+        ("MED-SIZE", Severity.WARN),
+    }
+    assert len(found.manifest) == 3

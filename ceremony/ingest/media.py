@@ -1,8 +1,9 @@
-"""Reading a medium: one walk, one copy of the image in memory while hashing, nothing twice.
+"""Reading a medium: one walk, one sealed copy of the image while hashing, nothing twice.
 
-MED-SPECIAL, MED-COUNT, MED-SIZE, MED-CHANGED are findings for the engine to judge; a medium
-that stops answering is MediaTrouble (MED-GONE). Files are opened without following links,
-checked to be regular on the descriptor, and read with a cap on the descriptor as well.
+MED-SPECIAL, MED-SPARSE, MED-COUNT, MED-SIZE, MED-CHANGED are findings for the engine to judge; a
+medium that stops answering is MediaTrouble (MED-GONE), as is a machine without the memory for the
+copy (MED-MEMORY). Files are opened without following links, checked to be regular on the
+descriptor, and read with a cap on the descriptor as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,13 +26,16 @@ from ceremony.attest.nar_media import (
     looks_like_nar,
 )
 from ceremony.blobs import to_blob
-from ceremony.effects import Buffer
+from ceremony.content import Content, InMemory
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
 from ceremony.ingest.archives import read_archive
 from ceremony.ingest.reading import is_utf8
+from ceremony.ingest.sealed_copy import ROOT, SealedCopy, require_memory, sealed_copy
+from ceremony.ingest.steady import open_itself
 from ceremony.ingest.unpacking import Purse
+from ceremony.pe.digest import FileSha256, file_sha256
 from ceremony.ports import Progress, Report
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, MediaFile, Severity
@@ -51,7 +56,7 @@ class _Taking:
     refusals: list[Finding] = field(default_factory=list)
     unlisted: int = 0
     names: int = 0
-    image: tuple[ManifestEntry, bytearray] | None = None
+    image: tuple[ManifestEntry, SealedCopy] | None = None
     small: int = 0
     archives: list[NarFacts] = field(default_factory=list)
     purse: Purse = field(default_factory=Purse)
@@ -78,10 +83,14 @@ class _Taking:
 
 @dataclass(frozen=True, slots=True)
 class FolderMedia:
-    """A mounted medium (a folder), and the policy file that governs the ceremony."""
+    """A mounted medium (a folder), and the policy file that governs the ceremony.
+
+    `root` is where the machine tells of its memory.
+    """
 
     folder: Path
     policy: Path
+    root: Path = ROOT
 
     def read_policy(self) -> PolicyRead:
         """Return the policy and every file beside it named like it with a signature's ending."""
@@ -109,7 +118,7 @@ class FolderMedia:
 
     def read(
         self, names: tuple[str, ...], most_bytes: int, report: Report
-    ) -> tuple[MediaRead, Buffer]:
+    ) -> tuple[MediaRead, Content]:
         """Copy the image named one of `names` and all small files, each byte read once."""
         taking = _Taking()
         try:
@@ -117,9 +126,8 @@ class FolderMedia:
                 self._take(path, entry, names, most_bytes, taking, report)
         except OSError as error:
             raise _gone(self.folder, error) from None
-        image, copy = taking.image or (None, bytearray())
-        view = memoryview(copy).toreadonly()
-        again = hashlib.sha256(view).hexdigest() if image else ""
+        image, copy = taking.image or (None, InMemory(b""))
+        again = file_sha256(copy).hex if image else ""
         taking.manifest.sort(key=lambda e: e.path.encode())
         taking.files.sort(key=lambda f: f.path.encode())
         media = MediaRead(
@@ -132,7 +140,18 @@ class FolderMedia:
             archives=tuple(sorted(taking.archives, key=lambda a: a.path.encode())),
             problems=taking.problems(),
         )
-        return media, view
+        return media, copy
+
+    def require_memory(self, names: tuple[str, ...], copies: int) -> None:
+        """MED-MEMORY: there is room for so many copies of the image that lies here, if one does.
+
+        What else may be wrong with the medium is for `read` to say.
+        """
+        with suppress(OSError):
+            for path, entry in self._walk(_Taking()):
+                if fits(names, path):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    require_memory(size * copies, escaped(path), self.root)
 
     def _walk(self, taking: _Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield regular files, depth first by name; what is not one becomes a finding."""
@@ -181,36 +200,59 @@ class FolderMedia:
             text = f"{escaped(path)} is a second file with a name of the image; it was not read"
             taking.refuse("MED-IMAGE", text)
             return
-        if looks_like_nar(path) and not is_image:
+        if is_image:
+            try:
+                self._pass_image(path, entry, size, most_bytes, taking, report)
+            except Refused as error:
+                taking.refuse(error.findings[0].rule, error.findings[0].text)
+            return
+        if looks_like_nar(path):
             try:
                 self._pass_archive(path, entry, size, most_bytes + SLACK, taking, report)
             except Refused as error:
                 taking.refuse("MED-CHANGED", error.findings[0].text)
             return
         room = limits.MOST_SMALL_TOTAL - taking.small
-        cap = most_bytes if is_image else min(limits.MOST_SMALL_FILE, room)
+        cap = min(limits.MOST_SMALL_FILE, room)
         if size > cap:
-            say = taking.refuse if is_image else taking.warn
-            over = f"{counted(size)}, over the cap of {cap:,}"
-            say("MED-SIZE", f"{escaped(path)} has {over}; it was not read")
+            taking.warn("MED-SIZE", _over(path, size, cap))
             return
         copy, steady = _copy(entry.path, path, size, cap, report)
         if not steady:
             taking.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
         found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
         named = _in_json(path)
-        if is_image:
-            taking.image = (found, copy)
-        else:
-            blob = to_blob(MediaFile(path, bytes(copy)))
-            held = named + _held(blob, copy)
-            if held > room:
-                over = f"{counted(held)} in the transcript, over the cap of {room:,}"
-                taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
-                return
-            taking.small += held
-            taking.files.append(blob)
+        blob = to_blob(MediaFile(path, bytes(copy)))
+        held = named + _held(blob, copy)
+        if held > room:
+            over = f"{counted(held)} in the transcript, over the cap of {room:,}"
+            taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
+            return
+        taking.small += held
+        taking.files.append(blob)
         taking.names += named
+        taking.manifest.append(found)
+
+    def _pass_image(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
+        self,
+        path: str,
+        entry: os.DirEntry[str],
+        size: int,
+        most: int,
+        taking: _Taking,
+        report: Report,
+    ) -> None:
+        """Read the image once, into its digest and its sealed copy; raises Refused (MED-...)."""
+        if size > most:
+            taking.refuse("MED-SIZE", _over(path, size, most))
+            return
+        shown, digest = escaped(path), FileSha256()
+        with open_itself(entry.path, shown, most, 0) as file:
+            what = f"copying {escaped(path, 40)}" if size > limits.CHUNK else ""
+            copy = sealed_copy(file, report, digest, root=self.root, what=what)
+        found = ManifestEntry(path, len(copy), digest.digest().hex)
+        taking.image = (found, copy)
+        taking.names += _in_json(path)
         taking.manifest.append(found)
 
     def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
@@ -231,6 +273,10 @@ class FolderMedia:
         taking.archives.append(facts)
         taking.names += _in_json(path)
         taking.manifest.append(ManifestEntry(path, size, sha256))
+
+
+def _over(path: str, size: int, cap: int) -> str:
+    return f"{escaped(path)} has {counted(size)}, over the cap of {cap:,}; it was not read"
 
 
 def _stop(taking: _Taking, files: int, path: str) -> str:

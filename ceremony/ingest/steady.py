@@ -127,10 +127,17 @@ class SteadyFile:
 def open_steady(path: Path, most: int, head: int) -> SteadyFile:
     """Open a file that strangers may have put in place; MED-SPARSE beside what SteadyFile says."""
     shown = escaped(str(path), 4096)
+    return open_itself(_followed(path, shown), shown, most, head)
+
+
+def open_itself(path: Path | str, shown: str, most: int, head: int) -> SteadyFile:
+    """Open a file that must be no link; else as `open_steady`. People see `shown`."""
     try:
-        file = SteadyFile(os.open(_followed(path, shown), FLAGS), shown, most, head)
+        file = SteadyFile(os.open(path, FLAGS), shown, most, head)
         hole = file.first_hole()
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise refuse("MED-SPECIAL", f"{shown} is a link, not a regular file") from None
         if error.errno == errno.ENXIO:  # open(2): "The file is a UNIX domain socket"
             raise refuse("MED-SPECIAL", f"{shown} is a socket, not a regular file") from None
         raise MediaTrouble("MED-GONE", f"{shown}: {error.strerror or error}") from None

@@ -17,6 +17,7 @@ from ceremony.blobs import from_blob
 from ceremony.errors import MediaTrouble
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.reading import read_regular
+from ceremony.ingest.sealed_copy import SealedCopy, copy_file
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile
 
@@ -44,6 +45,15 @@ def read_image(path: Path) -> bytes:
     """Return an image's bytes; MED-SPECIAL for anything but a regular file, MED-SIZE."""
     try:
         return read_regular(path, MOST_IMAGE)
+    except OSError as error:
+        text = f"{escaped(str(path))}: {error.strerror or error}"
+        raise MediaTrouble("MED-PATH", text) from None
+
+
+def copy_image(path: Path) -> SealedCopy:
+    """Return an image's sealed copy; MED-SPECIAL, MED-SIZE, MED-CHANGED, MED-MEMORY, MED-PATH."""
+    try:
+        return copy_file(path, MOST_IMAGE)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
         raise MediaTrouble("MED-PATH", text) from None

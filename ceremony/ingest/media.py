@@ -9,12 +9,11 @@ descriptor, and read with a cap on the descriptor as well.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -22,63 +21,25 @@ from ceremony.artifact_names import fits
 from ceremony.attest.nar_media import (
     MOST_ARCHIVES,
     SLACK,
-    NarFacts,
     looks_like_nar,
 )
 from ceremony.blobs import to_blob
 from ceremony.content import Content, InMemory
 from ceremony.errors import MediaTrouble, Refused
-from ceremony.events import Blob, ManifestEntry, MediaRead, PolicyRead
+from ceremony.events import ManifestEntry, MediaRead, PolicyRead
 from ceremony.ingest import limits
 from ceremony.ingest.archives import read_archive
 from ceremony.ingest.reading import is_utf8
-from ceremony.ingest.sealed_copy import ROOT, SealedCopy, require_memory, sealed_copy
-from ceremony.ingest.steady import open_itself
-from ceremony.ingest.unpacking import Purse
+from ceremony.ingest.sealed_copy import ROOT, require_memory, sealed_copy
+from ceremony.ingest.steady import kind_of, open_itself
+from ceremony.ingest.taking import Taking, held_in_json, in_json, over_cap, why_stop
 from ceremony.pe.digest import FileSha256, file_sha256
-from ceremony.ports import Progress, Report
+from ceremony.ports import Report
 from ceremony.show import counted, escaped
-from ceremony.types import Finding, MediaFile, Severity
+from ceremony.types import MediaFile
 
 SMALL = 1 << 14  # bytes; a buffer of a whole chunk for each of many small files costs more
 _PAGE = 1 << 12
-_ESCAPED = b'\n\t"\\'  # in two bytes
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
-
-
-@dataclass(slots=True)
-class _Taking:
-    """What one reading of a medium gathers."""
-
-    manifest: list[ManifestEntry] = field(default_factory=list)
-    files: list[Blob] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
-    refusals: list[Finding] = field(default_factory=list)
-    unlisted: int = 0
-    names: int = 0
-    image: tuple[ManifestEntry, SealedCopy] | None = None
-    small: int = 0
-    archives: list[NarFacts] = field(default_factory=list)
-    purse: Purse = field(default_factory=Purse)
-
-    def warn(self, rule: str, text: str) -> None:
-        """Note what a person should know; what is over the cap is counted."""
-        if len(self.warnings) < limits.MOST_WARNINGS:
-            self.warnings.append(Finding(rule, Severity.WARN, text))
-        else:
-            self.unlisted += 1
-
-    def refuse(self, rule: str, text: str) -> None:
-        """Note what must stop the ceremony; none is ever left out."""
-        self.refusals.append(Finding(rule, Severity.REFUSE, text))
-
-    def problems(self) -> tuple[Finding, ...]:
-        """Return every refusal, then the warnings and how many more there were."""
-        if self.unlisted:
-            text = f"{counted(self.unlisted, 'more warnings')} are not listed"
-            more = (Finding("MED-COUNT", Severity.WARN, text),)
-            return (*self.refusals, *self.warnings, *more)
-        return (*self.refusals, *self.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +81,7 @@ class FolderMedia:
         self, names: tuple[str, ...], most_bytes: int, report: Report
     ) -> tuple[MediaRead, Content]:
         """Copy the image named one of `names` and all small files, each byte read once."""
-        taking = _Taking()
+        taking = Taking()
         try:
             for path, entry in self._walk(taking):
                 self._take(path, entry, names, most_bytes, taking, report)
@@ -148,12 +109,12 @@ class FolderMedia:
         What else may be wrong with the medium is for `read` to say.
         """
         with suppress(OSError):
-            for path, entry in self._walk(_Taking()):
+            for path, entry in self._walk(Taking()):
                 if fits(names, path):
                     size = entry.stat(follow_symlinks=False).st_size
                     require_memory(size * copies, escaped(path), self.root)
 
-    def _walk(self, taking: _Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def _walk(self, taking: Taking) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield regular files, depth first by name; what is not one becomes a finding."""
         stack: list[tuple[Path, str, int]] = [(self.folder, "", 0)]
         files = folders = seen = 0
@@ -176,11 +137,11 @@ class FolderMedia:
                     else:
                         stack.append((folder / entry.name, f"{path}/", depth + 1))
                 elif not entry.is_file(follow_symlinks=False):
-                    kind = "a link" if entry.is_symlink() else "not a regular file"
-                    taking.warn("MED-SPECIAL", f"{escaped(path)} is {kind}")
+                    kind = kind_of(entry.stat(follow_symlinks=False).st_mode)
+                    taking.warn("MED-SPECIAL", f"{escaped(path)} is {kind}, not a regular file")
                 else:
                     files += 1
-                    if stop := _stop(taking, files, path):
+                    if stop := why_stop(taking, files, path):
                         taking.refuse("MED-COUNT", stop)
                         return
                     yield path, entry
@@ -191,7 +152,7 @@ class FolderMedia:
         entry: os.DirEntry[str],
         names: tuple[str, ...],
         most_bytes: int,
-        taking: _Taking,
+        taking: Taking,
         report: Report,
     ) -> None:
         size = entry.stat(follow_symlinks=False).st_size
@@ -215,15 +176,15 @@ class FolderMedia:
         room = limits.MOST_SMALL_TOTAL - taking.small
         cap = min(limits.MOST_SMALL_FILE, room)
         if size > cap:
-            taking.warn("MED-SIZE", _over(path, size, cap))
+            taking.warn("MED-SIZE", over_cap(path, size, cap))
             return
-        copy, steady = _copy(entry.path, path, size, cap, report)
+        copy, steady = _copy(entry.path, size, cap)
         if not steady:
             taking.refuse("MED-CHANGED", f"{escaped(path)} changed while it was read")
         found = ManifestEntry(path, len(copy), hashlib.sha256(copy).hexdigest())
-        named = _in_json(path)
+        named = in_json(path)
         blob = to_blob(MediaFile(path, bytes(copy)))
-        held = named + _held(blob, copy)
+        held = named + held_in_json(blob, copy)
         if held > room:
             over = f"{counted(held)} in the transcript, over the cap of {room:,}"
             taking.warn("MED-SIZE", f"{escaped(path)} has {over}; it was not kept")
@@ -239,12 +200,12 @@ class FolderMedia:
         entry: os.DirEntry[str],
         size: int,
         most: int,
-        taking: _Taking,
+        taking: Taking,
         report: Report,
     ) -> None:
         """Read the image once, into its digest and its sealed copy; raises Refused (MED-...)."""
         if size > most:
-            taking.refuse("MED-SIZE", _over(path, size, most))
+            taking.refuse("MED-SIZE", over_cap(path, size, most))
             return
         shown, digest = escaped(path), FileSha256()
         with open_itself(entry.path, shown, most, 0) as file:
@@ -252,7 +213,7 @@ class FolderMedia:
             copy = sealed_copy(file, report, digest, root=self.root, what=what)
         found = ManifestEntry(path, len(copy), digest.digest().hex)
         taking.image = (found, copy)
-        taking.names += _in_json(path)
+        taking.names += in_json(path)
         taking.manifest.append(found)
 
     def _pass_archive(  # noqa: PLR0913, PLR0917 - the walk's facts, each used once
@@ -261,7 +222,7 @@ class FolderMedia:
         entry: os.DirEntry[str],
         size: int,
         most: int,
-        taking: _Taking,
+        taking: Taking,
         report: Report,
     ) -> None:
         """Read an archive as large as the image once; it leaves its digest and what it holds."""
@@ -271,45 +232,12 @@ class FolderMedia:
             return
         facts, sha256 = read_archive(path, Path(entry.path), most, taking.purse, report)
         taking.archives.append(facts)
-        taking.names += _in_json(path)
+        taking.names += in_json(path)
         taking.manifest.append(ManifestEntry(path, size, sha256))
 
 
-def _over(path: str, size: int, cap: int) -> str:
-    return f"{escaped(path)} has {counted(size)}, over the cap of {cap:,}; it was not read"
-
-
-def _stop(taking: _Taking, files: int, path: str) -> str:
-    """Return why nothing more is read, if so."""
-    if files > limits.MOST_FILES:
-        return f"more than {limits.MOST_FILES:,} files"
-    # No character takes more than the six bytes of \u0000.
-    near = taking.names + 6 * len(path) + 2 > limits.MOST_NAMES
-    if near and taking.names + _in_json(path) > limits.MOST_NAMES:
-        return f"the names of the files are over {counted(limits.MOST_NAMES)} together"
-    if len(taking.refusals) >= limits.MOST_REFUSALS:
-        return f"reading stopped after {limits.MOST_REFUSALS:,} refusals"
-    return ""
-
-
-def _in_json(text: str) -> int:
-    """Return how many bytes a string has as a transcript's JSON."""
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return len(text) + 2
-    return len(_ENCODER.encode(text).encode())
-
-
-def _held(blob: Blob, copy: bytearray) -> int:
-    """Return how many bytes a blob's content has as a transcript's JSON: to_blob left no others."""
-    if blob.encoding != "utf-8":
-        return len(blob.content) + 2
-    return 2 * len(copy) + 2 - len(copy.translate(None, _ESCAPED))
-
-
-def _copy(
-    path: Path | str, shown: str, size: int, cap: int, report: Report
-) -> tuple[bytearray, bool]:
-    """Read a file once; tell whether it was regular, of the size listed, and unchanged."""
+def _copy(path: Path | str, size: int, cap: int) -> tuple[bytearray, bool]:
+    """Read a small file once; tell whether it was regular, of the size listed, and unchanged."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         before = os.fstat(descriptor)
@@ -322,8 +250,6 @@ def _copy(
             if not chunk:
                 break
             copy += chunk
-            if size > limits.CHUNK:
-                report(Progress(f"copying {escaped(shown, 40)}", len(copy), size, "bytes"))
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
@@ -335,7 +261,7 @@ def _copy(
 
 
 def _read_small(path: Path, most: int) -> bytes:
-    copy, steady = _copy(path, path.name, path.stat().st_size, most, lambda _: None)
+    copy, steady = _copy(path, path.stat().st_size, most)
     if not steady or len(copy) > most:
         raise OSError(0, f"not a steady regular file of at most {most:,} bytes")
     return bytes(copy)

@@ -8,6 +8,7 @@ digest is compared; what is judged is copied (sealed_copy.py). OSError passes.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -35,7 +36,12 @@ class OnDisk:
         left = min(stop, len(self)) - start
         if left <= 0:
             return b""
-        descriptor = os.open(self._path, FLAGS)
+        try:
+            descriptor = os.open(self._path, FLAGS)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise refuse("MED-SPECIAL", f"{self._shown} is a link by now") from None
+            raise
         try:
             data = os.pread(descriptor, left, start)  # read(2): all of it, but at the file's end
             now = self._looked(os.fstat(descriptor))

@@ -28,6 +28,8 @@ KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISBLK, "a block device"),
     (stat.S_ISCHR, "a character device"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISSOCK, "a socket"),
 )
 
 
@@ -96,8 +98,7 @@ class SteadyFile:
     def _check(self, most: int) -> None:
         mode = self._before.st_mode
         if not stat.S_ISREG(mode):
-            kind = next((name for is_so, name in KINDS if is_so(mode)), "no regular file")
-            raise refuse("MED-SPECIAL", f"{self.shown} is {kind}, not a regular file")
+            raise refuse("MED-SPECIAL", f"{self.shown} is {kind_of(mode)}, not a regular file")
         if self.size > most:
             text = f"{self.shown} has {counted(self.size)}, at most {counted(most)}"
             raise refuse("MED-SIZE", text)
@@ -122,6 +123,11 @@ class SteadyFile:
 
     def _gone(self, error: OSError) -> MediaTrouble:
         return MediaTrouble("MED-GONE", f"{self.shown}: {error.strerror or error}")
+
+
+def kind_of(mode: int) -> str:
+    """Return what a file that is not a regular one is."""
+    return next((name for is_so, name in KINDS if is_so(mode)), "of no kind that is known")
 
 
 def open_steady(path: Path, most: int, head: int) -> SteadyFile:

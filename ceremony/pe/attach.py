@@ -16,7 +16,7 @@ from ceremony.content import Content, Excerpt, InMemory, Stored, content_of, pie
 from ceremony.errors import Refused, refuse
 from ceremony.pe.digest import CheckSum, file_sha256
 from ceremony.pe.entries import entry_findings
-from ceremony.pe.headers import HEAD_BYTES, Bytes
+from ceremony.pe.headers import Bytes
 from ceremony.pe.layout import MOST_BYTES, Layout
 from ceremony.pe.sweep import SweptImage, measured, sweep
 from ceremony.pe.table import (
@@ -99,7 +99,7 @@ def attach(image: Stored, cms: bytes, known: Digest | None = None) -> Signed:
     check_attachable(swept, cms)
     layout, content = swept.layout, content_of(image)
     added = tail(layout, cms)
-    head = bytearray(content.part(0, min(HEAD_BYTES, layout.end)))  # SizeOfHeaders may be huge
+    head = bytearray(content.part(0, layout.headers_end))  # HEAD_BYTES at most
     head[layout.directory_at : layout.directory_at + 8] = added.directory
     rest = (
         Excerpt(content, len(head), layout.end),

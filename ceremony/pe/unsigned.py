@@ -61,7 +61,7 @@ def _forms(image: Content, layout: Layout) -> Iterator[tuple[Content, ...]]:
     """Yield the parts of each file that a signed one may have been."""
     if not layout.table_size:
         return
-    head = bytearray(image.part(0, min(HEAD_BYTES, layout.sections_end)))
+    head = bytearray(image.part(0, layout.headers_end))
     head[layout.directory_at : layout.directory_at + DIRECTORY_BYTES] = bytes(DIRECTORY_BYTES)
     total = CheckSum(layout.checksum_at)
     total.update(bytes(head))

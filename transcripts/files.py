@@ -127,8 +127,9 @@ def _is_list(name: str) -> bool:
 
 def _may_be_judged(name: str, names: Container[str]) -> bool:
     """Say whether a file can be the unsigned image: in the folder itself, no signed one's name."""
-    unsigned = name.removesuffix(SIGNED) + ".efi"
-    return image_name(name) == name and not (name.endswith(SIGNED) and unsigned in names)
+    stem = name.removesuffix(SIGNED)
+    signed = stem != name and (stem in names or f"{stem}.efi" in names)
+    return image_name(name) == name and not signed
 
 
 def _check_lines(path: Path) -> None:

@@ -16,9 +16,11 @@ import rehearsing
 from marks import accepts, refuses
 from sbsigntools import test_large as large
 
+from ceremony import policy as policies
 from ceremony.content import octets_of, pieces_of
+from ceremony.engine import ingest
 from ceremony.errors import MediaTrouble, Refused
-from ceremony.events import MediaFailed
+from ceremony.events import MediaFailed, Outcome
 from ceremony.ingest import sealed_copy
 from ceremony.ingest.media import FolderMedia
 from ceremony.ingest.on_disk import OnDisk
@@ -106,6 +108,28 @@ def test_the_copy_of_a_ceremony_is_sealed_and_hashed_again(file: Path) -> None:
         os.pwrite(image.fileno(), b"other", 0)
     assert media.image.sha256 == media.image_again == hashlib.sha256(CONTENT).hexdigest()
     assert file_sha256(image).hex == media.image_again
+
+
+@refuses("MED-CHANGED")
+def test_what_was_written_to_the_copy_before_it_was_sealed_is_found(prepared: Prepared) -> None:
+    image = prepared.media / "anchor.efi"
+    large.grow(image, 2)
+
+    def report(_: object) -> None:  # as another process of this user could, through /proc
+        for path in Path("/proc/self/fd").iterdir():
+            if path.is_symlink() and path.readlink().name.startswith("memfd:image"):
+                with path.open("r+b", buffering=0) as file:
+                    file.write(b"ZM")
+
+    media, copy = FolderMedia(prepared.media, prepared.policy).read((image.name,), 1 << 30, report)
+    assert media.image is not None
+    assert bytes(copy.part(0, 2)) == b"ZM"
+    assert media.image.sha256 == file_sha256(image.read_bytes()).hex
+    assert media.image_again == file_sha256(copy).hex != media.image.sha256
+    policy = policies.load(prepared.policy.read_bytes())
+    verdict = ingest._judge(policy, media)
+    assert verdict.outcome is Outcome.REFUSED
+    assert [finding.rule for finding in verdict.findings] == ["MED-CHANGED"]
 
 
 def test_parts_end_where_the_copy_ends(file: Path) -> None:

@@ -27,7 +27,7 @@ from pe.shapes import Shape, shapes
 
 from ceremony.errors import Refused
 from ceremony.pe.headers import HEAD_BYTES
-from ceremony.pe.inspect import OPEN_GATES, inspect
+from ceremony.pe.inspect import OPEN_GATES, UKI_ONLY, inspect
 from ceremony.pe.sign import assemble, plan
 from ceremony.pe.sweep import Sweep, sweep
 from ceremony.pe.verify import verify
@@ -72,7 +72,8 @@ class Tally:
     def mutant(self, image: bytes) -> None:
         """Judge a mutant: refused by name, or signed to what everyone accepts."""
         found = {f.rule for f in refusals(inspect(image, OPEN_GATES).findings)}
-        structural = {rule for rule in found if not rule.startswith("UKI-")}
+        # What only a UKI must keep is inspection's to refuse, and a ceremony's: not the planner's.
+        structural = {rule for rule in found - UKI_ONLY if not rule.startswith("UKI-")}
         try:
             signed = self.sign(image, self.by)
         except Refused as refused:

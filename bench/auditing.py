@@ -37,7 +37,7 @@ BIN = Path(sys.executable).parent
 
 NOTE = """\
 Two shared cores: processor time and memory are the figures to read. The auditor reads the image in
-pieces, replay holds it.
+pieces where it lies, replay in pieces of a sealed copy, whose memory is the kernel's (ADR 28).
 """
 
 

@@ -31,6 +31,7 @@ from material import make_image
 from measuring import LEAVE, adopt_orphans
 from report import machine
 
+from ceremony.content import octets_of
 from ceremony.events import Excepted
 from ceremony.ports import Interruption
 from ceremony.questions import Answer, Question
@@ -132,7 +133,7 @@ class Inside:
 def inside(out: Path, rounds: int) -> Inside:
     """Measure in this process, with the files in memory."""
     files = read_bundle(out)
-    image = files["anchor.efi"]
+    image = octets_of(files["anchor.efi"])
     found = replay(files)
     if found.verdict != "REPRODUCED":
         sys.exit(f"what is measured is {found.verdict}: {found.findings[:1]}")

@@ -14,6 +14,7 @@ from functools import partial
 
 from ceremony.blobs import from_blob
 from ceremony.characters import lowered
+from ceremony.content import Stored, pieces_of
 from ceremony.effects import Buffer, Output
 from ceremony.events import OutputFile
 from ceremony.states import Seal, blobs
@@ -84,7 +85,7 @@ def signature_name(path: str) -> str:
     return name if plain else f"{POLICY}.{hashlib.sha256(path.encode()).hexdigest()[:16]}.sshsig"
 
 
-def outputs(state: Seal, image: Buffer | None) -> tuple[Output, ...]:
+def outputs(state: Seal, image: Stored | None) -> tuple[Output, ...]:
     """Return every output of a sealed ceremony but the transcript and what signs it.
 
     `image` is the unsigned image's content, None when nothing was taken in.
@@ -102,7 +103,7 @@ def outputs(state: Seal, image: Buffer | None) -> tuple[Output, ...]:
     if state.taken and image is not None and state.policy and state.policy.outputs.unsigned:
         entry = state.taken.image
         file = OutputFile(image_name(entry.path), entry.size, entry.sha256)
-        made[file.name] = Output(file, partial(_once, image))
+        made[file.name] = Output(file, partial(pieces_of, image))
     return tuple(made[name] for name in sorted(made))
 
 

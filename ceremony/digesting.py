@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ceremony.pe.headers import Bytes
+from ceremony.content import Stored, pieces_of
 from ceremony.types import DigestPairs
 
 ALGORITHMS = ("sha384", "sha512")
@@ -26,11 +26,12 @@ def nothing_further(_algorithms: tuple[str, ...]) -> tuple[DigestPairs, ...]:
     return ()
 
 
-def further_digest(algorithm: str, *pieces: Bytes) -> tuple[str, str]:
-    """Return one further digest of a file given in pieces, as (algorithm, lower-case hex)."""
+def further_digest(algorithm: str, *parts: Stored) -> tuple[str, str]:
+    """Return one further digest of a file given in parts, as (algorithm, lower-case hex)."""
     if algorithm not in ALGORITHMS:
         raise TypeError(f"{algorithm} is none of {', '.join(ALGORITHMS)}")
     hasher = hashlib.new(algorithm)
-    for piece in pieces:
-        hasher.update(piece)
+    for part in parts:
+        for piece in pieces_of(part):
+            hasher.update(piece)
     return algorithm, hasher.hexdigest()

@@ -12,11 +12,11 @@ from typing import assert_never
 
 from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
+from ceremony.content import Stored
 from ceremony.effects import (
     Ask,
     AskSecond,
     Begin,
-    Buffer,
     Draw,
     Effect,
     FixTime,
@@ -66,7 +66,7 @@ class Driver:
     def __init__(
         self,
         ports: Ports,
-        contents: dict[str, Buffer],
+        contents: dict[str, Stored],
         state: State | None = None,
         verifier: Verifier | None = None,
         read: Reader = read_here,

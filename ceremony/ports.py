@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from ceremony.content import Content
 from ceremony.effects import Buffer, Login, Output
 from ceremony.events import (
     Aborted,
@@ -71,8 +72,8 @@ class Media(Protocol):
 
     def read(
         self, names: tuple[str, ...], most_bytes: int, report: Report
-    ) -> tuple[MediaRead, Buffer]:
-        """Return what is on the medium, and the image's copy in memory."""
+    ) -> tuple[MediaRead, Content]:
+        """Return what is on the medium, and the image's copy, which nobody can change."""
         ...
 
 

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from ceremony import approval
 from ceremony.clock import wall_text
+from ceremony.content import Stored
 from ceremony.driver import Driver
 from ceremony.effects import Buffer, Login, Output
 from ceremony.engine import RULESET, Rules, fold
@@ -149,7 +150,7 @@ class Ceremony:
     def _driver(self) -> Driver:
         media = FolderMedia(self.given.prepared.media, self.given.prepared.policy)
         ports = Ports(self, media, self, _Token(self), self, self)
-        contents: dict[str, Buffer] = {}
+        contents: dict[str, Stored] = {}
         if not self.events:
             return Driver(ports, contents)
         image = (self.given.prepared.media / "anchor.efi").read_bytes()

@@ -7,17 +7,17 @@ line. It refuses to know files and whether the bundle is sound: replay.py said s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from ceremony.attest.sigstore import Verifier
 from ceremony.clock import wall_text
-from ceremony.effects import Buffer
+from ceremony.content import Stored
 from ceremony.engine import Rules, advance, begin
 from ceremony.engine.judge import confirmed_head, examined
 from ceremony.errors import refuse
 from ceremony.events import Outcome
 from ceremony.ledger import Ended, Entry
+from ceremony.pe.digest import file_sha256
 from ceremony.states import Close, Judge, Resumed
 from transcripts.log import Log
 from transcripts.merkle import Tree
@@ -33,7 +33,7 @@ ENDED = {
 
 
 def next_entry(
-    log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None, previous: str
+    log: Log, contents: Mapping[str, Stored], verifier: Verifier | None, previous: str
 ) -> Entry:
     """Return the line for a closed ceremony, behind the line whose SHA-256 is `previous`.
 
@@ -64,7 +64,7 @@ def next_entry(
         policy_sequence=policy.sequence,
         policy_sha256=policy.sha256.hex,
         previous=previous,
-        sha256=hashlib.sha256(rules.content(judged.taken.image.sha256)).hexdigest(),
+        sha256=file_sha256(rules.content(judged.taken.image.sha256)).hex,
         time=wall_text(judged.session.now),
         version=found.version,
     )

@@ -12,14 +12,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ceremony.bundle import TRANSCRIPT
+from ceremony.bundle import RESERVED, TRANSCRIPT, image_name
+from ceremony.content import Stored
 from ceremony.effects import Buffer
 from ceremony.errors import MediaTrouble, Refused, refuse
+from ceremony.ingest.on_disk import OnDisk
 from ceremony.ingest.reading import (
     CHUNK,
     FLAGS,
@@ -28,13 +30,18 @@ from ceremony.ingest.reading import (
     read_descriptor,
     read_regular,
 )
+from ceremony.ingest.sealed_copy import copy_file
 from ceremony.show import counted, escaped
 from transcripts.canon import MOST_LINE
+from transcripts.countersign import is_countersignature
 from transcripts.log import Log, read_log
 
 TEMPORARY = ".part"
 MOST_LOG = 2**30  # bytes of one log
 MOST_BUNDLE = MOST_BYTES
+LARGE = 2**20  # bytes; no file that came in with an image is larger
+MOST_JUDGED = 2  # files of a bundle that are copied: it has one unsigned image
+SIGNED = ".signed.efi"
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT has none
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOG = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -87,11 +94,13 @@ def read_log_file(path: Path, file: int) -> Log:
     return log
 
 
-def read_bundle(folder: Path) -> dict[str, Buffer]:
+def read_bundle(folder: Path, held: Container[str] = ()) -> dict[str, Stored]:
     """Return every file of a bundle by its name; TRN-BUNDLE for what is no file.
 
-    A transcript is refused (TRN-LINE) at the first line that is too long to be one, before the
-    rest of it is read. OSError passes.
+    Large ones are not read here: what may be the unsigned image is copied, and cannot change any
+    more, but for `held` names, whose bytes the caller has; others stay where they are. A
+    transcript is refused (TRN-LINE) at the first line that is too long to be one, before the
+    rest of it is read. MED-MEMORY; OSError passes.
     """
     sizes = dict(list_folder(folder, "TRN-BUNDLE"))
     total = sum(sizes.values())
@@ -100,7 +109,27 @@ def read_bundle(folder: Path) -> dict[str, Buffer]:
         raise refuse("TRN-BUNDLE", text)
     if TRANSCRIPT in sizes:
         _check_lines(folder / TRANSCRIPT)
-    return {name: read_regular(folder / name, sizes[name]) for name in sorted(sizes)}
+    large = {name for name, size in sizes.items() if size > LARGE and not _is_list(name)}
+    judged = sorted(name for name in large if name not in held and _may_be_judged(name, sizes))
+    files: dict[str, Stored] = {}
+    for name in sorted(sizes):
+        path = folder / name
+        if name in judged[:MOST_JUDGED]:
+            files[name] = copy_file(path, sizes[name])
+        else:
+            files[name] = OnDisk(path) if name in large else read_regular(path, sizes[name])
+    return files
+
+
+def _is_list(name: str) -> bool:
+    return name in RESERVED or is_countersignature(name)
+
+
+def _may_be_judged(name: str, names: Container[str]) -> bool:
+    """Say whether a file can be the unsigned image: in the folder itself, no signed one's name."""
+    stem = name.removesuffix(SIGNED)
+    signed = stem != name and (stem in names or f"{stem}.efi" in names)
+    return image_name(name) == name and not signed
 
 
 def _check_lines(path: Path) -> None:

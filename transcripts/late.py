@@ -7,15 +7,15 @@ signature over anything but this checkpoint are refused. It refuses to know file
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ceremony import bundle
 from ceremony import policy as policies
 from ceremony.attest.sigstore import Verifier
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from ceremony.errors import Refused, refuse
+from ceremony.pe.digest import file_sha256
 from ceremony.policy import Policy
 from ceremony.show import escaped
 from transcripts import countersign, sealed
@@ -67,12 +67,12 @@ class Countersignable:
 
 
 def countersignable(
-    files: Mapping[str, Buffer], image: Buffer | None, verifier: Verifier | None
+    files: Mapping[str, Stored], image: Stored | None, verifier: Verifier | None
 ) -> Countersignable:
     """Return what may be signed in a bundle; Refused with what keeps replay from saying so."""
     whole, _ = sealed.without_left_over(files)
     digests = {name: _hex(data) for name, data in whole.items() if name != bundle.SUMS}
-    unlisted = sealed.late(bytes(whole.get(bundle.SUMS, b"")), digests)
+    unlisted = sealed.late(octets_of(whole.get(bundle.SUMS, b"")), digests)
     if unlisted:
         whole[bundle.SUMS] = sealed.sums_of(digests)
     found = replay(whole, image, verifier)
@@ -80,14 +80,14 @@ def countersignable(
     if wrong or found.verdict in (Verdict.FORGED, Verdict.DIFFERS):
         raise Refused(*found.findings)
     try:
-        policy = policies.load(bytes(whole.get(bundle.POLICY, b"")))
+        policy = policies.load(octets_of(whole.get(bundle.POLICY, b"")))
     except Refused:
         text = "there is no policy that names anybody who could sign this"
         raise refuse("TRN-COUNTERSIGNATURE", text) from None
     names = [name for name in sorted(whole) if countersign.is_countersignature(name)]
     return Countersignable(
         policy=policy,
-        checkpoint=bytes(whole[bundle.CHECKPOINT]),
+        checkpoint=octets_of(whole[bundle.CHECKPOINT]),
         signed=tuple(map(countersign.person_in, names)),
         unlisted=tuple(map(countersign.person_in, unlisted)),
         left_over=tuple(sorted(files.keys() - whole.keys())),
@@ -95,5 +95,5 @@ def countersignable(
     )
 
 
-def _hex(data: Buffer) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _hex(data: Stored) -> str:
+    return file_sha256(data).hex

@@ -18,7 +18,7 @@ from ceremony import bundle
 from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import EXTRA, Verifier
 from ceremony.codec import Json
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from ceremony.engine import RULESET, Rules
 from ceremony.engine.order import Differs
 from ceremony.engine.rules import NotHere
@@ -65,8 +65,8 @@ class Replayed:
 
 
 def replay(
-    files: Mapping[str, Buffer],
-    image: Buffer | None = None,
+    files: Mapping[str, Stored],
+    image: Stored | None = None,
     verifier: Verifier | None = None,
     read: Reader = read_here,
 ) -> Replayed:
@@ -76,7 +76,7 @@ def replay(
     needed where Sigstore bundles were judged. `read` reads attestations: an auditor does so here.
     """
     files, left = sealed.without_left_over(files)
-    transcript = bytes(files.get(bundle.TRANSCRIPT, b""))
+    transcript = octets_of(files.get(bundle.TRANSCRIPT, b""))
     digests = threads.digests(files)
     sums = sealed.check_sums(files, digests)
     if text := rulesets.unknown(transcript):
@@ -159,7 +159,7 @@ def _head(log: Log, tree: Tree) -> Head | None:
     return Head(origin(log.lines[0].ceremony, log.lines[0].event.mode), tree.size, tree.root())
 
 
-def _rules(log: Log, contents: Mapping[str, Buffer], verifier: Verifier | None) -> Rules:
+def _rules(log: Log, contents: Mapping[str, Stored], verifier: Verifier | None) -> Rules:
     """Return the rules of the set that the first line names."""
     first = log.lines[0].event if log.lines else None
     version = first.ruleset if isinstance(first, Begun) else RULESET

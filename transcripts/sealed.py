@@ -6,14 +6,14 @@ was sealed and who may sign is told by the last state of the fold.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ceremony import bundle
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from ceremony.errors import Refused
 from ceremony.events import Decided, Outcome, OutputFile, OutputsWritten
+from ceremony.pe.digest import file_sha256
 from ceremony.policy import Policy
 from ceremony.show import escaped
 from transcripts import countersign
@@ -25,9 +25,9 @@ MOST_NAMED = 8
 TEMPORARY = ".part"  # as files.py writes
 
 
-def make_sums(files: Mapping[str, Buffer]) -> bytes:
+def make_sums(files: Mapping[str, Stored]) -> bytes:
     """Return the bytes of SHA256SUMS over `files`, by name (GNU coreutils form)."""
-    return sums_of({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    return sums_of({name: file_sha256(data).hex for name, data in files.items()})
 
 
 def sums_of(digests: Mapping[str, str]) -> bytes:
@@ -36,8 +36,8 @@ def sums_of(digests: Mapping[str, str]) -> bytes:
 
 
 def without_left_over(
-    files: Mapping[str, Buffer],
-) -> tuple[dict[str, Buffer], list[Fault]]:
+    files: Mapping[str, Stored],
+) -> tuple[dict[str, Stored], list[Fault]]:
     """Return a bundle without what a late countersigning that was killed left beside it."""
     ours = {
         name
@@ -52,11 +52,11 @@ def without_left_over(
     ]
 
 
-def check_sums(files: Mapping[str, Buffer], digests: Mapping[str, str]) -> list[Fault]:
+def check_sums(files: Mapping[str, Stored], digests: Mapping[str, str]) -> list[Fault]:
     """TRN-BUNDLE: SHA256SUMS names every file of the bundle, and no other, by its digest."""
     if bundle.SUMS not in files:
         return [fault(Verdict.INCOMPLETE, "TRN-BUNDLE", "SHA256SUMS is missing")]
-    sums = bytes(files[bundle.SUMS])
+    sums = octets_of(files[bundle.SUMS])
     wanted = sums_of({n: digest for n, digest in digests.items() if n != bundle.SUMS})
     if sums == wanted:
         return []
@@ -111,12 +111,12 @@ def _named(name: str) -> str:
     return escaped(name) or "a line of SHA256SUMS"
 
 
-def check_checkpoint(files: Mapping[str, Buffer], head: Head | None) -> list[Fault]:
+def check_checkpoint(files: Mapping[str, Stored], head: Head | None) -> list[Fault]:
     """TRN-CHECKPOINT: it names this ceremony, the number of lines and their root."""
     if bundle.CHECKPOINT not in files:
         return [fault(Verdict.INCOMPLETE, "TRN-CHECKPOINT", "checkpoint.txt is missing")]
     try:
-        stated = read_checkpoint(bytes(files[bundle.CHECKPOINT]))
+        stated = read_checkpoint(octets_of(files[bundle.CHECKPOINT]))
     except Refused as error:
         return [Fault(Verdict.FORGED, error.findings[0])]
     if head and stated != head:
@@ -143,7 +143,7 @@ def stated_outputs(lines: Iterable[Line]) -> tuple[OutputFile, ...] | None:
 
 
 def check_outputs(
-    files: Mapping[str, Buffer], digests: Mapping[str, str], outputs: Sequence[OutputFile]
+    files: Mapping[str, Stored], digests: Mapping[str, str], outputs: Sequence[OutputFile]
 ) -> list[Fault]:
     """TRN-IMAGE, TRN-BUNDLE: what was sealed is what is here, byte for byte."""
     faults = []
@@ -170,21 +170,21 @@ def strangers(names: Iterable[str], sealed: Iterable[str]) -> list[str]:
 
 
 def check_countersignatures(
-    files: Mapping[str, Buffer], policy: Policy | None, *, closed: bool
+    files: Mapping[str, Stored], policy: Policy | None, *, closed: bool
 ) -> tuple[tuple[str, ...], int, list[Fault]]:
     """TRN-COUNTERSIGNATURE: enough distinct persons other than the administrator signed.
 
     Before the close line nobody is missing yet, and where no policy was read nobody is named;
     a signature that does not hold is said all the same.
     """
-    signatures = {n: bytes(d) for n, d in files.items() if countersign.is_countersignature(n)}
+    signatures = {n: octets_of(d) for n, d in files.items() if countersign.is_countersignature(n)}
     if policy is None and not closed:
         return (), 0, []
     if policy is None:
         text = "there is no policy that names anybody who could have signed this"
         nobody = [fault(Verdict.FORGED, "TRN-COUNTERSIGNATURE", text)] if signatures else []
         return (), 0, nobody
-    checkpoint = bytes(files.get(bundle.CHECKPOINT, b""))
+    checkpoint = octets_of(files.get(bundle.CHECKPOINT, b""))
     counted = countersign.count(policy, signatures, checkpoint)
     faults = [Fault(Verdict.FORGED, finding) for finding in counted.findings]
     if not closed:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import sha256
 
-from ceremony.effects import Buffer
+from ceremony.content import Stored
+from ceremony.pe.digest import file_sha256
 from ceremony.turns import Work, in_turn
 
 WORTH_IT = 2**20  # bytes below which a thread costs more than it saves
@@ -25,12 +25,12 @@ def at_once(works: Sequence[Work]) -> None:
     return None
 
 
-def digests(files: Mapping[str, Buffer]) -> dict[str, str]:
+def digests(files: Mapping[str, Stored]) -> dict[str, str]:
     """Return the SHA-256 of every file in hex, by name; large ones are hashed at once."""
     found = dict.fromkeys(files, "")
 
     def hashed(name: str) -> None:
-        found[name] = sha256(files[name]).hexdigest()
+        found[name] = file_sha256(files[name]).hex
 
     large = [name for name, data in files.items() if len(data) > WORTH_IT]
     if len(large) > 1:

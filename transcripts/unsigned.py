@@ -6,13 +6,13 @@ said where it is not here, or where another image was given. It refuses to know 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ceremony import bundle
-from ceremony.effects import Buffer
+from ceremony.content import Stored
 from ceremony.events import ManifestEntry, MediaRead
+from ceremony.pe.digest import file_sha256
 from transcripts import threads
 from transcripts.faults import Fault, Verdict, fault
 from transcripts.log import Log
@@ -27,23 +27,23 @@ class Unseen:
 
 
 def contents_of(
-    log: Log, files: Mapping[str, Buffer], image: Buffer | None = None
-) -> dict[str, Buffer]:
+    log: Log, files: Mapping[str, Stored], image: Stored | None = None
+) -> dict[str, Stored]:
     """Return the unsigned images that the transcript names, by digest."""
     return contents(log, files, threads.digests(files), image)
 
 
 def contents(
-    log: Log, files: Mapping[str, Buffer], digests: Mapping[str, str], image: Buffer | None
-) -> dict[str, Buffer]:
+    log: Log, files: Mapping[str, Stored], digests: Mapping[str, str], image: Stored | None
+) -> dict[str, Stored]:
     """Return the same, and the image that was given, where the files' digests are known."""
     names = {bundle.image_name(entry.path) for entry in _named(log)}
-    given = {hashlib.sha256(image).hexdigest(): image} if image is not None else {}
-    return given | {digests[name]: files[name] for name in sorted(names & files.keys())}
+    given = {file_sha256(image).hex: image} if image is not None else {}
+    return {digests[name]: files[name] for name in sorted(names & files.keys())} | given
 
 
 def check_image(
-    log: Log, here: Mapping[str, Buffer], image: Buffer | None, unseen: Unseen | None
+    log: Log, here: Mapping[str, Stored], image: Stored | None, unseen: Unseen | None
 ) -> list[Fault]:
     """TRN-IMAGE: the image is here, and the one that was given is one that is named."""
     given = next((sha256 for sha256, content in here.items() if content is image), "")

@@ -11,17 +11,24 @@ from pathlib import Path
 
 from ceremony import bundle
 from ceremony.attest.sshsig import read_sshsig
-from ceremony.effects import Buffer
+from ceremony.content import Stored
 from ceremony.engine import Rules, fold
 from ceremony.errors import Refused, refuse
 from ceremony.ingest.judging import read_apart
-from ceremony.ingest.reading import read_folder, read_regular
+from ceremony.ingest.reading import read_regular
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.policy import Policy
 from ceremony.states import Close, Seal
 from transcripts import countersign
 from transcripts.checkpoint import NAMESPACE, Head
-from transcripts.files import TEMPORARY, make_folder, remove, trouble, write_file
+from transcripts.files import (
+    TEMPORARY,
+    make_folder,
+    read_bundle,
+    remove,
+    trouble,
+    write_file,
+)
 from transcripts.log import read_log
 from transcripts.replay import Verdict, make_sums, replay
 from transcripts.store import BundleFolder
@@ -34,7 +41,7 @@ class Publisher:
     """Publishes one closed transcript into one bundle folder."""
 
     def __init__(
-        self, folder: Path, face: Face, signers: Signers, contents: Mapping[str, Buffer]
+        self, folder: Path, face: Face, signers: Signers, contents: Mapping[str, Stored]
     ) -> None:
         """`contents` are the unsigned images by digest, for the replay before the seal."""
         self._contents = contents
@@ -55,7 +62,7 @@ class Publisher:
             write_file(self._folder / bundle.TRANSCRIPT, (transcript,))
             write_file(self._folder / bundle.CHECKPOINT, (head.text,))
             witnesses = self._collect(head, closed)
-            files = read_folder(self._folder)
+            files = read_bundle(self._folder, {file.name for file in closed.files})
             files.pop(bundle.SUMS, None)
             sums = make_sums(files)
             self._replayed({**files, bundle.SUMS: sums})
@@ -77,7 +84,7 @@ class Publisher:
             made = bundle.outputs(state, image)
             outputs.write(tuple(o for o in made if o.file.name in lacking), self._face.tell)
 
-    def _replayed(self, files: Mapping[str, bytes]) -> None:
+    def _replayed(self, files: Mapping[str, Stored]) -> None:
         """Refuse to seal a bundle that an auditor would not reproduce from these very bytes."""
         image = next(iter(self._contents.values()), None)
         found = replay(files, image, late_verifier(), read_apart)

@@ -6,20 +6,22 @@ through the engine, and the driver goes on from the state that comes out.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ceremony import policy as policies
 from ceremony.blobs import from_blob
+from ceremony.content import Stored
 from ceremony.driver import Driver
-from ceremony.effects import Buffer
 from ceremony.engine import Rules, fold
-from ceremony.errors import MediaTrouble, OutOfOrder, refuse
+from ceremony.errors import MediaTrouble, OutOfOrder, Refused, refuse
 from ceremony.events import Begun, Event, MediaRead, Outcome, OutputsIntended, PolicyRead
 from ceremony.ingest.judging import SievedMedia, read_apart
 from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.sealed_copy import RULE as MEMORY
 from ceremony.ingest.sigstore import late_verifier
-from ceremony.ingest.world import LinuxWorld, boot_id, monotonic_ns
+from ceremony.ingest.world import LinuxWorld, boot_id, copies_at_once, monotonic_ns
+from ceremony.pe.digest import file_sha256
 from ceremony.ports import Ports
 from ceremony.questions import Answer, Form, Question, check_answer
 from ceremony.states import Close, State
@@ -110,7 +112,7 @@ def hold(places: Places, face: Face) -> Ended:
     journal = FileJournal(places.logs, lambda: Stamp(monotonic_ns(), stamp_boot, world.wall()))
     media = FolderMedia(places.incoming, places.policy)
     token = open_token(places.machine, places.mode)
-    contents: dict[str, Buffer] = {}
+    contents: dict[str, Stored] = {}
     publisher = Publisher(places.out, face, places.signers, contents)
     live = LiveJournal(journal, face, publisher)
     bundle = BundleFolder(places.out, places.logs)
@@ -121,6 +123,7 @@ def hold(places: Places, face: Face) -> Ended:
         if state is None:
             bundle.require_empty()
             read = _read_early(media)
+            _require_memory(media, read)
             named = places.previous or head_before(places.incoming, read)
             world = replace(world, previous_head=named)
         else:
@@ -157,8 +160,17 @@ def _read_early(media: FolderMedia) -> PolicyRead:
         raise MediaTrouble("MED-PATH", trouble.text) from None
 
 
+def _require_memory(media: FolderMedia, read: PolicyRead) -> None:
+    """MED-MEMORY: nobody begins on a machine that cannot hold the image that lies ready."""
+    try:
+        policy = policies.load(from_blob(read.policy).data)
+    except Refused:
+        return  # Open records why
+    media.require_memory(policy.artifact.names, copies_at_once())
+
+
 def _resumed_state(
-    places: Places, log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face
+    places: Places, log: Log, media: FolderMedia, contents: dict[str, Stored], face: Face
 ) -> State | None:
     """Return the state that the logs lead to, None when they are empty."""
     if not log.lines:
@@ -213,7 +225,7 @@ def _confirm_closed(face: Face, closed: Close, head: Head) -> None:
     raise EOFError  # nobody confirmed it: nothing is published, the logs stay as they are
 
 
-def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Buffer], face: Face) -> None:
+def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Stored], face: Face) -> None:
     """MED-RESUME: the medium gives the very image again that the transcript names."""
     entries = [e.event.image for e in log.lines if isinstance(e.event, MediaRead) and e.event.image]
     if not entries:
@@ -222,8 +234,10 @@ def _bring_image(log: Log, media: FolderMedia, contents: dict[str, Buffer], face
     try:
         _, image = media.read((entry.path,), entry.size, face.tell)
     except MediaTrouble as trouble:
+        if trouble.rule == MEMORY:
+            raise
         raise refuse("MED-RESUME", trouble.text) from None
-    if hashlib.sha256(image).hexdigest() != entry.sha256:
+    if file_sha256(image).hex != entry.sha256:
         text = f"{entry.path} with SHA-256 {entry.sha256} is not on the medium"
         raise refuse("MED-RESUME", text)
     contents[entry.sha256] = image

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from ceremony.attest.gather import Reader, read_here
 from ceremony.attest.sigstore import Verifier
-from ceremony.effects import Buffer, Output
+from ceremony.content import Content, Stored, content_of
+from ceremony.effects import Output
 from ceremony.errors import OutOfOrder
 from ceremony.events import Decided
 from ceremony.turns import Runner, in_turn
@@ -27,18 +28,18 @@ class NotHere(OutOfOrder):
 class Rules:
     """One version of the rules, and the large contents the ceremony has copied in.
 
-    `contents` maps the SHA-256 in hex of an image to its bytes; `hashed` says that whoever
-    put them there took the digests of these very bytes. `verifier` verifies Sigstore
-    bundles, from their bytes alone, where that part is installed. `read` reads attestations:
-    in this process for a replay, in a confined child while a ceremony is held. It may raise
-    Refused (MED-SANDBOX), and what it returns never depends on where it read. `run`
-    does work that may be done at once. `made` keeps the outputs that were made last, with what
-    they were made of: a record may ask for them a million times. `recorded` are the decisions,
-    by name, of a record that is replayed without its image (unseen.py); None while a ceremony
-    is held, and whenever nothing may be believed.
+    `contents` maps the SHA-256 in hex of an image to its bytes, or to what gives them part by
+    part; `hashed` says that whoever put them there took the digests of these very bytes.
+    `verifier` verifies Sigstore bundles, from their bytes alone, where that part is installed.
+    `read` reads attestations: in this process for a replay, in a confined child while a
+    ceremony is held. It may raise Refused (MED-SANDBOX), and what it returns never depends on
+    where it read. `run` does work that may be done at once. `made` keeps the
+    outputs that were made last, with what they were made of: a record may ask for them a
+    million times. `recorded` are the decisions, by name, of a record that is replayed without
+    its image (unseen.py); None while a ceremony is held, and whenever nothing may be believed.
     """
 
-    contents: Mapping[str, Buffer] = field(default_factory=dict)
+    contents: Mapping[str, Stored] = field(default_factory=dict)
     version: str = RULESET
     verifier: Verifier | None = None
     read: Reader = read_here
@@ -49,10 +50,10 @@ class Rules:
         default_factory=list, compare=False, repr=False
     )
 
-    def content(self, sha256: str) -> Buffer:
+    def content(self, sha256: str) -> Content:
         """Return the bytes with this digest; OutOfOrder when nobody brought them."""
         try:
-            return self.contents[sha256]
+            return content_of(self.contents[sha256])
         except KeyError:
             raise NotHere(f"the content with SHA-256 {sha256} is not here") from None
 

@@ -12,7 +12,8 @@ from typing import TypeAlias, assert_never
 
 from ceremony import bundle
 from ceremony.codec import encode
-from ceremony.effects import Ask, Buffer, Effect, Output, Record, WriteOutputs
+from ceremony.content import Content, InMemory
+from ceremony.effects import Ask, Effect, Output, Record, WriteOutputs
 from ceremony.engine.order import OutOfStep, expect_ack, expect_same
 from ceremony.engine.rules import Rules
 from ceremony.events import (
@@ -102,12 +103,12 @@ def _outputs(state: Seal, rules: Rules) -> tuple[Output, ...]:
     return made
 
 
-def _image(state: Seal, rules: Rules) -> Buffer | None:
+def _image(state: Seal, rules: Rules) -> Content | None:
     if state.taken is None:
         return None
     sha256 = state.taken.image.sha256
     # Where a record stands in for the image nothing is written: names and digests are compared.
-    return b"" if rules.lacks(sha256) else rules.content(sha256)
+    return InMemory(b"") if rules.lacks(sha256) else rules.content(sha256)
 
 
 def _judge_outputs(state: Seal, event: OutputsWritten) -> Decided:

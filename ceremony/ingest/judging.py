@@ -20,8 +20,8 @@ from ceremony.attest.record import Reading
 from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.blobs import from_blob
 from ceremony.codec import Json
+from ceremony.content import Content
 from ceremony.digesting import Further, nothing_further
-from ceremony.effects import Buffer
 from ceremony.errors import Refused, refuse
 from ceremony.events import MediaRead, PolicyRead
 from ceremony.ingest.asking import BATCH, ask
@@ -221,8 +221,8 @@ class SievedMedia:
 
     def read(
         self, names: tuple[str, ...], most_bytes: int, report: Report
-    ) -> tuple[MediaRead, Buffer]:
-        """Return what is on the medium, and the image's copy in memory."""
+    ) -> tuple[MediaRead, Content]:
+        """Return what is on the medium, and the image's copy, which nobody can change."""
         found, image = self.medium.read(names, most_bytes, report)
         if not self._policy:
             self.read_policy()

@@ -28,6 +28,8 @@ KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISBLK, "a block device"),
     (stat.S_ISCHR, "a character device"),
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISSOCK, "a socket"),
 )
 
 
@@ -89,15 +91,20 @@ class SteadyFile:
         except OSError as error:
             raise self._gone(error) from None
 
-    def first_hole(self) -> int:
-        """Return where the file's first hole starts, its size where it has none."""
-        return os.lseek(self._descriptor, 0, os.SEEK_HOLE) if self.size else 0
+    def require_no_hole(self) -> None:
+        """MED-SPARSE: every byte of the file was written; MED-GONE."""
+        try:
+            hole = os.lseek(self._descriptor, 0, os.SEEK_HOLE) if self.size else 0
+        except OSError as error:
+            raise self._gone(error) from None
+        if hole < self.size:
+            text = f"{self.shown} is a sparse file: nothing was ever written at {hole:#x}"
+            raise refuse("MED-SPARSE", text, hole)
 
     def _check(self, most: int) -> None:
         mode = self._before.st_mode
         if not stat.S_ISREG(mode):
-            kind = next((name for is_so, name in KINDS if is_so(mode)), "no regular file")
-            raise refuse("MED-SPECIAL", f"{self.shown} is {kind}, not a regular file")
+            raise refuse("MED-SPECIAL", f"{self.shown} is {kind_of(mode)}, not a regular file")
         if self.size > most:
             text = f"{self.shown} has {counted(self.size)}, at most {counted(most)}"
             raise refuse("MED-SIZE", text)
@@ -124,20 +131,32 @@ class SteadyFile:
         return MediaTrouble("MED-GONE", f"{self.shown}: {error.strerror or error}")
 
 
+def kind_of(mode: int) -> str:
+    """Return what a file that is not a regular one is."""
+    return next((name for is_so, name in KINDS if is_so(mode)), "of no kind that is known")
+
+
 def open_steady(path: Path, most: int, head: int) -> SteadyFile:
     """Open a file that strangers may have put in place; MED-SPARSE beside what SteadyFile says."""
     shown = escaped(str(path), 4096)
+    return open_itself(_followed(path, shown), shown, most, head)
+
+
+def open_itself(path: Path | str, shown: str, most: int, head: int) -> SteadyFile:
+    """Open a file that must be no link; else as `open_steady`. People see `shown`."""
     try:
-        file = SteadyFile(os.open(_followed(path, shown), FLAGS), shown, most, head)
-        hole = file.first_hole()
+        file = SteadyFile(os.open(path, FLAGS), shown, most, head)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise refuse("MED-SPECIAL", f"{shown} is a link, not a regular file") from None
         if error.errno == errno.ENXIO:  # open(2): "The file is a UNIX domain socket"
             raise refuse("MED-SPECIAL", f"{shown} is a socket, not a regular file") from None
         raise MediaTrouble("MED-GONE", f"{shown}: {error.strerror or error}") from None
-    if hole < file.size:
+    try:
+        file.require_no_hole()
+    except (Refused, MediaTrouble):
         file.close()
-        text = f"{shown} is a sparse file: nothing was ever written at {hole:#x}"
-        raise refuse("MED-SPARSE", text, hole)
+        raise
     return file
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ceremony.ingest import limits
 from ceremony.ingest.reading import is_utf8
+from ceremony.ingest.steady import kind_of
 from ceremony.show import counted, escaped
 from ceremony.types import Finding, Severity
 
@@ -84,8 +85,8 @@ def walk(root: Path, told: Told, stop: Callable[[int, str], str]) -> Iterator[tu
                     else:
                         stack.append((inside / name, f"{path}/", depth + 1))
                 elif not entry.is_file(follow_symlinks=False):
-                    kind = "a link" if entry.is_symlink() else "not a regular file"
-                    told.warn("MED-SPECIAL", f"{escaped(path)} is {kind}")
+                    kind = kind_of(entry.stat(follow_symlinks=False).st_mode)
+                    told.warn("MED-SPECIAL", f"{escaped(path)} is {kind}, not a regular file")
                 else:
                     files += 1
                     if why := stop(files, path):

@@ -107,6 +107,14 @@ class LinuxWorld:
         return SecondOpinion(version, answer, f"exit {done.returncode}: {said}")
 
 
+def copies_at_once() -> int:
+    """Return how many copies of the image this machine has to hold at the most at one time.
+
+    Ours, and where sbverify is installed the signed file it is given and its own copy of that.
+    """
+    return 1 if shutil.which("sbverify", path=SEARCH) is None else 3
+
+
 def monotonic_ns() -> int:
     """Return nanoseconds of the clock that counts from boot and is never set."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

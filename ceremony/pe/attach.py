@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ceremony.content import Content, Excerpt, InMemory, Stored, content_of, pieces_of
 from ceremony.errors import Refused, refuse
 from ceremony.pe.digest import CheckSum, file_sha256
 from ceremony.pe.entries import entry_findings
@@ -36,11 +37,12 @@ class Signed:
     cms: bytes
     size: int
     sha256: Digest
-    _pieces: tuple[Bytes, ...] = field(repr=False, compare=False)
+    _parts: tuple[Content, ...] = field(repr=False, compare=False)
 
     def pieces(self) -> Iterator[Bytes]:
-        """Yield the file's bytes in order; the image's own are views, not copies."""
-        yield from self._pieces
+        """Yield the file's bytes in order; the image's own come from wherever it is."""
+        for part in self._parts:
+            yield from pieces_of(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def check_attachable(image: SweptImage, cms: bytes) -> None:
         raise Refused(*faults)
 
 
-def attach(image: Bytes, cms: bytes, known: Digest | None = None) -> Signed:
+def attach(image: Stored, cms: bytes, known: Digest | None = None) -> Signed:
     """Attach a detached PKCS#7 to the image that it signs; an auditor needs no key for it.
 
     `known` is the Authenticode digest of these very bytes, where they were hashed before.
@@ -95,19 +97,18 @@ def attach(image: Bytes, cms: bytes, known: Digest | None = None) -> Signed:
     """
     swept = sweep(image) if known is None else measured(image, known)
     check_attachable(swept, cms)
-    layout, view = swept.layout, memoryview(image)
+    layout, content = swept.layout, content_of(image)
     added = tail(layout, cms)
-    head = bytearray(view[: layout.headers_end])
+    head = bytearray(content.part(0, layout.headers_end))  # HEAD_BYTES at most
     head[layout.directory_at : layout.directory_at + 8] = added.directory
     rest = (
-        view[layout.headers_end : layout.end],
-        bytes(added.padding),
-        view[layout.end :],
-        added.entry,
+        Excerpt(content, len(head), layout.end),
+        InMemory(bytes(added.padding) + swept.table + added.entry),
     )
     total = CheckSum(layout.checksum_at)
-    for piece in (bytes(head), *rest):
-        total.update(piece)
+    for part in (InMemory(bytes(head)), *rest):
+        for piece in pieces_of(part):
+            total.update(piece)
     struct.pack_into("<I", head, layout.checksum_at, total.value())
-    pieces = (bytes(head), *rest)
-    return Signed(cms, added.size, file_sha256(*pieces), pieces)
+    parts = (InMemory(bytes(head)), *rest)
+    return Signed(cms, added.size, file_sha256(*parts), parts)

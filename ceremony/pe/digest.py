@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
+from ceremony.content import Stored, pieces_of
 from ceremony.pe.headers import Bytes
 from ceremony.pe.layout import Layout
 from ceremony.types import Digest, DigestKind
@@ -102,16 +103,18 @@ class CheckSum:
         return (words + self._at) & 0xFFFFFFFF
 
 
-def authenticode(image: Bytes, layout: Layout) -> Digest:
+def authenticode(image: Stored, layout: Layout) -> Digest:
     """Return the Authenticode SHA-256 of a whole image."""
     hasher = Authenticode(layout)
-    hasher.update(image)
+    for piece in pieces_of(image):
+        hasher.update(piece)
     return hasher.digest()
 
 
-def file_sha256(*pieces: Bytes) -> Digest:
-    """Return the plain SHA-256 of a file given in pieces."""
+def file_sha256(*parts: Stored) -> Digest:
+    """Return the plain SHA-256 of a file given in parts."""
     hasher = FileSha256()
-    for piece in pieces:
-        hasher.update(piece)
+    for part in parts:
+        for piece in pieces_of(part):
+            hasher.update(piece)
     return hasher.digest()

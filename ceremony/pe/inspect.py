@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+from ceremony.content import Content, Stored, content_of, pieces_of
 from ceremony.pe.digest import Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
-from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
+from ceremony.pe.headers import HEAD_BYTES, refusal
 from ceremony.pe.layout import MOST_BYTES, Layout, read_layout
 from ceremony.pe.sections import SectionHeader
 from ceremony.pe.sweep import Sink
@@ -58,20 +59,21 @@ OPEN_GATES = Gates(None, (), Severity.WARN, Severity.WARN, MOST_BYTES)
 
 
 def inspect(
-    image: Bytes, gates: Gates, run: Runner = in_turn, known: Digest | None = None
+    image: Stored, gates: Gates, run: Runner = in_turn, known: Digest | None = None
 ) -> ImageFacts:
-    """Return all facts and findings of an image held in memory; `run` does the hashing.
+    """Return all facts and findings of an image that is here; `run` does the hashing.
 
     `known` is the SHA-256 of these very bytes, where this process has hashed them before.
     """
-    view = memoryview(image)
-    reading = read_layout(view[:HEAD_BYTES], len(view))
+    content = content_of(image)
+    size = len(content)
+    reading = read_layout(content.part(0, HEAD_BYTES), size)
     layout = reading.layout
-    file_digest, digest, hashed = _digests(view, layout, run, known)
-    found = _of_a_uki(reading.findings) + _gate_findings(reading.machine, len(view), gates)
+    file_digest, digest, hashed = _digests(content, layout, run, known)
+    found = _of_a_uki(reading.findings) + _gate_findings(reading.machine, size, gates)
     if layout is None:
         return ImageFacts(
-            size=len(view),
+            size=size,
             sha256=file_digest,
             authenticode=None,
             machine=reading.machine,
@@ -80,13 +82,14 @@ def inspect(
             meaning=NOTHING,
             findings=found,
         )
-    contents = {at: content for at, (_, content) in hashed.items()}
-    meaning, meant = read_meaning(view, layout.sections, contents)
-    signatures, signed = _signatures(view, layout, digest, gates)
-    found += _overlay_findings(view, layout, gates)
+    meaning, meant = read_meaning(
+        content, layout.sections, {at: sha256 for at, (_, sha256) in hashed.items()}
+    )
+    signatures, signed = _signatures(content, layout, digest, gates)
+    found += _overlay_findings(content, layout, gates)
     found += section_findings(layout.sections, gates.sections) + meant + signed
     return ImageFacts(
-        size=len(view),
+        size=size,
         sha256=file_digest,
         authenticode=digest,
         machine=reading.machine,
@@ -94,12 +97,12 @@ def inspect(
         signatures=signatures,
         meaning=meaning,
         findings=found,
-        unsigned=unsigned_forms(view, layout, run),
+        unsigned=unsigned_forms(content, layout, run),
     )
 
 
 def _digests(
-    view: memoryview, layout: Layout | None, run: Runner, known: Digest | None
+    image: Content, layout: Layout | None, run: Runner, known: Digest | None
 ) -> tuple[Digest, Digest | None, SectionDigests]:
     """Hash the file plainly unless it was, as Authenticode does, and section by section."""
     plain = FileSha256()
@@ -111,17 +114,24 @@ def _digests(
 
     def by_section() -> None:
         for section in layout.sections if layout else ():
-            hashed[section.at] = _section_digests(view, section)
+            hashed[section.at] = _section_digests(image, section)
 
-    run([by_section, *(partial(sink.update, view) for sink in sinks)])
+    def fed(sink: Sink) -> None:
+        for piece in pieces_of(image):
+            sink.update(piece)
+
+    run([by_section, *(partial(fed, sink) for sink in sinks)])
     return known or plain.digest(), None if portable is None else portable.digest(), hashed
 
 
-def _section_digests(view: memoryview, section: SectionHeader) -> tuple[Digest, str]:
+def _section_digests(image: Content, section: SectionHeader) -> tuple[Digest, str]:
     """Hash a section once: its raw bytes, and in hex its content without the padding."""
-    hasher = hashlib.sha256(view[section.offset : section.offset + section.content_size])
+    hasher, padding = hashlib.sha256(), section.offset + section.content_size
+    for piece in pieces_of(image, section.offset, padding):
+        hasher.update(piece)
     content = hasher.hexdigest()
-    hasher.update(view[section.offset + section.content_size : section.end])
+    for piece in pieces_of(image, padding, section.end):
+        hasher.update(piece)
     return Digest(DigestKind.FILE_SHA256, hasher.digest()), content
 
 
@@ -155,22 +165,22 @@ def _gate_findings(machine: str, size: int, gates: Gates) -> tuple[Finding, ...]
     return tuple(found)
 
 
-def _overlay_findings(view: memoryview, layout: Layout, gates: Gates) -> tuple[Finding, ...]:
-    overlay = view[layout.sections_end : layout.end]
+def _overlay_findings(image: Content, layout: Layout, gates: Gates) -> tuple[Finding, ...]:
+    at, size = layout.sections_end, layout.end - layout.sections_end
     # sbsign pads an image to a multiple of 8 before it puts a table behind it.
-    padding = layout.table_size and len(overlay) < ALIGNMENT and not any(overlay)
-    if not overlay or padding:
+    padding = layout.table_size and size < ALIGNMENT and not any(image.part(at, layout.end))
+    if not size or padding:
         return ()
-    text = f"{len(overlay)} bytes follow the last section"
+    text = f"{size} bytes follow the last section"
     return (Finding("PE-OVERLAY", gates.overlay, text, layout.sections_end),)
 
 
 def _signatures(
-    view: memoryview, layout: Layout, digest: Digest | None, gates: Gates
+    image: Content, layout: Layout, digest: Digest | None, gates: Gates
 ) -> tuple[tuple[EmbeddedSignature, ...], tuple[Finding, ...]]:
     if digest is None or not layout.table_size:
         return (), ()
-    entries, found = read_entries(view[layout.end :], layout.end)
+    entries, found = read_entries(image.part(layout.end, layout.size), layout.end)
     text = f"the image carries {len(entries)} signatures already"
     found = (Finding("SIG-PRESENT", gates.signed_input, text, layout.table_at), *found)
     signatures: list[EmbeddedSignature] = []

@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 import struct
 
+from ceremony.content import PIECE, Content
 from ceremony.pe.headers import Bytes
 
 KERNEL_VERSION_AT = 0x20E
 HDRS_AT = 0x202
 BOOT_SECTOR = 0x200
 MOST_BANNER = 256
+MOST_MATCH = 80  # bytes that BANNER matches at most
 MOST_SEARCH = 64 << 20
 BANNER = re.compile(rb"Linux version ([!-~]{1,64}) ")
 STUB = re.compile(rb"#### LoaderInfo: ([ -~]{1,80}?) ####")
@@ -35,25 +37,30 @@ INITRD_KINDS = (
 )
 
 
-def kernel_release(linux: Bytes) -> str:
+def kernel_release(linux: Content) -> str:
     """Return the release that a kernel image tells of itself, empty where it cannot be read."""
-    if len(linux) > KERNEL_VERSION_AT + 2 and bytes(linux[HDRS_AT : HDRS_AT + 4]) == b"HdrS":
-        (pointer,) = struct.unpack_from("<H", linux, KERNEL_VERSION_AT)
+    head = bytes(linux.part(0, BOOT_SECTOR + MOST_BANNER))
+    if len(linux) > KERNEL_VERSION_AT + 2 and head[HDRS_AT : HDRS_AT + 4] == b"HdrS":
+        (pointer,) = struct.unpack_from("<H", head, KERNEL_VERSION_AT)
         at = pointer + BOOT_SECTOR
-        banner = bytes(linux[at : at + MOST_BANNER]).split(b"\0", 1)[0]
+        banner = bytes(linux.part(at, at + MOST_BANNER)).split(b"\0", 1)[0]
         words = banner.split()
         return words[0].decode("latin-1") if pointer and words else ""
-    found = BANNER.search(memoryview(linux)[:MOST_SEARCH])
-    return found[1].decode("ascii") if found else ""
+    end = min(len(linux), MOST_SEARCH)
+    for at in range(0, end, PIECE):  # what begins in one piece may end in the next
+        found = BANNER.search(linux.part(at, min(at + PIECE + MOST_MATCH, end)))
+        if found:
+            return found[1].decode("ascii")
+    return ""
 
 
 def initrd_kind(initrd: Bytes) -> str:
-    """Return how an initrd is packed by its first bytes, empty where they are not known."""
-    start = bytes(initrd[:8])
+    """Return how an initrd is packed by its first eight bytes, empty where they are not known."""
+    start = bytes(initrd)
     return next((kind for magic, kind in INITRD_KINDS if start.startswith(magic)), "")
 
 
 def stub_name(sdmagic: Bytes) -> str:
     """Return the stub's name and version from its LoaderInfo marker, empty without one."""
-    found = STUB.search(bytes(sdmagic[:4096]))
+    found = STUB.search(sdmagic)
     return found[1].decode("ascii") if found else ""

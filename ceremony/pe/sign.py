@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ceremony.content import Stored
 from ceremony.errors import Refused, refuse
 from ceremony.pe.attach import Signed, attach
 from ceremony.pe.certificate import (
@@ -28,7 +29,6 @@ from ceremony.pe.cms import (
     read_attributes,
 )
 from ceremony.pe.entries import entry_findings
-from ceremony.pe.headers import Bytes
 from ceremony.pe.profile import Profile
 from ceremony.pe.spc import content_octets, digest_info, indirect_data
 from ceremony.pe.sweep import SweptImage, sweep
@@ -64,7 +64,7 @@ class SigningPlan:
 
 
 def plan(
-    image: Bytes, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
+    image: Stored, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
 ) -> SigningPlan:
     """Plan an RSA signature of `image`, which is unsigned or rightly signed already.
 
@@ -74,7 +74,7 @@ def plan(
 
 
 def plan_ecdsa(
-    image: Bytes, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
+    image: Stored, certificate: bytes, chain: tuple[bytes, ...], signing_time: datetime
 ) -> SigningPlan:
     """Plan an ECDSA signature (P-256 or P-384), which firmware may refuse to boot."""
     return plan_swept(sweep(image), certificate, chain, signing_time, Algorithm.ECDSA)
@@ -164,7 +164,7 @@ def encode(signing_plan: SigningPlan, signature: bytes) -> bytes:
 
 
 def assemble(
-    image: Bytes, signing_plan: SigningPlan, signature: bytes, known: Digest | None = None
+    image: Stored, signing_plan: SigningPlan, signature: bytes, known: Digest | None = None
 ) -> Signed:
     """Put plan, signature and image together; the result is what sbsign writes.
 

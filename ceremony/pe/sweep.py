@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from ceremony.content import Stored, content_of, pieces_of
 from ceremony.errors import Refused
 from ceremony.pe.digest import Authenticode
 from ceremony.pe.headers import HEAD_BYTES, Bytes
@@ -99,19 +100,21 @@ def sound_layout(head: Bytes, size: int) -> tuple[Layout, tuple[Finding, ...]]:
     return reading.layout, reading.findings
 
 
-def sweep(image: Bytes) -> SweptImage:
-    """Sweep an image that is in memory; raises Refused (PE-..., SIG-DER)."""
-    reader = Sweep(memoryview(image)[:HEAD_BYTES], len(image))
-    for sink in reader.sinks:
-        sink.update(image)
+def sweep(image: Stored) -> SweptImage:
+    """Sweep an image that is here; raises Refused (PE-..., SIG-DER)."""
+    content = content_of(image)
+    reader = Sweep(content.part(0, HEAD_BYTES), len(content))
+    for piece in pieces_of(content):
+        for sink in reader.sinks:
+            sink.update(piece)
     return reader.close()
 
 
-def measured(image: Bytes, authenticode: Digest) -> SweptImage:
+def measured(image: Stored, authenticode: Digest) -> SweptImage:
     """Sweep an image whose Authenticode digest is known; raises Refused (PE-..., SIG-DER)."""
-    view = memoryview(image)
-    layout, findings = sound_layout(view[:HEAD_BYTES], len(view))
-    table = bytes(view[layout.end :])
+    content = content_of(image)
+    layout, findings = sound_layout(content.part(0, HEAD_BYTES), len(content))
+    table = bytes(content.part(layout.end, layout.size))  # MOST_TABLE_BYTES at most
     entries, found = read_entries(table, layout.end)
     if faults := refusals(found):
         raise Refused(*faults)

@@ -12,8 +12,9 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from ceremony.content import Content, Excerpt
 from ceremony.pe.digest import authenticode
-from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
+from ceremony.pe.headers import HEAD_BYTES, refusal
 from ceremony.pe.kernel import initrd_kind, kernel_release, stub_name
 from ceremony.pe.layout import read_layout
 from ceremony.pe.sections import SectionHeader
@@ -32,6 +33,7 @@ MOST_COMMAND_LINE = 4096
 MOST_SHOWN = 8192
 SBAT_FIELDS = 6
 ZEROS_CHUNK = 65536
+MOST_STUB, MOST_MAGIC = 4096, 8
 OS_RELEASE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 RELEASE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
 SBAT_GENERATION = re.compile(r"[1-9][0-9]{0,8}")
@@ -61,10 +63,9 @@ def section_findings(
 
 
 def read_meaning(
-    image: Bytes, sections: tuple[SectionHeader, ...], contents: Mapping[int, str]
+    image: Content, sections: tuple[SectionHeader, ...], contents: Mapping[int, str]
 ) -> tuple[Meaning, tuple[Finding, ...]]:
     """Read what the sections mean; `contents` has each content's SHA-256 by row offset."""
-    view = memoryview(image)
     found: list[Finding] = []
     first: dict[str, SectionHeader] = {}
     for section in sections:
@@ -73,9 +74,9 @@ def read_meaning(
         first.setdefault(section.name, section)
     for name in SINGLE:
         if name in first:
-            found += _content_findings(view, first[name])
+            found += _content_findings(image, first[name])
     texts = {
-        name: _text(view, first.get(name), found)
+        name: _text(image, first.get(name), found)
         for name in (".osrel", ".uname", ".cmdline", ".sbat")
     }
     pairs: tuple[tuple[str, str], ...] = ()
@@ -91,33 +92,35 @@ def read_meaning(
         release = _uname(texts[".uname"], first[".uname"].offset, found)
     meaning = Meaning(
         os_release=pairs,
-        kernel=_kernel(view, first.get(".linux"), release, found),
+        kernel=_kernel(image, first.get(".linux"), release, found),
         command_line=escaped(texts[".cmdline"].rstrip(b"\0\n").decode("latin-1"), MOST_SHOWN),
-        initrd=_initrd(view, first.get(".initrd"), contents, found),
+        initrd=_initrd(image, first.get(".initrd"), contents, found),
         sbat=rows,
-        stub=escaped(stub_name(_content(view, first.get(".sdmagic")))),
+        stub=escaped(stub_name(_start(image, first.get(".sdmagic"), MOST_STUB))),
     )
     return meaning, tuple(found)
 
 
-def _content(view: memoryview, section: SectionHeader | None) -> memoryview:
+def _start(image: Content, section: SectionHeader | None, most: int) -> bytes:
+    """Return the first bytes of a section's content, at most so many."""
     if section is None:
-        return view[:0]
-    return view[section.offset : section.offset + section.content_size]
+        return b""
+    size = min(section.content_size, most)
+    return bytes(image.part(section.offset, section.offset + size))
 
 
-def _content_findings(view: memoryview, section: SectionHeader) -> tuple[Finding, ...]:
+def _content_findings(image: Content, section: SectionHeader) -> tuple[Finding, ...]:
     if section.mapped > section.size:
         text = f"section {section.name} has {section.size} bytes of the {section.mapped} it maps"
         return (Finding("UKI-CONTENT", Severity.WARN, text, section.at + 8),)
     for at in range(section.offset + section.content_size, section.end, ZEROS_CHUNK):
-        if bytes(view[at : min(at + ZEROS_CHUNK, section.end)]).strip(b"\0"):
+        if bytes(image.part(at, min(at + ZEROS_CHUNK, section.end))).strip(b"\0"):
             text = f"bytes that are not zero follow the content of section {section.name}"
             return (Finding("UKI-CONTENT", Severity.WARN, text, at),)
     return ()
 
 
-def _text(view: memoryview, section: SectionHeader | None, found: list[Finding]) -> bytes:
+def _text(image: Content, section: SectionHeader | None, found: list[Finding]) -> bytes:
     """Return a text section's content, empty and with a finding where it is too long."""
     if section is None:
         return b""
@@ -126,7 +129,7 @@ def _text(view: memoryview, section: SectionHeader | None, found: list[Finding])
         text = f"section {section.name} has {section.content_size} bytes, more than {most}"
         found.append(refusal("UKI-LENGTH", text, section.offset))
         return b""
-    return bytes(_content(view, section))
+    return _start(image, section, most)
 
 
 def _os_release(content: bytes, at: int, found: list[Finding]) -> tuple[tuple[str, str], ...]:
@@ -216,12 +219,12 @@ def _uname(content: bytes, at: int, found: list[Finding]) -> str:
 
 
 def _kernel(
-    view: memoryview, section: SectionHeader | None, release: str, found: list[Finding]
+    image: Content, section: SectionHeader | None, release: str, found: list[Finding]
 ) -> str:
     if section is None:
         return release
-    linux = _content(view, section)
-    inner = read_layout(linux[:HEAD_BYTES], len(linux))
+    linux = Excerpt(image, section.offset, section.offset + section.content_size)
+    inner = read_layout(linux.part(0, HEAD_BYTES), len(linux))
     if inner.layout is None:
         why = ", ".join(sorted({f.rule for f in inner.findings if f.severity is Severity.REFUSE}))
         text = f".linux is no strict PE image itself: {why}"
@@ -237,14 +240,14 @@ def _kernel(
 
 
 def _initrd(
-    view: memoryview,
+    image: Content,
     section: SectionHeader | None,
     contents: Mapping[int, str],
     found: list[Finding],
 ) -> str:
     if section is None:
         return ""
-    kind = initrd_kind(_content(view, section))
+    kind = initrd_kind(_start(image, section, MOST_MAGIC))
     if not kind:
         text = ".initrd starts with no archive or compression that is known"
         found.append(Finding("UKI-INITRD", Severity.WARN, text, section.offset))

@@ -9,47 +9,44 @@ Refuses to know votes.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator
 from functools import partial
 
+from ceremony.content import Content, Excerpt, InMemory, Stored, content_of, pieces_of
 from ceremony.digesting import further_digest
-from ceremony.pe.digest import CheckSum
-from ceremony.pe.headers import HEAD_BYTES, Bytes
+from ceremony.pe.digest import CheckSum, file_sha256
+from ceremony.pe.headers import HEAD_BYTES
 from ceremony.pe.layout import Layout, read_layout
 from ceremony.pe.table import ALIGNMENT
 from ceremony.turns import Runner, in_turn
-from ceremony.types import Digest, DigestKind, DigestPairs
+from ceremony.types import Digest, DigestPairs
 
 DIRECTORY_BYTES = 8
 
 
-def unsigned_forms(view: memoryview, layout: Layout, run: Runner = in_turn) -> tuple[Digest, ...]:
+def unsigned_forms(image: Content, layout: Layout, run: Runner = in_turn) -> tuple[Digest, ...]:
     """Return the SHA-256 of each file that this one may have been; none if unsigned.
 
     The first is as sbsign's own removal leaves it but for the CheckSum, which stays.
     """
-    forms = tuple(_forms(view, layout))
+    forms = tuple(_forms(image, layout))
     found: dict[int, Digest] = {}
 
     def hashed(place: int) -> None:
-        hasher = hashlib.sha256()
-        for piece in forms[place]:
-            hasher.update(piece)
-        found[place] = Digest(DigestKind.FILE_SHA256, hasher.digest())
+        found[place] = file_sha256(*forms[place])
 
     run([partial(hashed, place) for place in range(len(forms))])
     return tuple(found[place] for place in range(len(forms)))
 
 
 def further_digests(
-    image: Bytes, algorithms: tuple[str, ...], run: Runner = in_turn
+    image: Stored, algorithms: tuple[str, ...], run: Runner = in_turn
 ) -> tuple[DigestPairs, ...]:
     """Return these digests of an unsigned image, or of each form in `unsigned_forms`' order."""
-    view = memoryview(image)
-    layout = read_layout(view[:HEAD_BYTES], len(view)).layout
-    forms = (layout and tuple(_forms(view, layout))) or ((view,),)
+    content = content_of(image)
+    layout = read_layout(content.part(0, HEAD_BYTES), len(content)).layout
+    forms = (layout and tuple(_forms(content, layout))) or ((content,),)
     found: dict[tuple[int, str], tuple[str, str]] = {}
 
     def hashed(place: int, algorithm: str) -> None:
@@ -60,28 +57,29 @@ def further_digests(
     return tuple(tuple(found[place, name] for name in algorithms) for place in range(len(forms)))
 
 
-def _forms(view: memoryview, layout: Layout) -> Iterator[tuple[Bytes, ...]]:
-    """Yield the pieces of each file that a signed one may have been."""
+def _forms(image: Content, layout: Layout) -> Iterator[tuple[Content, ...]]:
+    """Yield the parts of each file that a signed one may have been."""
     if not layout.table_size:
         return
-    head = bytearray(view[: layout.headers_end])
+    head = bytearray(image.part(0, layout.headers_end))
     head[layout.directory_at : layout.directory_at + DIRECTORY_BYTES] = bytes(DIRECTORY_BYTES)
     total = CheckSum(layout.checksum_at)
     total.update(bytes(head))
-    total.update(view[layout.headers_end : layout.end])
+    for piece in pieces_of(image, len(head), layout.end):
+        total.update(piece)
     there = struct.unpack_from("<I", head, layout.checksum_at)[0]
-    for size in _sizes(view, layout):
+    for size in _sizes(image, layout):
         # The sum of the words does not change by zeros at the end; the size is added to it.
         right = (total.value() - (layout.end - size)) & 0xFFFFFFFF
         for value in dict.fromkeys((there, 0, right)):
             struct.pack_into("<I", head, layout.checksum_at, value)
-            yield bytes(head), view[layout.headers_end : size]
+            yield InMemory(bytes(head)), Excerpt(image, len(head), size)
 
 
-def _sizes(view: memoryview, layout: Layout) -> Iterator[int]:
+def _sizes(image: Content, layout: Layout) -> Iterator[int]:
     """Yield where the image may have ended: a signer aligns the table by up to 7 zeros."""
     yield layout.end
     for size in range(layout.end - 1, layout.end - ALIGNMENT, -1):
-        if size < layout.sections_end or view[size]:
+        if size < layout.sections_end or image.part(size, size + 1) != b"\0":
             return
         yield size

@@ -16,6 +16,7 @@ from functools import partial
 
 from cryptography.hazmat import asn1
 
+from ceremony.content import Stored, content_of, pieces_of
 from ceremony.errors import Refused
 from ceremony.pe.attach import attach
 from ceremony.pe.certificate import Certificate, key_algorithm, read_certificate
@@ -145,9 +146,9 @@ class Verification:
         return (_refusal("SIG-CHECKSUM", text, self.layout.checksum_at),)
 
 
-def verify(signed: Bytes, certificate: bytes) -> tuple[Finding, ...]:
-    """Verify the last signature of a signed file in memory; see `Verification.findings`."""
-    return verify_pieces(lambda: iter((signed,)), len(signed), certificate)
+def verify(signed: Stored, certificate: bytes) -> tuple[Finding, ...]:
+    """Verify the last signature of a signed file that is here; see `Verification.findings`."""
+    return verify_pieces(lambda: pieces_of(signed), len(signed), certificate)
 
 
 def verify_pieces(
@@ -173,20 +174,20 @@ def verify_pieces(
     return verification.findings(certificate, written)
 
 
-def embedded_equals(unsigned: Bytes, cms: bytes, signed: Bytes) -> tuple[Finding, ...]:
+def embedded_equals(unsigned: Stored, cms: bytes, signed: Stored) -> tuple[Finding, ...]:
     """Attach `cms` to `unsigned` and compare with `signed`; no finding means byte-equal."""
     try:
         again = attach(unsigned, cms)
     except Refused as refused:
         return refused.findings
-    view, at = memoryview(signed), 0
+    there, at = content_of(signed), 0
     for piece in again.pieces():
-        if view[at : at + len(piece)] != piece:
+        if there.part(at, at + len(piece)) != piece:
             text = "image and signature put together differ from the signed file"
             return (_refusal("SIG-ATTACH", text, at),)
         at += len(piece)
-    if at != len(view):
-        text = f"the signed file has {len(view)} bytes, image and signature give {at}"
+    if at != len(there):
+        text = f"the signed file has {len(there)} bytes, image and signature give {at}"
         return (_refusal("SIG-ATTACH", text, at),)
     return ()
 

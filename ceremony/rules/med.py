@@ -46,6 +46,11 @@ RULES = table(
         "Put the medium back and read again; if that fails take a second copy of it.",
     ),
     (
+        "MED-MEMORY",
+        "The machine has the memory for the image's sealed copy, and for another verifier's.",
+        "Use a machine with more memory, or end what takes it; a resumed ceremony goes on.",
+    ),
+    (
         "MED-PATH",
         "Every file or folder that is named, or lies on the medium, is there and may be read.",
         "Check the path and who may read it, then give it again.",

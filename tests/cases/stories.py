@@ -6,6 +6,7 @@ POLICY = "cases/test_policy_cases.py::"
 MEDIA = "cases/test_media_cases.py::"
 OPEN = "steps/open/test_open.py::"
 INGEST = "steps/ingest/test_ingest.py::"
+COPY = "ingest/test_sealed_copy.py::"
 LEDGER = "quorum/test_ledger.py::"
 RETRACTION = "quorum/test_retraction.py::"
 VERSION = "quorum/test_version.py::"
@@ -66,5 +67,9 @@ ELSEWHERE: dict[int, tuple[str, ...]] = {
     ),
     80: (NIX + "test_an_archive_that_holds_another_image_is_a_vote_against_it",),
     81: (LINK + "test_the_command_of_a_layout_is_never_run",),
-    83: (INGEST + "test_the_stick_is_never_read_again_after_it_was_taken_out",),
+    83: (
+        INGEST + "test_the_stick_is_never_read_again_after_it_was_taken_out",
+        INGEST + "test_83_an_image_swapped_on_the_stick_after_it_was_hashed_is_not_what_is_signed",
+        COPY + "test_83_nobody_writes_to_the_copy_any_more",
+    ),
 }

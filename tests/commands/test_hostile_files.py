@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from marks import accepts, refuses
 
+from ceremony.content import octets_of
 from ceremony.errors import MediaTrouble, Refused
 from ceremony.ingest.reading import MOST_FILES, read_folder, read_regular
 from tui import attesting, ssh_keys
-from tui.commands.files import read_image
+from tui.commands.files import copy_image, taken_image
 
 CLAIM = attesting.Claim("ci", "anchor.efi", "0" * 64, (), datetime(2026, 11, 22, tzinfo=UTC))
 PEM = (Encoding.PEM, PrivateFormat.PKCS8)
@@ -48,21 +49,39 @@ def hole(path: Path) -> Path:
 @accepts("MED-SPECIAL", "MED-SIZE")
 def test_a_regular_file_is_read_up_to_its_cap(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"1234")
-    assert read_regular(tmp_path / "x", 4) == read_image(tmp_path / "x") == b"1234"
+    assert read_regular(tmp_path / "x", 4) == b"1234"
+    assert (
+        octets_of(copy_image(tmp_path / "x")) == octets_of(taken_image(tmp_path / "x")) == b"1234"
+    )
     assert rule(lambda: read_regular(tmp_path / "x", 3)) == "MED-SIZE"
 
 
+Take = Callable[[Path], object]
+TAKES = pytest.mark.parametrize("take", [copy_image, taken_image])
+
+
+@TAKES
 @refuses("MED-SPECIAL")
-def test_an_image_that_is_a_link_or_a_pipe_or_a_device(tmp_path: Path) -> None:
+def test_an_image_that_is_a_link_or_a_pipe_or_a_device(take: Take, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "link", tmp_path / "pipe", tmp_path, Path("/dev/zero")):
-        assert rule(partial(read_image, path)) == "MED-SPECIAL"
+        assert rule(partial(take, path)) == "MED-SPECIAL"
 
 
+@refuses("MED-SPARSE")
+def test_an_image_with_a_hole_is_looked_at_as_a_ceremony_would(tmp_path: Path) -> None:
+    image = tmp_path / "anchor.efi"
+    image.touch()
+    os.truncate(image, 2**16)
+    assert octets_of(copy_image(image)) == bytes(2**16)  # its digest says whether it is the one
+    assert rule(lambda: taken_image(image)) == "MED-SPARSE"
+
+
+@TAKES
 @refuses("MED-SIZE")
-def test_an_image_of_a_tebibyte_is_refused_unread(tmp_path: Path) -> None:
-    assert rule(lambda: read_image(hole(tmp_path / "anchor.efi"))) == "MED-SIZE"
+def test_an_image_of_a_tebibyte_is_refused_unread(take: Take, tmp_path: Path) -> None:
+    assert rule(lambda: take(hole(tmp_path / "anchor.efi"))) == "MED-SIZE"
 
 
 @refuses("MED-SIZE")
@@ -71,10 +90,11 @@ def test_a_file_that_says_it_is_empty_is_read_no_further_than_its_cap() -> None:
     assert rule(lambda: read_regular(Path("/proc/self/mountinfo"), 10)) == "MED-SIZE"
 
 
+@TAKES
 @refuses("MED-PATH")
-def test_an_image_that_is_not_there_is_told_in_ascii(tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_told_in_ascii(take: Take, tmp_path: Path) -> None:
     with pytest.raises(MediaTrouble) as trouble:
-        read_image(tmp_path / os.fsdecode(b"\xff\x1b[2J"))
+        take(tmp_path / os.fsdecode(b"\xff\x1b[2J"))
     assert trouble.value.text.isascii()
     assert trouble.value.text.isprintable()
 

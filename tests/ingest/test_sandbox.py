@@ -17,6 +17,7 @@ from tokens.daemons import needed
 from tokens.namespaces import needed_namespaces
 
 from ceremony.attest.aids import NONE
+from ceremony.content import octets_of
 from ceremony.errors import Refused
 from ceremony.ingest import asking, judging, sandbox
 from ceremony.ingest.judging import Case, SievedMedia, judge_apart, sieve
@@ -409,7 +410,7 @@ def test_a_sieved_medium_does_not_list_what_kills(
     (tmp_path / "policy.toml").write_bytes(policy(release))
     medium = SievedMedia(FolderMedia(stick, tmp_path / "policy.toml"))
     found, image = medium.read(("anchor.efi",), 1 << 20, lambda _: None)
-    assert bytes(image) == b"image"
+    assert octets_of(image) == b"image"
     names = [entry.path for entry in found.manifest]
     assert names == ["anchor.efi", "ann/SHA256SUMS", "ann/SHA256SUMS.sig"]
     assert [blob.path for blob in found.files] == names[1:]

@@ -19,6 +19,7 @@ from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from ceremony.approval import NAMESPACE
+from ceremony.content import Content
 from ceremony.driver import Driver
 from ceremony.effects import Buffer, Login, Output
 from ceremony.engine import RULESET
@@ -110,7 +111,7 @@ class FixedMedia(FolderMedia):
 
     def read(
         self, names: tuple[str, ...], most_bytes: int, report: Report
-    ) -> tuple[MediaRead, Buffer]:
+    ) -> tuple[MediaRead, Content]:
         """Read them for real."""
         media, image = super().read(names, most_bytes, report)
         return replace(media, source="/media/IN-A", mount="ro"), image

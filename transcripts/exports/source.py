@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ceremony import bundle
 from ceremony.attest.sigstore import Verifier
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from ceremony.engine import RULESET, Rules
 from ceremony.errors import Refused, refuse
 from ceremony.events import Begun, Outcome, OutputFile
@@ -30,8 +30,8 @@ RULE = "TRN-EXPORT"
 class Sealed:
     """A bundle that replayed to REPRODUCED, whatever its outcome."""
 
-    files: Mapping[str, Buffer]
-    image: Buffer | None
+    files: Mapping[str, Stored]
+    image: Stored | None
     verifier: Verifier | None
     head: Head
     mode: Mode
@@ -41,7 +41,7 @@ class Sealed:
     @property
     def checkpoint(self) -> bytes:
         """Return the bytes that the witnesses signed."""
-        return bytes(self.files[bundle.CHECKPOINT])
+        return octets_of(self.files[bundle.CHECKPOINT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Released:
     signed: OutputFile
 
 
-def sealed(files: Mapping[str, Buffer], image: Buffer | None, verifier: Verifier | None) -> Sealed:
+def sealed(files: Mapping[str, Stored], image: Stored | None, verifier: Verifier | None) -> Sealed:
     """Return the bundle once it replayed; Refused with every finding and TRN-EXPORT otherwise."""
     found = replay(files, image, verifier)
     if found.verdict is not Verdict.REPRODUCED or found.head is None:
@@ -71,7 +71,7 @@ def released(source: Sealed) -> Released:
     """Return what an ok ceremony concluded; TRN-EXPORT for any other outcome."""
     if source.outcome != Outcome.OK:
         raise refuse(RULE, f"the ceremony's outcome is {source.outcome}: no image was released")
-    log = read_log(bytes(source.files[bundle.TRANSCRIPT]))
+    log = read_log(octets_of(source.files[bundle.TRANSCRIPT]))
     contents = contents_of(log, source.files, source.image)
     first = log.lines[0].event
     version = first.ruleset if isinstance(first, Begun) else RULESET

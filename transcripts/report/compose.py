@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ceremony import bundle
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from transcripts.log import read_log
 from transcripts.replay import Replayed
 from transcripts.report import (
@@ -27,9 +27,9 @@ from transcripts.report.record import Record
 TITLE = "Report of a signing ceremony"
 
 
-def record_of(files: Mapping[str, Buffer], found: Replayed) -> Record:
+def record_of(files: Mapping[str, Stored], found: Replayed) -> Record:
     """Return the record of a bundle that was replayed to `found`."""
-    return Record(files, read_log(bytes(files.get(bundle.TRANSCRIPT, b""))), found)
+    return Record(files, read_log(octets_of(files.get(bundle.TRANSCRIPT, b""))), found)
 
 
 def compose(

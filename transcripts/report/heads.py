@@ -7,6 +7,7 @@ paper. The code is drawn only of a checkpoint that is in the bundle and is the l
 from __future__ import annotations
 
 from ceremony import bundle
+from ceremony.content import octets_of
 from ceremony.steps import Step
 from transcripts import countersign
 from transcripts.checkpoint import Head
@@ -76,7 +77,7 @@ def gates(record: Record) -> tuple[tuple[Step, int, str], ...]:
 def checkpoint_of(record: Record) -> bytes:
     """Return the checkpoint that may be drawn: the bundle's own, over exactly these lines."""
     head = record.found.head
-    text = bytes(record.files.get(bundle.CHECKPOINT, b""))
+    text = octets_of(record.files.get(bundle.CHECKPOINT, b""))
     if head is None or text != head.text or record.found.verdict in WEAK:
         return b""
     return text

@@ -16,7 +16,7 @@ from typing import TypeVar
 from ceremony import policy as policies
 from ceremony.blobs import from_blob
 from ceremony.codec import Json, Malformed, decode
-from ceremony.effects import Buffer
+from ceremony.content import Stored
 from ceremony.errors import Refused
 from ceremony.events import Ack, Begun, Decided, Event, MediaRead, Outcome, PolicyRead
 from ceremony.policy_model import Policy
@@ -47,7 +47,7 @@ class Numbered:
 class Record:
     """A bundle's files, its log, and what replay said of them."""
 
-    files: Mapping[str, Buffer]
+    files: Mapping[str, Stored]
     log: Log
     found: Replayed
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from ceremony.attest.record import MOST_VALUE, TIMESTAMP
 from ceremony.errors import refuse
+from ceremony.pe.digest import file_sha256
 from ceremony.show import escaped
-from tui.attesting import sha256_hex
 from tui.building import isolation
 from tui.building.source import Source, read_source, repository_name
-from tui.commands.files import read_image
+from tui.commands.files import copy_image
 
 MARK = "mark"
 LOCK = "flake.lock"
@@ -113,7 +113,7 @@ def gather(options: argparse.Namespace) -> Pins:
         pins.add(name, value)
     _source(pins, options)
     if options.flake_lock:
-        pins.add("flake_lock", sha256_hex(read_image(options.flake_lock)))
+        pins.add("flake_lock", file_sha256(copy_image(options.flake_lock)).hex)
     epoch = options.source_date_epoch or os.environ.get(EPOCH, "")
     stated = (
         ("source_date_epoch", epoch),
@@ -153,7 +153,7 @@ def _source(pins: Pins, options: argparse.Namespace) -> None:
         source.require_clean()
     lock = folder / LOCK
     if not options.flake_lock and lock.is_file():
-        pins.add("flake_lock", sha256_hex(read_image(lock)))
+        pins.add("flake_lock", file_sha256(copy_image(lock)).hex)
 
 
 def _possible(value: str) -> bool:

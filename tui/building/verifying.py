@@ -27,7 +27,7 @@ from ceremony.verdicts import Answer, Disposition, Standing, Verdict
 from tui.building.advice import COPY_AGAIN, next_step
 from tui.building.reading_alone import NOT_VERIFIED, read_alone
 from tui.commands import Exit
-from tui.commands.files import read_image, read_small_files
+from tui.commands.files import read_small_files, taken_image
 from tui.commands.findings import put, put_json
 
 COUNTS = (Standing.COUNTED, Standing.WEAK)
@@ -106,7 +106,7 @@ def _judged(
     now = datetime.now(UTC)
     name = options.name or policy.artifact.names[0]
     if options.image is not None:
-        facts = inspect(read_image(options.image), gates(policy))
+        facts = inspect(taken_image(options.image), gates(policy))
         return _lines(policy, judge(policy, name, facts, files, now))
     said = {
         row.sha256

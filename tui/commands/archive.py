@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from ceremony import bundle
+from ceremony.content import octets_of
 from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import counted, escaped
@@ -144,6 +145,9 @@ def _record(folder: Path, path: Path) -> Record:
     try:
         files = read_bundle(path)
         found = replay(files, None, late_verifier())
+    except MediaTrouble as trouble:  # there is not the memory for it, or its medium went away
+        text = f"{trouble.rule}: {trouble.text}"
+        return Record(name, Verdict.INCOMPLETE, "open", "", "", 0, "", "", judged=False, text=text)
     except (Refused, OSError) as error:
         text = error.findings[0].text if isinstance(error, Refused) else str(error.strerror)
         return Record(name, Verdict.DIFFERS, "open", "", "", 0, "", "", judged=False, text=text)
@@ -156,7 +160,7 @@ def _record(folder: Path, path: Path) -> Record:
         found.events,
         found.head.root.hex() if found.head else "",
         found.previous,
-        judged=_JUDGED in bytes(files.get(bundle.TRANSCRIPT, b"")),
+        judged=_JUDGED in octets_of(files.get(bundle.TRANSCRIPT, b"")),
         text=f"{found.findings[0].rule}: {found.findings[0].text}" if found.findings else "",
         policy=found.policy,
     )

@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from ceremony.errors import refuse
+from ceremony.pe.digest import file_sha256
 from ceremony.show import escaped
 from tui import attesting
 from tui.building import pins as building_pins
 from tui.building.pins import Pins
 from tui.building.writing import require_folder, require_new, write_new
 from tui.commands import Exit
-from tui.commands.files import read_image
+from tui.commands.files import copy_image
 from tui.commands.findings import put, put_json
 
 EARLIEST_ZIP = 315532800  # 1980-01-01; what archives can hold, for a build that nothing dates
@@ -81,9 +82,9 @@ def run(options: argparse.Namespace) -> Exit:
     if options.twice:
         return _twice(options)
     image = Path(options.words[0])
-    data = read_image(image)
+    sha256 = file_sha256(copy_image(image)).hex
     gathered = building_pins.gather(options)
-    return _attest(options, options.name or image.name, data, gathered, {})
+    return _attest(options, options.name or image.name, sha256, gathered, {})
 
 
 def _require_usage(options: argparse.Namespace) -> None:
@@ -140,17 +141,18 @@ def _twice(options: argparse.Namespace) -> Exit:
     said = "\0".join(options.words).encode("utf-8", "surrogateescape")
     gathered.add("build_command", hashlib.sha256(said).hexdigest())
     name = options.name or artifact.name
-    return _attest(options, name, built.data, gathered, {artifact.name: built.data})
+    sha256 = attesting.sha256_hex(built.data)
+    return _attest(options, name, sha256, gathered, {artifact.name: built.data})
 
 
 def _attest(
-    options: argparse.Namespace, name: str, data: bytes, gathered: Pins, beside: dict[str, bytes]
+    options: argparse.Namespace, name: str, sha256: str, gathered: Pins, beside: dict[str, bytes]
 ) -> Exit:
     """Sign, and write the attestation's files and what else belongs `beside` them."""
     claim = attesting.Claim(
         builder=options.builder,
         name=_possible_name(name),
-        sha256=attesting.sha256_hex(data),
+        sha256=sha256,
         pins=gathered.all(),
         made=datetime.now(UTC),
         source=gathered.repository,

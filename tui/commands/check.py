@@ -30,7 +30,7 @@ from ceremony.types import Finding, Severity, refusals
 from ceremony.verdicts import Row, Verdict
 from transcripts.threads import at_once
 from tui.commands import Exit
-from tui.commands.files import read_image, read_small_files
+from tui.commands.files import read_small_files, taken_image
 from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.commands.matrix import Advice, advice_lines, explained, matrix_lines
 
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> Exit:
     data = from_blob(read.policy).data
     policy = policies.load(data)
     signatures = tuple(from_blob(blob) for blob in read.signatures)
-    image = read_image(options.image)
+    image = taken_image(options.image)
     facts = inspect(image, gates(policy), at_once)
     beside = read_small_files(
         options.attestations, policy.artifact.names, policy.artifact.max_bytes

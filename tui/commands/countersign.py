@@ -20,7 +20,7 @@ from transcripts.files import read_bundle, remove, write_file
 from transcripts.late import Countersignable, countersignable
 from tui import ssh_keys
 from tui.commands import Exit
-from tui.commands.files import read_image
+from tui.commands.files import copy_image
 from tui.commands.findings import put
 
 
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Add a signature: 0 the bundle is complete, 4 more are needed, 1 refused."""
     folder, person = options.bundle, options.person
-    image = read_image(options.image) if options.image else None
+    image = copy_image(options.image) if options.image else None
     try:
         files = read_bundle(folder)
     except OSError as error:

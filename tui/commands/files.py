@@ -16,7 +16,8 @@ from ceremony.attest.nar_media import NarFacts
 from ceremony.blobs import from_blob
 from ceremony.errors import MediaTrouble
 from ceremony.ingest.media import FolderMedia
-from ceremony.ingest.reading import read_regular
+from ceremony.ingest.sealed_copy import SealedCopy, copy_file, sealed_copy
+from ceremony.ingest.steady import open_itself
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile
 
@@ -40,10 +41,24 @@ def file_alone(name: str) -> Path:
     return Path(name)
 
 
-def read_image(path: Path) -> bytes:
-    """Return an image's bytes; MED-SPECIAL for anything but a regular file, MED-SIZE."""
+def taken_image(path: Path) -> SealedCopy:
+    """Return an image as a ceremony would take it; MED-SPARSE beside what `copy_image` says."""
     try:
-        return read_regular(path, MOST_IMAGE)
+        with open_itself(path, escaped(str(path)), MOST_IMAGE, 0) as file:
+            return sealed_copy(file, lambda _: None)
+    except MediaTrouble as trouble:
+        if trouble.rule != "MED-GONE":
+            raise
+        raise MediaTrouble("MED-PATH", trouble.text) from None
+
+
+def copy_image(path: Path) -> SealedCopy:
+    """Return the sealed copy of an image whose digest tells whether it is the one.
+
+    MED-SPECIAL (a link, too), MED-SIZE, MED-CHANGED, MED-MEMORY, MED-PATH.
+    """
+    try:
+        return copy_file(path, MOST_IMAGE)
     except OSError as error:
         text = f"{escaped(str(path))}: {error.strerror or error}"
         raise MediaTrouble("MED-PATH", text) from None

@@ -17,7 +17,7 @@ from ceremony.show import grouped
 from ceremony.types import ImageFacts, Severity
 from ceremony.words import rows
 from tui.commands import Exit
-from tui.commands.files import read_image
+from tui.commands.files import taken_image
 from tui.commands.findings import findings_json, put, put_findings, put_json
 
 MOST_BYTES = 2**32 - 2**16
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Exit:
         signed_input=Severity.WARN,
         max_bytes=MOST_BYTES,
     )
-    facts = inspect(read_image(options.image), gates)
+    facts = inspect(taken_image(options.image), gates)
     if options.json:
         put_json(facts_json(facts))
     else:

@@ -10,11 +10,12 @@ import argparse
 from pathlib import Path
 
 from ceremony import bundle, ledger
+from ceremony.content import octets_of
 from ceremony.errors import MediaTrouble, refuse
-from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped, grouped
 from transcripts.book import next_entry
+from transcripts.files import read_bundle
 from transcripts.log import read_log
 from transcripts.replay import Verdict, contents_of, replay
 from tui.commands import Exit
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> Exit:
     if options.output.exists():
         raise refuse("MED-OUTPUT", f"{escaped(str(options.output))} is there already")
     try:
-        files = read_folder(options.bundle)
+        files = read_bundle(options.bundle)
     except OSError as error:
         text = f"{escaped(str(options.bundle))}: {error.strerror or error}"
         raise MediaTrouble("MED-PATH", text) from None
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise refuse("TRN-DECISION", f"the bundle is {found.verdict}, not REPRODUCED")
     practice = found.mode == "rehearsal"
     before = _before(options.ledger)
-    log = read_log(bytes(files[bundle.TRANSCRIPT]))
+    log = read_log(octets_of(files[bundle.TRANSCRIPT]))
     entry = next_entry(log, contents_of(log, files), late_verifier(), before.head)
     if any(entry.ceremony == earlier.ceremony for earlier in before.entries):
         raise refuse("QRM-LEDGER", f"ceremony {entry.ceremony} has its line already")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ceremony import bundle
 from ceremony.codec import Json, encode
-from ceremony.effects import Buffer
+from ceremony.content import Stored, octets_of
 from ceremony.errors import MediaTrouble, Refused, refuse
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
@@ -24,7 +24,7 @@ from transcripts.files import read_bundle
 from transcripts.proofs import Proof
 from transcripts.replay import Replayed, Verdict, replay
 from tui.commands import Exit, archive
-from tui.commands.files import is_bundle, read_image, shown_or_file
+from tui.commands.files import copy_image, is_bundle, shown_or_file
 from tui.commands.findings import findings_json, put, put_findings, put_json
 from tui.given import lies_in
 from tui.sbsigntools.draft import drafting
@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> Exit:
             raise refuse("TRN-BUNDLE", f"{options.bundle} holds bundles; name one of them")
         return archive.run(options.bundle)
     _check_output(options)
-    image = read_image(options.image) if options.image else None
-    files: dict[str, Buffer] = {}
+    image = copy_image(options.image) if options.image else None
+    files: dict[str, Stored] = {}
     gc.disable()  # a long transcript is a million objects without a cycle, looked at in vain
     try:
         files = read_bundle(options.bundle)
@@ -107,9 +107,9 @@ def _check_output(options: argparse.Namespace) -> None:
         raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
 
 
-def _prove(files: Mapping[str, Buffer], found: Replayed, options: argparse.Namespace) -> None:
+def _prove(files: Mapping[str, Stored], found: Replayed, options: argparse.Namespace) -> None:
     """TRN-PROOF: write the proof that was asked for, or say that the earlier head is met."""
-    raw = tuple(bytes(files.get(bundle.TRANSCRIPT, b"")).split(b"\n")[:-1])
+    raw = tuple(octets_of(files.get(bundle.TRANSCRIPT, b"")).split(b"\n")[:-1])
     if found.head is None or not _asks_for_proof(options):
         return
     if options.prove is not None:

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from qrcode.constants import ERROR_CORRECT_M
 
-from ceremony.effects import Buffer
+from ceremony.content import Stored
 from ceremony.errors import MediaTrouble, Refused, refuse
-from ceremony.ingest.reading import read_folder
 from ceremony.ingest.sigstore import late_verifier
 from ceremony.show import escaped
-from transcripts.files import write_new
+from transcripts.files import read_bundle, write_new
 from transcripts.replay import Replayed, replay
 from transcripts.report import controls
 from transcripts.report.compose import compose, record_of
@@ -30,7 +29,7 @@ from transcripts.report.html import html
 from transcripts.report.text import text
 from tui import identity
 from tui.commands import Exit
-from tui.commands.files import is_bundle, read_image, shown_or_file
+from tui.commands.files import copy_image, is_bundle, shown_or_file
 from tui.commands.findings import put
 from tui.commands.replay import EXITS, not_a_bundle
 from tui.given import lies_in
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> Exit:
     return EXITS[found.verdict]
 
 
-def made(files: Mapping[str, Buffer], found: Replayed, by: str) -> Report:
+def made(files: Mapping[str, Stored], found: Replayed, by: str) -> Report:
     """Return the report of a bundle's files that were replayed to `found`, written by `by`."""
     record = record_of(files, found)
     known = controls.parse(CONTROLS.read_text("utf-8"))
@@ -87,12 +86,12 @@ def _modules(checkpoint: bytes) -> Matrix:
     return matrix(checkpoint, QR_LEVEL)[0]
 
 
-def _replayed(options: argparse.Namespace) -> tuple[dict[str, Buffer], Replayed]:
+def _replayed(options: argparse.Namespace) -> tuple[dict[str, Stored], Replayed]:
     if not options.bundle.is_dir():
         raise MediaTrouble("MED-GONE", f"{escaped(str(options.bundle), 4096)} is not a folder")
-    image = read_image(options.image) if options.image else None
+    image = copy_image(options.image) if options.image else None
     try:
-        files: dict[str, Buffer] = dict(read_folder(options.bundle))
+        files = read_bundle(options.bundle)
     except OSError as error:
         text_ = f"{escaped(str(options.bundle), 4096)}: {error.strerror or error}"
         raise MediaTrouble("MED-GONE", text_) from None

@@ -12,13 +12,13 @@ from ceremony.show import escaped
 from transcripts.exports.source import Sealed, sealed
 from transcripts.files import read_bundle
 from tui.building.writing import write_new
-from tui.commands.files import is_bundle, read_image
+from tui.commands.files import copy_image, is_bundle
 from tui.given import lies_in
 
 
 def read_sealed(folder: Path, image: Path | None) -> Sealed:
     """Return a bundle that replays to REPRODUCED; MED-PATH, TRN-FOLDER, TRN-EXPORT otherwise."""
-    unsigned = read_image(image) if image else None
+    unsigned = copy_image(image) if image else None
     try:
         files = read_bundle(folder)
     except OSError as error:

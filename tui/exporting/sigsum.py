@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ceremony import bundle
 from ceremony import policy as policies
 from ceremony.clock import wall_text
+from ceremony.content import octets_of
 from ceremony.errors import Refused, refuse
 from ceremony.keys import (
     MOST_KEY_BYTES,
@@ -112,7 +113,7 @@ def verify(options: argparse.Namespace) -> Exit:
 def _persons(source: Sealed) -> dict[PublicKey, str]:
     """Return the keys that may have submitted, and whose they are."""
     try:
-        policy = policies.load(bytes(source.files.get(bundle.POLICY, b"")))
+        policy = policies.load(octets_of(source.files.get(bundle.POLICY, b"")))
     except Refused:
         text = "the ceremony accepted no policy that names persons; give the key with --key"
         raise refuse(sigsum_policy.RULE, text) from None

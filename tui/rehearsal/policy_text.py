@@ -22,18 +22,20 @@ from tui.rehearsal.people import (
 
 VALID_DAYS = 90
 KEY_DAYS = 365
+MOST_BYTES = 1 << 29  # of an image, unless the rehearsal's own is larger
 SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What the policy asks of the image: name, architecture, sections, and two gates."""
+    """What the policy asks of the image: name, architecture, sections, two gates, its cap."""
 
     name: str
     architecture: str
     sections: tuple[str, ...] = SECTIONS
     overlay: str = "refuse"
     signed_input: str = "refuse"
+    max_bytes: int = MOST_BYTES
 
 
 def policy_text(
@@ -60,7 +62,7 @@ def policy_text(
         "\n# Two of these sign this file.\n[owners]\n",
         _rows(threshold=2, keys=[people[owner] for owner in OWNERS]),
         "\n[artifact]\n",
-        _rows(names=[demands.name], arch=demands.architecture, max_bytes=1 << 29),
+        _rows(names=[demands.name], arch=demands.architecture, max_bytes=demands.max_bytes),
         "\n# Builds are builds of the same thing when these agree.\n[inputs]\n",
         _rows(
             must_agree=["git_commit", "flake_lock"],

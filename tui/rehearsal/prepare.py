@@ -19,19 +19,22 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ceremony.content import Content, InMemory, Stored, pieces_of
 from ceremony.errors import MediaTrouble, TokenTrouble
+from ceremony.pe.digest import file_sha256
+from ceremony.pe.headers import HEAD_BYTES
 from ceremony.pe.inspect import OPEN_GATES, inspect
 from ceremony.policy_model import POLICY_NAMESPACE
 from hsm.provision import make_rehearsal_token
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM, REHEARSAL_PIN, REHEARSAL_URI
 from tui import ssh_keys
 from tui.attesting import Claim
-from tui.commands.files import read_image
+from tui.commands.files import copy_image
 from tui.rehearsal.builders import attest_all, make_builders
-from tui.rehearsal.image import DemoImage, make_demo_image
+from tui.rehearsal.image import make_demo_image
 from tui.rehearsal.parts import default_cache, running_architecture
 from tui.rehearsal.people import OWNERS, make_people
-from tui.rehearsal.policy_text import SECTIONS, Demands, policy_text
+from tui.rehearsal.policy_text import MOST_BYTES, SECTIONS, Demands, policy_text
 from tui.rehearsal.sheet import SheetFacts, sheet_text
 from tui.rehearsal.uki import NotAStub, architecture, section_names
 
@@ -41,6 +44,16 @@ MOST_EPOCH = 0xFFFFFFFF  # cpio's times have 32 bits
 REHEARSAL_MODULE = 'module = "rehearsal"\n'
 PIN_DIGITS = 6
 DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The image of a rehearsal: its file name, its bytes, where they are from, and for what."""
+
+    name: str
+    content: Content
+    description: str
+    architecture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +134,21 @@ def reopen(folder: Path) -> Prepared:
         raise MediaTrouble("MED-PATH", text) from error
 
 
-def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Prepared:
+def _lay_out(folder: Path, chosen: Chosen, demands: Demands, bits: int) -> Prepared:
     """Write everything; the note comes last, so that a folder half made is not taken."""
     now = datetime.now(UTC)
     for name in ("in/attestations", "people", "builders", "log-a", "log-b"):
         (folder / name).mkdir(parents=True)
     people, builders = make_people(folder / "people"), make_builders(folder / "builders")
     signer, pin, key_source = _key(folder, bits, now)
-    digest = hashlib.sha256(chosen.data).digest()
+    digest = file_sha256(chosen.content).value
 
     lock = _lock(chosen)
-    files = {chosen.name: chosen.data, "flake.lock": lock}
+    files: dict[str, Stored] = {chosen.name: chosen.content, "flake.lock": lock}
     claim = Claim(
         builder="",
         name=chosen.name,
-        sha256=_attested(chosen),
+        sha256=_attested(chosen, digest.hex()),
         pins=(
             ("flake_lock", hashlib.sha256(lock).hexdigest()),
             ("git_commit", hashlib.sha1(lock, usedforsecurity=False).hexdigest()),
@@ -145,15 +158,17 @@ def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Pr
     )
     for name, data in attest_all(claim, folder / "builders").items():
         files[f"attestations/{name}"] = data
-    for name, data in files.items():
-        (folder / "in" / name).write_bytes(data)
+    for name, stored in files.items():
+        with (folder / "in" / name).open("wb") as file:
+            file.writelines(pieces_of(stored))
 
     policy = policy_text(demands, people, builders, signer, now).encode()
     (folder / "policy.toml").write_bytes(policy)
     for owner in OWNERS:
         signature = ssh_keys.sign(folder / "people" / owner, POLICY_NAMESPACE, policy)
         (folder / f"policy.toml.{owner}.sshsig").write_bytes(signature)
-    facts = SheetFacts(chosen.name, len(chosen.data), digest, hashlib.sha256(policy).digest(), pin)
+    size = len(chosen.content)
+    facts = SheetFacts(chosen.name, size, digest, hashlib.sha256(policy).digest(), pin)
     prepared = Prepared(folder, chosen.name, digest.hex(), chosen.description, key_source, pin)
     prepared.sheet.write_text(sheet_text(facts), encoding="ascii")
     note = {name: value for name, value in asdict(prepared).items() if name != "folder"}
@@ -161,27 +176,35 @@ def _lay_out(folder: Path, chosen: DemoImage, demands: Demands, bits: int) -> Pr
     return prepared
 
 
-def _image(path: Path | None) -> tuple[DemoImage, Demands]:
+def _image(path: Path | None) -> tuple[Chosen, Demands]:
     """Return the image and what the policy is to ask of it."""
     if path is None:
         said = os.environ.get("SOURCE_DATE_EPOCH", "")
         epoch = int(said) if said.isdecimal() else EPOCH
         demo = make_demo_image(default_cache(), min(epoch, MOST_EPOCH))
-        return demo, Demands(demo.name, demo.architecture)
-    data = read_image(Path(os.path.realpath(path)))  # a build's result is often behind a link
+        chosen = Chosen(demo.name, InMemory(demo.data), demo.description, demo.architecture)
+        return chosen, Demands(demo.name, demo.architecture)
+    copy = copy_image(Path(os.path.realpath(path)))  # a build's result is often behind a link
+    head = bytes(copy.part(0, HEAD_BYTES))
     try:
-        machine, names = architecture(data), section_names(data)
+        machine, names = architecture(head), section_names(head)
     except NotAStub:  # it is for the ceremony to refuse it
         machine, names = running_architecture(), ()
-    image = DemoImage(path.name, data, str(path), machine)
-    wanted = tuple(name for name in SECTIONS if names.count(name) == 1)
-    return image, Demands(path.name, machine, wanted, overlay="report", signed_input="report")
+    demands = Demands(
+        path.name,
+        machine,
+        tuple(name for name in SECTIONS if names.count(name) == 1),
+        overlay="report",
+        signed_input="report",
+        max_bytes=max(MOST_BYTES, len(copy)),
+    )
+    return Chosen(path.name, copy, str(path), machine), demands
 
 
-def _attested(image: DemoImage) -> str:
+def _attested(image: Chosen, sha256: str) -> str:
     """Return the SHA-256 that builders attest: of an image signed already, as it was before."""
-    forms = inspect(image.data, OPEN_GATES).unsigned
-    return forms[0].hex if forms else hashlib.sha256(image.data).hexdigest()
+    forms = inspect(image.content, OPEN_GATES).unsigned
+    return forms[0].hex if forms else sha256
 
 
 def _key(folder: Path, bits: int, now: datetime) -> tuple[tuple[str, str], str, str]:
@@ -200,7 +223,7 @@ def _key(folder: Path, bits: int, now: datetime) -> tuple[tuple[str, str], str, 
     return (made.uri, made.certificate_pem.decode("ascii")), pin, "SoftHSM token"
 
 
-def _lock(image: DemoImage) -> bytes:
+def _lock(image: Chosen) -> bytes:
     """Return the file that pins the build's inputs; here it names what the image is made of."""
     nodes = {"root": {"inputs": {"parts": "parts"}}, "parts": {"locked": image.description}}
     return json.dumps({"nodes": nodes, "root": "root", "version": 7}, indent=2).encode() + b"\n"

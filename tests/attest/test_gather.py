@@ -71,6 +71,19 @@ def test_what_has_no_partner_is_listed_by_what_it_is(release: Release) -> None:
     ]
 
 
+@refuses("ATT-FORMAT")
+@pytest.mark.parametrize("before", [b"\n", b"\xef\xbb\xbf", b"Hash: SHA256\n\n"])
+def test_a_signature_with_something_before_it_is_not_told_to_be_unsigned_checksums(
+    release: Release, before: bytes
+) -> None:
+    """ATT-UNSIGNED would have its builder sign the signature."""
+    armour = before + b"-----BEGIN PGP SIGNATURE-----\n"
+    files = (MediaFile("SHA256SUMS", CONTENT), MediaFile("SHA256SUMS.asc", armour))
+    told = [read(evidence, release.policy())[0] for evidence in gather(files)]
+    rules = [(reading.file, reading.rule) for reading in told if isinstance(reading, Unverified)]
+    assert rules == [("SHA256SUMS", "ATT-UNSIGNED"), ("SHA256SUMS.asc", "ATT-FORMAT")]
+
+
 def test_one_checksum_file_may_carry_several_signatures(release: Release) -> None:
     policy = release.policy(inputs={"must_agree": []}, quorum={"threshold": 2})
     files = (

@@ -104,7 +104,8 @@ class _Reader:
     @cached_property
     def _enrolled(self) -> Holders:
         holders = self._policy.enrolled.values()
-        return tuple(each for each in holders if each[1].wrapping is KeyWrapping.OPENPGP)
+        openpgp = (each for each in holders if each[1].wrapping is KeyWrapping.OPENPGP)
+        return tuple(each for each in openpgp if each[1].signs)
 
     def _signer(
         self, signature: OpenPgpSignature, named: Holders
@@ -117,6 +118,9 @@ class _Reader:
         if not self._contents:
             raise refuse("ATT-ALONE", "the file that it signs is not here")
         # A fingerprint is signed itself, a key id need not be: any key may have made it.
+        if named and not any(held.signs for _, held in named):
+            text = "the key is enrolled to certify its subkeys: its owner does not let it sign"
+            raise refuse("QRM-ENROLLED", text)
         holders = named if signature.fingerprint else (*named, *self._enrolled)[:MOST_TRIALS]
         fault = None
         for content in self._contents if holders else ():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -110,11 +110,15 @@ def read_comment(comment: str) -> Pins:
 
 
 def comment_claims(said: Claims, comment: str) -> Claims:
-    """Return what a checksum file says together with the trusted comment."""
+    """Return what a checksum file says together with the trusted comment.
+
+    The comment's time is the signature's; without one it is the time that the file says.
+    """
     pins = read_comment(comment)
     for name, value in (*said.pins, *said.self_claims):
         pins.add(name, value)
-    return pins.claims(said.artifacts)
+    both = pins.claims(said.artifacts)
+    return both if both.time else replace(both, time=said.time)
 
 
 def write_minisign(

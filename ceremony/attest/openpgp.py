@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import product
 
 from ceremony.attest import contents, sums
 from ceremony.attest import openpgp_signature as sig
@@ -117,13 +118,14 @@ class _Reader:
             raise refuse(sums.RULE, text)
         if not self._contents:
             raise refuse("ATT-ALONE", "the file that it signs is not here")
-        # A fingerprint is signed itself, a key id need not be: any key may have made it.
         if named and not any(held.signs for _, held in named):
             text = "the key is enrolled to certify its subkeys: its owner does not let it sign"
             raise refuse("QRM-ENROLLED", text)
-        holders = named if signature.fingerprint else (*named, *self._enrolled)[:MOST_TRIALS]
+        # A fingerprint is signed itself, a key id need not be: any key may have made it. Who is
+        # named is tried on every file first, before a stranger's file can use up the trials.
+        others = () if signature.fingerprint else self._enrolled[:MOST_TRIALS]
         fault = None
-        for content in self._contents if holders else ():
+        for holders, content in product(filter(None, (named, others)), self._contents):
             hashed = hashed_content(content, name, signature.kind)
             for holder in holders if signature.may_fit(hashed) else ():
                 try:

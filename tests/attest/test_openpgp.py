@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from attest.gpg_home import CREATED, SIGNED, Gpg, HandMade, area, packet, subpacket
@@ -14,6 +15,7 @@ from marks import accepts, refuses
 from quorum.release import Release
 from quorum.toml_text import toml
 
+from ceremony.attest import openpgp
 from ceremony.attest.openpgp import MOST_TRIALS, read_openpgp_pair
 from ceremony.attest.openpgp_armour import crc24, dearmoured
 from ceremony.attest.openpgp_file import (
@@ -270,6 +272,22 @@ def test_the_trials_of_one_file_are_bounded(people: People) -> None:
     assert len(people.policy.enrolled) * MOST_SIGNATURES > MOST_TRIALS
     assert isinstance(last, Unverified)
     assert counted(people, packet(2, right)).builder == "hand"
+
+
+def test_a_strangers_file_does_not_use_up_the_trials_of_who_is_named(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose digest begins as the signed one's: every holder was tried on it before."""
+    monkeypatch.setattr(openpgp, "MOST_TRIALS", len(people.policy.enrolled))
+    issuer = area(subpacket(16, people.hand.fingerprint[-8:]))
+    signature = people.hand.sign(CONTENT, unhashed=issuer)
+    fields = read_detached(signature)
+    nearer = next(
+        content
+        for content in (CONTENT + b"# %d\n" % number for number in count())
+        if fields.may_fit(fields.hasher(content))
+    )
+    assert counted(people, packet(2, signature), nearer, CONTENT).builder == "hand"
 
 
 def test_what_a_signature_looks_like(people: People) -> None:

@@ -31,6 +31,9 @@ SIGNATURE_RULE = "ATT-SIGNATURE"
 
 LEAST_RSA_BITS = 2048
 MOST_RSA_BITS = 16384
+# Tools write 65537, old ones 3 to 257. An exponent as long as the modulus is only there to make
+# a thousand signatures cost minutes.
+MOST_RSA_EXPONENT = 1 << 24
 MOST_KEY_BYTES = 8192
 RAW_ED25519_BYTES = 32
 ED25519_PRIME = 2**255 - 19
@@ -229,6 +232,8 @@ def _from_loaded(key: object) -> PublicKey:
                     RULE,
                     f"an RSA key of {key.key_size} bits; {LEAST_RSA_BITS} to {MOST_RSA_BITS} serve",
                 )
+            if key.public_numbers().e > MOST_RSA_EXPONENT:
+                raise refuse(RULE, f"an RSA key whose exponent is over {MOST_RSA_EXPONENT}")
             return _canonical(key, f"rsa-{key.key_size}")
         case _:
             raise refuse(RULE, "the key is neither Ed25519, ECDSA P-256/384/521 nor RSA")

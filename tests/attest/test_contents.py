@@ -12,6 +12,7 @@ from quorum.release import Release
 from quorum.tool_keys import MinisignKey
 
 from ceremony.attest import contents
+from ceremony.attest.detached import MOST_FOR_STRANGERS
 from ceremony.attest.gather import MOST_CANDIDATES, gather, read
 from ceremony.attest.minisign import write_minisign
 from ceremony.attest.record import Attestation, Unverified
@@ -58,8 +59,9 @@ def test_many_signatures_beside_large_files_hash_each_file_once(release: Release
         (reading,) = read(evidence, policy)
         assert isinstance(reading, Unverified)
         assert reading.rule == "ATT-SIGNATURE"
-    assert contents._digest.cache_info().misses == len(files)
-    assert contents._digest.cache_info().hits >= len(files) * (SIGNATURES - 1)
+    # Nobody enrolled made them, so that not every file is tried.
+    assert contents._digest.cache_info().misses == MOST_FOR_STRANGERS < len(files)
+    assert contents._digest.cache_info().hits >= MOST_FOR_STRANGERS * (SIGNATURES - 1)
     assert contents._claims.cache_info().misses == 1
 
 

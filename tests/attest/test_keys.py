@@ -116,6 +116,9 @@ NO_SSH_KEYS = [
     ssh_line(b"ssh-rsa", b"\1\0\1", RSA.n.to_bytes(256, "big")),  # negative
     ssh_line(b"ssh-rsa", b"", b"\1"),
     ssh_line(b"ssh-rsa", b"\2", b"\0" + RSA.n.to_bytes(256, "big")),  # even exponent
+    # an exponent that makes each of a stranger's signatures cost a hundred times as much
+    ssh_line(b"ssh-rsa", mpint((1 << 2040) + 1)[4:], b"\0" + RSA.n.to_bytes(256, "big")),
+    ssh_line(b"ssh-rsa", mpint((1 << 24) + 1)[4:], b"\0" + RSA.n.to_bytes(256, "big")),
     ssh_line(b"ssh-rsa", b"\1\0\1", b"\1" + bytes(4096)),
     ssh_line(b"ssh-rsa", b"\1\0\1", mpint(SHORT.public_numbers().n)[4:]),
     ssh_line(b"\xff\xfe", bytes(32), named=b"ssh-ed25519"),

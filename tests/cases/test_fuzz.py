@@ -3,7 +3,7 @@
 The seeds are the numbered cases' own files and media of every other format. An ordinary run stops
 after 100,000 inputs or 20 seconds, after 3,000 inputs at the least; UKI_CEREMONY_FUZZ_MINUTES=60
 goes on for an hour with fresh mutations. What still counts after a mutation says only what
-somebody enrolled signed.
+somebody enrolled signed, and what a confined child tells of a file is what reading it here says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -25,10 +25,13 @@ from cases.books import ALL
 from cases.fuzz_seeds import Medium, media
 from quorum.release import Release, judged
 
-from ceremony.attest.gather import gather, read
+from ceremony.attest.aids import Aids
+from ceremony.attest.gather import Evidence, Format, gather, read
 from ceremony.attest.nar_media import looks_like_nar
 from ceremony.attest.record import Attestation, Claims, Malformed, Reading
 from ceremony.ingest.sigstore import sigstore_verifier
+from ceremony.ingest.told import telling, understood
+from ceremony.policy import Policy
 from ceremony.rules.register import ALL as RULES
 from ceremony.types import MediaFile
 
@@ -194,7 +197,25 @@ def read_all(
         if about is None or aside or about == evidence.file or about in evidence.signed:
             told = read(evidence, medium.policy, aids)
             assert told, "a file of which nothing is told"
+            if about is not None and evidence.format not in NOT_ASKED:
+                assert retold(told, evidence, medium.policy, aids) == [unproved(r) for r in told]
             yield from told
+
+
+# Nothing in them is read, so that no confined child is asked for them.
+NOT_ASKED = (Format.ROOT, Format.CHECKSUMS, Format.UNKNOWN)
+
+
+def retold(
+    told: tuple[Reading, ...], evidence: Evidence, policy: Policy, aids: Aids
+) -> list[Reading]:
+    """Return what comes of readings on their way from a confined child."""
+    aids = replace(aids, names=aids.names or policy.artifact.names)
+    return list(understood(json.loads(json.dumps(telling(told, evidence))), evidence, policy, aids))
+
+
+def unproved(reading: Reading) -> Reading:
+    return replace(reading, proof=None) if isinstance(reading, Attestation) else reading
 
 
 def said(medium: Medium) -> set[Claims]:

@@ -46,7 +46,7 @@ BSD = f"SHA256 (anchor.efi) = {DIGEST}\n".encode() + OWN_PIN
 REVERSED = f"{DIGEST} anchor.efi\n".encode() + OWN_PIN  # FreeBSD's sha256 -r
 ALGORITHMS = [
     *("ed25519", "ecdsa-p256-sha256", "ecdsa-p384-sha384", "ecdsa-p521-sha512"),
-    *("rsa>=2048-sha256", "sk-ssh-ed25519", "sk-ecdsa-p256"),
+    *("rsa>=2048-sha256", "sk-ssh-ed25519", "sk-ecdsa-p256", "sigstore"),
 ]
 NOW = datetime.now(UTC).replace(microsecond=0)
 

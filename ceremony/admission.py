@@ -84,7 +84,8 @@ class Vote(NamedTuple):
     """An admitted attestation: whose, which digest it gives the artifact, from which inputs.
 
     `inputs` are the must_agree pins that it has; `full` when it lacks nothing. `format` and
-    `version` say where it says which version ("" none).
+    `version` say where it says which version ("" none). `certified` is the key that signed
+    where an authority is what is enrolled.
     """
 
     file: str
@@ -95,6 +96,7 @@ class Vote(NamedTuple):
     format: str = ""
     version: str = ""
     based: bool = True
+    certified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def admit(reading: Reading, policy: Policy, subject: Subject, now: datetime) -> 
         format=reading.format,
         version=pins.get(VERSION, ""),
         based=based,
+        certified=signing_key(reading).fpr if reading.certificate else "",
     )
 
 

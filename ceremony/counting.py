@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ceremony.admission import Vote
 from ceremony.attest.record import Pairs
 from ceremony.inputs import LOCK, contradicts, lock_fits, reference, shown
+from ceremony.one_key import choices
 from ceremony.policy_model import Policy
 from ceremony.show import escaped
 from ceremony.tally import Tally, tally
@@ -55,11 +56,12 @@ def count(
     inputs = reference(policy, fitting, others, principal, locks)
     same = [vote for vote in fitting if not contradicts(vote.inputs, inputs.key)]
     beside = set(agreeing).difference(same) if len(same) < len(agreeing) else ()
-    full, weak = _ballots(same, principal)
-    counted = tally(policy, full, weak)
+    counted, full, together = _tally(policy, same, principal)
+    twice = set(same).difference(together) if len(together) < len(same) else ()
     stands = [
         *(_beside(vote, locks) for vote in beside),
-        *_agreeing(policy, same, counted, principal),
+        *_agreeing(policy, together, counted, principal),
+        *(_certified_twice(vote) for vote in twice),
         *(_dissenting(vote, inputs.key, locks) for vote in others),
     ]
     weak_only = len(set(counted.weak) - set(full))
@@ -75,6 +77,17 @@ def count(
             *_dissent_findings(policy, stands, principal, anybody=bool(agreeing)),
         ),
     )
+
+
+def _tally(
+    policy: Policy, votes: list[Vote], principal: Mapping[str, str]
+) -> tuple[Tally, Mapping[str, set[str]], list[Vote]]:
+    """Return the best tally, its full ballots, and the votes that may count together in it."""
+    found = []
+    for together in choices(votes, principal):
+        full, weak = _ballots(together, principal)
+        found.append((tally(policy, full, weak), full, together))
+    return max(found, key=lambda one: (not one[0].lacks, one[0].votes))
 
 
 def _ballots(
@@ -118,6 +131,11 @@ def _agreeing(
             text = f"{_lacking(policy, vote)[1]}; at most {most} weak votes count"
             stands.append(Stand(vote, Standing.NOT_COUNTED, "QRM-WEAK", text))
     return stands
+
+
+def _certified_twice(vote: Vote) -> Stand:
+    text = "its certified key has its vote already, by another authority's certificate"
+    return Stand(vote, Standing.DUPLICATE, "QRM-CERTIFICATE", text)
 
 
 def _duplicate(vote: Vote, first: str) -> Stand:

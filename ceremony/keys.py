@@ -31,9 +31,22 @@ SIGNATURE_RULE = "ATT-SIGNATURE"
 
 LEAST_RSA_BITS = 2048
 MOST_RSA_BITS = 16384
+# Tools write 65537, old ones 3 to 257. An exponent as long as the modulus is only there to make
+# a thousand signatures cost minutes.
+MOST_RSA_EXPONENT = 1 << 24
 MOST_KEY_BYTES = 8192
 RAW_ED25519_BYTES = 32
 ED25519_PRIME = 2**255 - 19
+ED25519_Y = (1 << 255) - 1  # an encoded point but the sign of its x coordinate
+# RFC 8032 4.2 and RFC 7748 7: the y coordinates of the eight points whose order divides the
+# cofactor. Under such a key a signature that anybody can make fits one message in eight, or all.
+_ED25519_SMALL = frozenset(
+    (
+        *(0, 1, ED25519_PRIME - 1),
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    )
+)
 # RFC 8410 4: the parameters MUST be absent; some tools write an explicit NULL all the same.
 ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")
 ED25519_SPKI_WITH_NULL = bytes.fromhex("302c300706032b65700500032100")
@@ -135,8 +148,11 @@ def from_ed25519(raw: bytes, application: str | None = None) -> PublicKey:
     if len(raw) != RAW_ED25519_BYTES:
         raise refuse(RULE, f"an Ed25519 key has 32 bytes, not {len(raw)}")
     # RFC 8032 5.1.3: a y coordinate of p or more does not decode; it would be a second name.
-    if int.from_bytes(raw, "little") & ((1 << 255) - 1) >= ED25519_PRIME:
+    y = int.from_bytes(raw, "little") & ED25519_Y
+    if y >= ED25519_PRIME:
         raise refuse(RULE, "the Ed25519 key is not in canonical form")
+    if y in _ED25519_SMALL:
+        raise refuse(RULE, "the Ed25519 key is a point of small order: anybody can sign for it")
     if application is None:
         return PublicKey(ED25519_SPKI + raw, "ed25519")
     return PublicKey(ED25519_SPKI + raw, "sk-ssh-ed25519", application)
@@ -167,6 +183,8 @@ def _from_loaded(key: object) -> PublicKey:
                     RULE,
                     f"an RSA key of {key.key_size} bits; {LEAST_RSA_BITS} to {MOST_RSA_BITS} serve",
                 )
+            if key.public_numbers().e > MOST_RSA_EXPONENT:
+                raise refuse(RULE, f"an RSA key whose exponent is over {MOST_RSA_EXPONENT}")
             return _canonical(key, f"rsa-{key.key_size}")
         case _:
             raise refuse(RULE, "the key is neither Ed25519, ECDSA P-256/384/521 nor RSA")

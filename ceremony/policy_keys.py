@@ -8,7 +8,7 @@ are one builder's, hence one vote. Refuses to know what the builders sign.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ceremony import keys
 from ceremony import policy_people as people
@@ -31,8 +31,14 @@ SSH_TYPES = (
 MOST_CERTIFICATE = 1 << 19  # characters of an OpenPGP certificate
 
 Key = TypeVar("Key")
-# A public key and what its wrapping calls it.
-Wrapped = tuple[keys.PublicKey, str]
+
+
+class Wrapped(NamedTuple):
+    """A public key, what its wrapping calls it, and whether it signs more than certificates."""
+
+    key: keys.PublicKey
+    key_id: str
+    signs: bool = True
 
 
 def builder(table: Table, keys_before: int) -> people.Builder:
@@ -84,15 +90,17 @@ def _builder_keys(table: Table) -> tuple[people.BuilderKey, ...]:
         table.fault("POL-PERIOD", "to", "the window ends before it begins")
     wrapped = _wrapped(table, wrapping)
     if wrapped:
-        _check_said(table, kind, {key.fpr for key, _ in wrapped})
+        _check_said(table, kind, {each.key.fpr for each in wrapped})
     principals = _principals(table) if wrapping is KeyWrapping.SSH_CA else ()
     touch = _touch(table, wrapping, wrapped)
     table.end()
     entry = int(table.name.partition(" ")[2])
     window = (namespace, valid_from, valid_to)
     return tuple(
-        people.BuilderKey(key, wrapping, key_id, *window, entry, principals, touch)
-        for key, key_id in wrapped
+        people.BuilderKey(
+            each.key, wrapping, each.key_id, *window, entry, principals, touch, each.signs
+        )
+        for each in wrapped
     )
 
 
@@ -116,7 +124,9 @@ def _principals(table: Table) -> tuple[str, ...]:
 
 def _touch(table: Table, wrapping: KeyWrapping, wrapped: tuple[Wrapped, ...]) -> people.Touch:
     touch = table.choice("touch", people.Touch, people.Touch.REQUIRED)
-    plain = wrapping is not KeyWrapping.SSH_CA and not any(k.is_security_key for k, _ in wrapped)
+    plain = wrapping is not KeyWrapping.SSH_CA and not any(
+        each.key.is_security_key for each in wrapped
+    )
     if table.has("touch") and wrapped and plain:
         table.fault("POL-VALUE", "touch", "only a security key (sk-) can be touched")
     return touch
@@ -142,27 +152,29 @@ def _read(table: Table, name: str, parse: Callable[[], tuple[Wrapped, ...]]) -> 
 
 def _sigstore(identity: str, issuer: str, root: str) -> tuple[Wrapped, ...]:
     read = parse_sigstore_key(identity, issuer, root)
-    return tuple((key, read.key_id) for key in read.keys)
+    return tuple(Wrapped(key, read.key_id) for key in read.keys)
 
 
 def _parsed(wrapping: KeyWrapping, public: str) -> tuple[Wrapped, ...]:
     match wrapping:
         case KeyWrapping.SSH | KeyWrapping.SSH_CA:
-            return ((keys.parse_ssh_line(public)[0], ""),)
+            return (Wrapped(keys.parse_ssh_line(public)[0], ""),)
         case KeyWrapping.MINISIGN:
             key, key_id = keys.parse_minisign(public)
-            return ((key, key_id.hex()),)
+            return (Wrapped(key, key_id.hex()),)
         case KeyWrapping.SPKI:
-            return ((keys.parse_spki(public), ""),)
+            return (Wrapped(keys.parse_spki(public), ""),)
         case KeyWrapping.OPENPGP:
             certificate = parse_openpgp_key(public)
-            return tuple(zip(certificate.keys, certificate.key_ids, strict=True))
+            primary, *subkeys = map(Wrapped, certificate.keys, certificate.key_ids)
+            # It stays enrolled: by it two certificates of one primary are known as one key's.
+            return (primary._replace(signs=not certificate.certifies_only), *subkeys)
         case KeyWrapping.NIX:
             nix = parse_nix_key(public)
-            return tuple((key, nix.key_id) for key in nix.keys)
+            return tuple(Wrapped(key, nix.key_id) for key in nix.keys)
         case KeyWrapping.SIGNIFY:
             signify = parse_signify_key(public)
-            return tuple((key, signify.key_id) for key in signify.keys)
+            return tuple(Wrapped(key, signify.key_id) for key in signify.keys)
         case KeyWrapping.SIGSTORE:
             raise TypeError("a Sigstore identity is no public key")
 

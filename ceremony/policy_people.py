@@ -80,7 +80,8 @@ class BuilderKey:
     fingerprint, a Nix key's name, the trusted root of a Sigstore identity. An OpenPGP
     certificate gives one of these for each of its keys that can sign. `entry` is the number
     of the [[builder.key]] table that the key stands in. A certificate authority certifies
-    keys for one of the `principals` and signs nothing itself.
+    keys for one of the `principals` and signs nothing itself; no more does an OpenPGP primary
+    key that only certifies, whose `signs` is False.
     """
 
     key: PublicKey
@@ -92,6 +93,7 @@ class BuilderKey:
     entry: int = 0
     principals: tuple[str, ...] = ()
     touch: Touch = Touch.REQUIRED
+    signs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

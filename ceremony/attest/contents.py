@@ -17,8 +17,9 @@ from ceremony.types import Finding, MediaFile
 
 # A larger file is no checksum file: trying it would cost much and prove nothing.
 MOST_SIGNED = sums.MOST_BYTES
-# Ed25519 reads the message twice, for every signature again: minisign's `Ed` and signify.
-MOST_UNHASHED = 1 << 16  # bytes of all files together that one such signature is tried against
+# Ed25519 reads the message for every signature again: minisign's `Ed` and signify. The cap is
+# each file's own: with one for all of them a stranger's file could crowd out the one signed.
+MOST_UNHASHED = 1 << 16  # bytes
 SMALL = 1 << 12  # bytes; hashing so few costs no more than looking up
 # More than a medium can hold of contents that are worth it (limits.py: 24 MiB).
 MOST_KEPT = 512
@@ -63,16 +64,8 @@ def tried(signed: tuple[MediaFile, ...], *, hashed: bool) -> tuple[MediaFile, ..
     found = [file for file in signed if len(file.data) <= MOST_SIGNED]
     if signed and not found:
         raise refuse(sums.RULE, f"the file that it signs has more than {MOST_SIGNED} bytes")
-    if hashed:
-        return tuple(found)
-    few: list[MediaFile] = []
-    left = MOST_UNHASHED
-    for file in found:
-        left -= len(file.data)
-        if left < 0:
-            break
-        few.append(file)
+    few = tuple(file for file in found if hashed or len(file.data) <= MOST_UNHASHED)
     if found and not few:
         text = f"a file of more than {MOST_UNHASHED} bytes that is signed unhashed is not tried"
         raise refuse(sums.RULE, text)
-    return tuple(few)
+    return few

@@ -64,8 +64,12 @@ class Evidence(NamedTuple):
 
     @property
     def identity(self) -> tuple[bytes, ...]:
-        """Return what makes two copies of one attestation the same, whatever their names."""
-        return (self.file.data, *sorted([file.data for file in self.signed]))
+        """Return what makes two copies of one attestation the same, whatever their names.
+
+        A name may decide the format: under another one a copy may be no attestation.
+        """
+        signed = sorted([file.data for file in self.signed])
+        return (self.format.encode(), self.file.data, *signed)
 
 
 # Who reads: this process, or a confined child that answers the same (ceremony/ingest).

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -29,7 +29,9 @@ TRUSTED = "trusted comment: "
 PLAIN = b"Ed"
 HASHED = b"ED"
 MOST_BYTES = 1 << 16
-MOST_COMMENT = 8192
+# minisign.c: COMMENTMAXBYTES and TRUSTEDCOMMENTMAXBYTES, each with a newline and a NUL.
+MOST_UNTRUSTED = 1022  # bytes of a line
+MOST_COMMENT = 8190
 FIELDS_BYTES = 74
 SIGNATURE_BYTES = 64
 LINES = 4
@@ -73,8 +75,11 @@ def read_minisign(data: bytes) -> Minisignature:
         raise refuse(RULE, f"a signature has {LINES} lines, each ended by one newline")
     if not lines[0].startswith(UNTRUSTED) or not lines[2].startswith(TRUSTED):
         raise refuse(RULE, "a comment line does not begin as it must")
-    if len(lines[2]) > MOST_COMMENT:
-        raise refuse(RULE, f"the trusted comment is longer than {MOST_COMMENT} characters")
+    if "\0" in text:
+        raise refuse(RULE, "a NUL stands in it, where minisign takes the line to end")
+    for line, name, most in ((0, "untrusted", MOST_UNTRUSTED), (2, "trusted", MOST_COMMENT)):
+        if len(lines[line].encode()) > most:
+            raise refuse(RULE, f"the line of the {name} comment is longer than {most} bytes")
     fields, outer = decoded(lines[1], RULE), decoded(lines[3], RULE)
     if len(fields) != FIELDS_BYTES or len(outer) != SIGNATURE_BYTES:
         raise refuse(RULE, "a signature line has the wrong length")
@@ -105,11 +110,15 @@ def read_comment(comment: str) -> Pins:
 
 
 def comment_claims(said: Claims, comment: str) -> Claims:
-    """Return what a checksum file says together with the trusted comment."""
+    """Return what a checksum file says together with the trusted comment.
+
+    The comment's time is the signature's; without one it is the time that the file says.
+    """
     pins = read_comment(comment)
     for name, value in (*said.pins, *said.self_claims):
         pins.add(name, value)
-    return pins.claims(said.artifacts)
+    both = pins.claims(said.artifacts)
+    return both if both.time else replace(both, time=said.time)
 
 
 def write_minisign(

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from itertools import product
 
 from ceremony.attest import contents, sums
 from ceremony.attest import openpgp_signature as sig
@@ -134,7 +135,8 @@ class _Reader:
     @cached_property
     def _enrolled(self) -> Holders:
         holders = self._policy.enrolled.values()
-        return tuple(each for each in holders if each[1].wrapping is KeyWrapping.OPENPGP)
+        openpgp = (each for each in holders if each[1].wrapping is KeyWrapping.OPENPGP)
+        return tuple(each for each in openpgp if each[1].signs)
 
     def _signer(
         self, signature: OpenPgpSignature, named: Holders
@@ -146,10 +148,14 @@ class _Reader:
             raise refuse(sums.RULE, text)
         if not self._contents:
             raise refuse("ATT-ALONE", "the file that it signs is not here")
-        # A fingerprint is signed itself, a key id need not be: any key may have made it.
-        holders = named if signature.fingerprint else (*named, *self._enrolled)[:MOST_TRIALS]
+        if named and not any(held.signs for _, held in named):
+            text = "the key is enrolled to certify its subkeys: its owner does not let it sign"
+            raise refuse("QRM-ENROLLED", text)
+        # A fingerprint is signed itself, a key id need not be: any key may have made it. Who is
+        # named is tried on every file first, before a stranger's file can use up the trials.
+        others = () if signature.fingerprint else self._enrolled[:MOST_TRIALS]
         fault = None
-        for content in self._contents if holders else ():
+        for holders, content in product(filter(None, (named, others)), self._contents):
             hashed = hashed_content(content, name, signature.kind)
             digest = signature.digest(hashed)
             # It must begin as the signature says: no key is needed for that.

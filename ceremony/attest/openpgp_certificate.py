@@ -7,7 +7,7 @@ revoked subkey left out. Refuses to know expiry: the policy's window decides tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,6 +27,7 @@ SUBKEY_TAG, USER_ID_TAG = 14, 13
 # What RFC 4880 and 9580 define for a key's own signatures; nothing here depends on the rest.
 UNDERSTOOD = (*range(2, 13), *range(20, 35), 39)
 CERTIFICATIONS = (0x10, 0x11, 0x12, 0x13)
+DIRECT = 0x1F
 BINDING, BACK, REVOKES_KEY, REVOKES_SUBKEY, REVOKES_ID = 0x18, 0x19, 0x20, 0x28, 0x30
 MAY_SIGN = 0x02
 
@@ -38,11 +39,13 @@ class OpenPgpKey:
     """A certificate: the primary first, then the bound signing subkeys.
 
     `user_ids` are escaped and certified by the primary itself; `notes` say what was left out.
+    `certifies_only` is True where the primary's last word on itself does not let it sign data.
     """
 
     members: tuple[OpenPgpMember, ...]
     user_ids: tuple[str, ...]
     notes: tuple[str, ...]
+    certifies_only: bool = False
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
@@ -77,12 +80,14 @@ class Certificate:
         self._parts = parts
         self._checks = 0
         self._notes: list[str] = []
+        self._flags: list[tuple[int, bytes]] = []  # when, and which key flags
 
     def read(self) -> OpenPgpKey:
         """Return the certificate, or refuse a revoked one."""
         if self._revoked(self._parts[0][1], REVOKES_KEY, self._framed):
             text = f"the key {self._primary.fingerprint} is revoked by its owner"
             raise refuse(REVOKED_RULE, text)
+        self._may(s for s in self._parts[0][1] if s.kind == DIRECT and self._signed_itself(s))
         members = [self._primary]
         user_ids: list[str] = []
         for packet, signatures in self._parts[1:]:
@@ -92,7 +97,16 @@ class Certificate:
                 user_ids.extend(self._user_id(packet.body, signatures))
         if len({member.key.fpr for member in members}) != len(members):
             raise refuse(RULE, "one key stands in it twice")
-        return OpenPgpKey(tuple(members), tuple(user_ids), tuple(self._notes))
+        flags = max(self._flags)[1] if self._flags else b""
+        only = bool(flags) and not flags[0] & MAY_SIGN
+        return OpenPgpKey(tuple(members), tuple(user_ids), tuple(self._notes), only)
+
+    def _may(self, signatures: Iterable[OpenPgpSignature]) -> None:
+        """Note what the primary says that it is for; RFC 9580 5.2.3.29, the last word counts."""
+        self._flags += [(s.created, flags) for s in signatures for flags in s.stated(sig.KEY_FLAGS)]
+
+    def _signed_itself(self, signature: OpenPgpSignature) -> bool:
+        return self._own(signature) and self._fits(signature, self._framed, self._primary.key)
 
     def _subkey(self, body: bytes, signatures: list[OpenPgpSignature]) -> Iterator[OpenPgpMember]:
         content = self._framed + framed(body)
@@ -123,15 +137,20 @@ class Certificate:
         shown = escaped(body.decode("utf-8", "backslashreplace"))
         if self._revoked(signatures, REVOKES_ID, content):
             self._notes.append(f"the user id {shown} is left out: it is revoked")
-        elif any(
-            self._fits(signature, content, self._primary.key)
-            for signature in signatures
-            if signature.kind in CERTIFICATIONS and self._own(signature)
-        ):
+        elif newest := self._newest(signatures, content):
+            self._may((newest,))
             yield shown
         else:
             text = "no SHA-2 signature of the key's own fits"
             self._notes.append(f"the user id {shown} is left out: {text}")
+
+    def _newest(
+        self, signatures: list[OpenPgpSignature], content: bytes
+    ) -> OpenPgpSignature | None:
+        """Return the last signature of the primary's own over a user id, if there is one."""
+        own = [s for s in signatures if s.kind in CERTIFICATIONS and self._own(s)]
+        own.sort(key=lambda certification: certification.created, reverse=True)
+        return next((s for s in own if self._fits(s, content, self._primary.key)), None)
 
     def _own(self, signature: OpenPgpSignature) -> bool:
         """Say whether a signature claims to be the primary's; only a check shows that it is."""

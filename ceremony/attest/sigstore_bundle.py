@@ -9,10 +9,12 @@ to know whether any of it is true: sigstore.py asks the verifier for that.
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ObjectIdentifier
 
 from ceremony.attest import strict_json
@@ -116,8 +118,12 @@ def _certificate(material: dict[str, Json]) -> x509.Certificate:
     if not 0 < len(entries) <= MOST_ENTRIES:
         raise refuse(RULE, f"{len(entries)} log entries; 1 to {MOST_ENTRIES} are read")
     try:
-        return x509.load_der_x509_certificate(decoded(text, RULE))
-    except (ValueError, x509.InvalidVersion):  # the latter is no ValueError
+        # What RFC 5280 does not allow, as a serial of zero, the next release of the package
+        # refuses and this one warns of: the answer is to be one and the same.
+        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+            return x509.load_der_x509_certificate(decoded(text, RULE))
+    # The latter two are no ValueError.
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning):
         raise refuse(RULE, "the certificate cannot be read") from None
 
 

@@ -57,7 +57,7 @@ def read_signature(key: PublicKey, blob: bytes, rule: str) -> KeySignature:
             scheme, raw = Scheme.ECDSA, _der(wire.string(), rule)
         # PROTOCOL.sshsig: RSA "MUST use either rsa-sha2-256 or rsa-sha2-512".
         case _ if kind in _RSA and key.algorithm.startswith("rsa-"):
-            scheme, raw = _RSA[kind], wire.string()
+            scheme, raw = _RSA[kind], _whole(wire.string(), key)
         case _:
             raise refuse(rule, f"a {key.algorithm} key makes no {escaped(kind)} signature")
     wire.end()
@@ -81,6 +81,14 @@ def verify_signature(key: PublicKey, signature: KeySignature, data: bytes) -> No
 def touched(key: PublicKey, flags: int) -> bool:
     """Say whether no touch is needed or the security key says that it was touched."""
     return not key.is_security_key or bool(flags & TOUCHED)
+
+
+def _whole(value: bytes, key: PublicKey) -> bytes:
+    """Return an RSA signature as long as its modulus: some agents leave leading zeros out.
+
+    RFC 8332 3 has it whole; ssh-rsa.c pads a shorter one and refuses a longer one.
+    """
+    return value.rjust((int(key.algorithm.removeprefix("rsa-")) + 7) // 8, b"\0")
 
 
 def _der(blob: bytes, rule: str) -> bytes:

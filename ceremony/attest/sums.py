@@ -33,12 +33,14 @@ _WHOLE_NAMES = ("SHA256", "SHA384", "SHA512", "SHA256SUMS", "SHA384SUMS", "SHA51
 _ENDINGS = tuple(
     f".{name}{ending}" for name in ("sha256", "sha384", "sha512") for ending in ("", "sum")
 )
+# What signs checksums and does not begin as a signature is none of them.
+_SIGNATURES = (".asc", ".gpg", ".minisig", ".pgp", ".sig", ".sshsig")
 
 
 def looks_like_sums(path: str) -> bool:
     """Say whether a file is named as checksum files are."""
     name = path.rpartition("/")[2]
-    return (
+    return not name.endswith(_SIGNATURES) and (
         name in _WHOLE_NAMES
         # FreeBSD's releases: CHECKSUM.SHA256-FreeBSD-14.1-RELEASE-amd64
         or name.startswith("CHECKSUM.SHA")

@@ -9,11 +9,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from marks import accepts, refuses
 from quorum.release import Release
+from quorum.tool_keys import MinisignKey
 
 from ceremony.attest import contents
+from ceremony.attest.detached import MOST_FOR_STRANGERS
 from ceremony.attest.gather import MOST_CANDIDATES, gather, read
 from ceremony.attest.minisign import write_minisign
-from ceremony.attest.record import Unverified
+from ceremony.attest.record import Attestation, Unverified
 from ceremony.attest.ssh_wire import string
 from ceremony.attest.sshsig import armor, signed_data
 from ceremony.errors import Refused
@@ -57,8 +59,9 @@ def test_many_signatures_beside_large_files_hash_each_file_once(release: Release
         (reading,) = read(evidence, policy)
         assert isinstance(reading, Unverified)
         assert reading.rule == "ATT-SIGNATURE"
-    assert contents._digest.cache_info().misses == len(files)
-    assert contents._digest.cache_info().hits >= len(files) * (SIGNATURES - 1)
+    # Nobody enrolled made them, so that not every file is tried.
+    assert contents._digest.cache_info().misses == MOST_FOR_STRANGERS < len(files)
+    assert contents._digest.cache_info().hits >= MOST_FOR_STRANGERS * (SIGNATURES - 1)
     assert contents._claims.cache_info().misses == 1
 
 
@@ -72,18 +75,35 @@ def test_small_contents_are_not_kept() -> None:
 @accepts("ATT-SUMS")
 @refuses("ATT-SUMS")
 def test_what_is_signed_unhashed_is_tried_up_to_a_size() -> None:
-    small = tuple(MediaFile(f"{n}", bytes(contents.MOST_UNHASHED // 2)) for n in range(3))
-    assert contents.tried(small, hashed=False) == small[:2]
-    assert contents.tried(small, hashed=True) == small
+    small = tuple(MediaFile(f"{n}", bytes(contents.MOST_UNHASHED)) for n in range(3))
+    assert contents.tried(small, hashed=False) == contents.tried(small, hashed=True) == small
     assert contents.tried((), hashed=False) == ()
     large = (MediaFile("a", bytes(contents.MOST_UNHASHED + 1)),)
     assert contents.tried(large, hashed=True) == large
+    assert contents.tried((*large, *small), hashed=False) == small
     with pytest.raises(Refused, match="signed unhashed"):
         contents.tried(large, hashed=False)
     huge = (MediaFile("a", bytes(contents.MOST_SIGNED + 1)), *small)
     assert contents.tried(huge, hashed=True) == small
     with pytest.raises(Refused, match="has more than"):
         contents.tried(huge[:1], hashed=True)
+
+
+@pytest.mark.parametrize("size", [contents.MOST_UNHASHED - 1, contents.MOST_UNHASHED + 1])
+def test_a_strangers_file_of_a_nearer_name_does_not_crowd_out_what_was_signed(
+    release: Release, size: int
+) -> None:
+    """It did: all the files that an unhashed signature is tried against had one cap together."""
+    bob = release.keys["bob"]
+    assert isinstance(bob, MinisignKey)
+    content = LINE.encode()
+    files = (
+        MediaFile("x", content),
+        MediaFile("x.bob.minisig", bob.sign(content, "by bob", "-l")),
+        *(MediaFile(f"x.bob{ending}", bytes(size)) for ending in ("", ".sig", ".txt")),
+    )
+    told = [one for evidence in gather(files) for one in read(evidence, release.policy())]
+    assert [one.builder for one in told if isinstance(one, Attestation)] == ["bob"]
 
 
 def test_the_rules_name_reaches_the_reading(release: Release) -> None:

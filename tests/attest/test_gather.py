@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marks import accepts, refuses
 from quorum.casebook import TRIO
-from quorum.release import IMAGE, OTHER, Release, checksums, judged, pair, sha256
+from quorum.enrolling import builder, enrolled
+from quorum.nar_bytes import archive
+from quorum.release import (
+    IMAGE,
+    NOW,
+    OTHER,
+    Release,
+    base64_text,
+    checksums,
+    facts,
+    judged,
+    pair,
+    sha256,
+)
 from quorum.tool_keys import SshKey
 
+from ceremony.attest.aids import Aids
 from ceremony.attest.gather import MOST_CANDIDATES, Format, gather, read
+from ceremony.attest.nar_media import read_nar_file
+from ceremony.attest.narinfo import read_narinfo, to_base32
 from ceremony.attest.record import Attestation, Malformed, Unverified
+from ceremony.keys import from_ed25519
+from ceremony.policy_people import KeyWrapping
+from ceremony.quorum import judge
 from ceremony.types import MediaFile
 
 CONTENT = checksums(sha256(IMAGE), "anchor.efi", {})
@@ -71,6 +93,19 @@ def test_what_has_no_partner_is_listed_by_what_it_is(release: Release) -> None:
     ]
 
 
+@refuses("ATT-FORMAT")
+@pytest.mark.parametrize("before", [b"\n", b"\xef\xbb\xbf", b"Hash: SHA256\n\n"])
+def test_a_signature_with_something_before_it_is_not_told_to_be_unsigned_checksums(
+    release: Release, before: bytes
+) -> None:
+    """ATT-UNSIGNED would have its builder sign the signature."""
+    armour = before + b"-----BEGIN PGP SIGNATURE-----\n"
+    files = (MediaFile("SHA256SUMS", CONTENT), MediaFile("SHA256SUMS.asc", armour))
+    told = [read(evidence, release.policy())[0] for evidence in gather(files)]
+    rules = [(reading.file, reading.rule) for reading in told if isinstance(reading, Unverified)]
+    assert rules == [("SHA256SUMS", "ATT-UNSIGNED"), ("SHA256SUMS.asc", "ATT-FORMAT")]
+
+
 def test_one_checksum_file_may_carry_several_signatures(release: Release) -> None:
     policy = release.policy(inputs={"must_agree": []}, quorum={"threshold": 2})
     files = (
@@ -118,3 +153,27 @@ def test_the_record_carries_the_raw_digest_and_format(release: Release) -> None:
         assert (reading.format, reading.builder) == (kind, name)
         assert reading.sha256 == sha256(files[-1].data)
         assert reading.file == files[-1].path
+
+
+def test_a_copy_under_a_name_that_makes_it_nothing_does_not_hide_an_attestation(
+    release: Release,
+) -> None:
+    """The name alone says what this narinfo is, and the other name comes first."""
+    key = Ed25519PrivateKey.generate()
+    public = from_ed25519(key.public_key().public_bytes_raw())
+    policy = enrolled(release, builder("nix", public, KeyWrapping.NIX, "nix-1", ("narinfo",)))
+    nar = archive({"anchor.efi": IMAGE})
+    lines = (
+        "URL: x.nar\n"
+        f"StorePath: /nix/store/{'0' * 32}-uki\n"
+        f"NarHash: sha256:{to_base32(hashlib.sha256(nar).digest())}\n"
+        f"NarSize: {len(nar)}\n"
+        "References: \n"
+    )
+    made = base64_text(key.sign(read_narinfo(lines.encode()).fingerprint))
+    info = f"{lines}Sig: nix-1:{made}\n".encode()
+    aids = Aids(archives=(read_nar_file("x.nar", (nar,), 1 << 20),))
+    for name in ("a.txt", "b.narinfo"):  # before it and under the same name
+        files = (MediaFile(name, info), MediaFile("b.narinfo", info))
+        verdict = judge(policy, "anchor.efi", facts(), files, NOW, aids=aids)
+        assert [row.file for row in verdict.dispositions if row.builder] == ["b.narinfo"], name

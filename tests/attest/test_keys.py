@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import subprocess
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -14,6 +15,9 @@ from quorum.security_key import SecurityKey
 from quorum.tool_keys import MinisignKey, SshKey
 
 from ceremony import keys
+from ceremony.attest.nix_key import parse_nix_key
+from ceremony.attest.openpgp_material import read_member
+from ceremony.attest.signify import parse_signify_key
 from ceremony.attest.ssh_wire import mpint, string
 from ceremony.errors import Refused
 from ceremony.keys import ED25519_SPKI, ED25519_SPKI_WITH_NULL, PublicKey, Scheme
@@ -112,6 +116,9 @@ NO_SSH_KEYS = [
     ssh_line(b"ssh-rsa", b"\1\0\1", RSA.n.to_bytes(256, "big")),  # negative
     ssh_line(b"ssh-rsa", b"", b"\1"),
     ssh_line(b"ssh-rsa", b"\2", b"\0" + RSA.n.to_bytes(256, "big")),  # even exponent
+    # an exponent that makes each of a stranger's signatures cost a hundred times as much
+    ssh_line(b"ssh-rsa", mpint((1 << 2040) + 1)[4:], b"\0" + RSA.n.to_bytes(256, "big")),
+    ssh_line(b"ssh-rsa", mpint((1 << 24) + 1)[4:], b"\0" + RSA.n.to_bytes(256, "big")),
     ssh_line(b"ssh-rsa", b"\1\0\1", b"\1" + bytes(4096)),
     ssh_line(b"ssh-rsa", b"\1\0\1", mpint(SHORT.public_numbers().n)[4:]),
     ssh_line(b"\xff\xfe", bytes(32), named=b"ssh-ed25519"),
@@ -123,6 +130,56 @@ NO_SSH_KEYS = [
 def test_what_is_no_ssh_key_is_refused(line: str) -> None:
     with pytest.raises(Refused, match="ATT-KEY"):
         keys.parse_ssh_line(line)
+
+
+# The encodings of the eight points of order 1, 2, 4 and 8, with x = 0 under both signs.
+EIGHTH = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+OTHER_EIGHTH = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+SMALL_ORDER = {
+    f"{name}-{sign}": bytes([*raw[:31], raw[31] | sign << 7])
+    for name, raw in (
+        ("identity", (1).to_bytes(32, "little")),
+        ("order-2", (2**255 - 20).to_bytes(32, "little")),
+        ("order-4", bytes(32)),
+        ("order-8", bytes.fromhex(EIGHTH)),
+        ("other-order-8", bytes.fromhex(OTHER_EIGHTH)),
+    )
+    for sign in (0, 1)
+}
+
+
+def wrapped(raw: bytes) -> dict[str, Callable[[], object]]:
+    """Return how each wrapping of an Ed25519 key is read."""
+    named = base64.b64encode(b"Ed12345678" + raw).decode()
+    body = b"\x04" + bytes(4) + b"\x1b" + raw
+    token = ssh_line(b"sk-ssh-ed25519@openssh.com", raw, b"ssh:")
+    return {
+        "ssh": lambda: keys.parse_ssh_line(ssh_line(b"ssh-ed25519", raw)),
+        "security-key": lambda: keys.parse_ssh_line(token),
+        "spki": lambda: keys.parse_spki_der(ED25519_SPKI + raw),
+        "spki-with-null": lambda: keys.parse_spki_der(ED25519_SPKI_WITH_NULL + raw),
+        "minisign": lambda: keys.parse_minisign(named),
+        "signify": lambda: parse_signify_key(named),
+        "nix": lambda: parse_nix_key(f"n-1:{base64.b64encode(raw).decode()}"),
+        "openpgp": lambda: read_member(body),
+    }
+
+
+@refuses("ATT-KEY")
+@pytest.mark.parametrize("wrapping", wrapped(bytes(32)))
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_a_point_of_small_order_for_which_anybody_can_sign_is_no_key(
+    point: str, wrapping: str
+) -> None:
+    """libsodium, hence minisign and Nix, refuses it; OpenSSL and OpenSSH do not."""
+    with pytest.raises(Refused, match="ATT-KEY: the Ed25519 key is a point of small order"):
+        wrapped(SMALL_ORDER[point])[wrapping]()
+
+
+def test_anybody_signs_for_a_point_of_small_order_where_it_is_taken_for_a_key() -> None:
+    forged = SMALL_ORDER["identity-0"] + bytes(32)  # R is the identity, S is 0
+    taken = PublicKey(ED25519_SPKI + SMALL_ORDER["identity-0"], "ed25519")
+    taken.verify(forged, b"anything at all", Scheme.ED25519)
 
 
 def spki(key: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from quorum.release import COMMIT, STAMP
 from quorum.tool_keys import MinisignKey
 
 from ceremony.attest.minisign import (
+    TRUSTED,
+    UNTRUSTED,
     read_comment,
     read_minisign,
     verify_minisign,
@@ -70,6 +73,56 @@ def test_what_is_written_here_verifies_in_minisign(tmp_path: Path) -> None:
     verify_minisign(read_minisign(data), MESSAGE, from_ed25519(raw))
     (tmp_path / "x").write_bytes(MESSAGE + b"\n")
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+@refuses("ATT-MINISIGN")
+@pytest.mark.parametrize(
+    ("untrusted", "trusted"),
+    [
+        (1022 - len(UNTRUSTED), 0),
+        (1023 - len(UNTRUSTED), 0),
+        (0, 8190 - len(TRUSTED)),
+        (0, 8191 - len(TRUSTED)),
+    ],
+    ids=["longest untrusted", "too long untrusted", "longest trusted", "too long trusted"],
+)
+@pytest.mark.parametrize("letter", ["c", "\u00e9"], ids=["ascii", "two bytes a letter"])
+def test_a_comment_that_minisign_takes_for_too_long_is_refused(
+    untrusted: int, trusted: int, letter: str, tmp_path: Path
+) -> None:
+    """Lengths are bytes of the line, with its "untrusted comment: " or "trusted comment: "."""
+    size = len(letter.encode())
+    private = Ed25519PrivateKey.generate()
+    comment = letter * (trusted // size) + "x" * (trusted % size)
+    first, rest = write_minisign(private, bytes(8), MESSAGE, comment).split(b"\n", 1)
+    if untrusted:
+        first = (UNTRUSTED + letter * (untrusted // size) + "x" * (untrusted % size)).encode()
+    assert tool_and_reader_agree(private, first + b"\n" + rest, tmp_path) == (
+        len(first) <= 1022 and len(rest.split(b"\n")[1]) <= 8190
+    )
+
+
+@refuses("ATT-MINISIGN")
+def test_a_nul_at_which_minisign_takes_a_comment_to_end_is_refused(tmp_path: Path) -> None:
+    private = Ed25519PrivateKey.generate()
+    data = write_minisign(private, bytes(8), MESSAGE, COMMENT)
+    assert tool_and_reader_agree(private, data, tmp_path)
+    assert not tool_and_reader_agree(
+        private, data.replace(b"comment: s", b"comment: \0s"), tmp_path
+    )
+
+
+def tool_and_reader_agree(private: Ed25519PrivateKey, data: bytes, folder: Path) -> bool:
+    """Return whether minisign verifies it, after the check that the reader says the same."""
+    raw = private.public_key().public_bytes_raw()
+    public = base64.b64encode(b"Ed" + bytes(8) + raw).decode()
+    (folder / "x").write_bytes(MESSAGE)
+    (folder / "x.minisig").write_bytes(data)
+    command: list[str | Path] = ["minisign", "-V", "-P", public, "-m", folder / "x"]
+    good = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    with nullcontext() if good else pytest.raises(Refused, match="ATT-MINISIGN"):
+        verify_minisign(read_minisign(data), MESSAGE, from_ed25519(raw))
+    return good
 
 
 FIELDS = base64.b64encode(b"ED" + bytes(72)).decode()

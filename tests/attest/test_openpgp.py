@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from attest.gpg_home import CREATED, SIGNED, Gpg, HandMade, area, packet, subpacket
@@ -11,8 +13,10 @@ from attest.openpgp_people import CONTENT, KINDS, People, barred, counted, readi
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marks import accepts, refuses
 from quorum.release import Release
+from quorum.toml_text import toml
 
-from ceremony.attest.openpgp import MOST_TRIALS
+from ceremony.attest import openpgp
+from ceremony.attest.openpgp import MOST_TRIALS, read_openpgp_pair
 from ceremony.attest.openpgp_armour import crc24, dearmoured
 from ceremony.attest.openpgp_file import (
     MOST_SIGNATURES,
@@ -21,10 +25,13 @@ from ceremony.attest.openpgp_file import (
     read_signature_file,
 )
 from ceremony.attest.openpgp_wire import read_packets
-from ceremony.attest.record import Attestation, Malformed, Unverified
+from ceremony.attest.proof import check_proof
+from ceremony.attest.record import Attestation, Malformed, Reading, Unverified
 from ceremony.attest.sums import MOST_BYTES
 from ceremony.errors import Refused
 from ceremony.keys import Scheme
+from ceremony.policy import Policy, load
+from ceremony.types import MediaFile
 
 HASHES = ("SHA256", "SHA384", "SHA512")
 TOO_SHORT = {("nistp384", "SHA256"), ("nistp521", "SHA256"), ("nistp521", "SHA384")}
@@ -91,6 +98,44 @@ def test_a_subkey_signs_for_its_builder(people: People) -> None:
     for fingerprint, key in zip((primary, subkey), keys, strict=True):
         reading = counted(people, people.gpg.sign(f"{fingerprint}!", CONTENT))
         assert (reading.builder, reading.key) == ("subkeyed", key)
+
+
+@refuses("QRM-ENROLLED")
+def test_a_primary_that_only_certifies_signs_nothing_as_in_gpg(people: People) -> None:
+    fingerprint = people.gpg.key("certifier <certifier@x>", "ed25519")
+    people.gpg("--quick-add-key", fingerprint, "ed25519", "sign", "never")
+    subkey = people.gpg.fingerprints(fingerprint)[1]
+    by_primary, by_subkey = (people.gpg.sign(f"{key}!", CONTENT) for key in (fingerprint, subkey))
+
+    def judged() -> tuple[Policy, list[Reading]]:
+        people.exported["certifier"] = people.gpg.export(fingerprint)
+        tables = people.release.tables("ann", quorum={"threshold": 1})
+        tables["builder"] = [people.builder("certifier")]
+        policy = load(toml(tables))
+        files = (MediaFile("SHA256SUMS", CONTENT),)
+        pair = (MediaFile("SHA256SUMS.asc", data) for data in (by_primary, by_subkey))
+        return policy, [read_openpgp_pair(file, files, policy)[0] for file in pair]
+
+    before, both = judged()
+    assert all(isinstance(reading, Attestation) for reading in both)
+    people.gpg.command("change-usage\nS\nQ\nsave\n", "--edit-key", fingerprint)
+    after, (certified, signed) = judged()
+    del people.exported["certifier"]
+    for signature, good in ((by_primary, False), (by_subkey, True)):
+        words = {status[0] for status in people.gpg.status(signature, CONTENT) if status}
+        assert ("GOODSIG" in words) == good
+    assert isinstance(signed, Attestation)
+    assert isinstance(certified, Unverified)
+    assert (certified.rule, certified.builder) == ("QRM-ENROLLED", "certifier")
+    assert "certify its subkeys" in certified.text
+    # Nor does a reader that was taken over make a vote of it; the key itself stays enrolled.
+    attestation = both[0]
+    assert isinstance(attestation, Attestation)
+    assert attestation.proof is not None
+    for policy, fits in ((before, True), (after, False)):
+        held = policy.enrolled[attestation.key.fpr][1]
+        with nullcontext() if fits else pytest.raises(Refused, match="MED-SANDBOX"):
+            check_proof("openpgp", attestation.scheme, attestation.proof, held, None)
 
 
 def test_the_newer_ed25519_signature_verifies(people: People) -> None:
@@ -227,6 +272,22 @@ def test_the_trials_of_one_file_are_bounded(people: People) -> None:
     assert len(people.policy.enrolled) * MOST_SIGNATURES > MOST_TRIALS
     assert isinstance(last, Unverified)
     assert counted(people, packet(2, right)).builder == "hand"
+
+
+def test_a_strangers_file_does_not_use_up_the_trials_of_who_is_named(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose digest begins as the signed one's: every holder was tried on it before."""
+    monkeypatch.setattr(openpgp, "MOST_TRIALS", len(people.policy.enrolled))
+    issuer = area(subpacket(16, people.hand.fingerprint[-8:]))
+    signature = people.hand.sign(CONTENT, unhashed=issuer)
+    fields = read_detached(signature)
+    nearer = next(
+        content
+        for content in (CONTENT + b"# %d\n" % number for number in count())
+        if fields.digest(fields.hasher(content))[:2] == fields.start
+    )
+    assert counted(people, packet(2, signature), nearer, CONTENT).builder == "hand"
 
 
 def test_what_a_signature_looks_like(people: People) -> None:

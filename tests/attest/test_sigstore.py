@@ -509,3 +509,16 @@ def test_a_mutated_bundle_never_says_anything_else(
     reading = read(spoiled, policy, verifier, root)
     if isinstance(reading, Attestation):
         assert (reading.claims, reading.key) == (genuine.claims, genuine.key)
+
+
+@refuses("ATT-BUNDLE")
+def test_a_certificate_whose_serial_is_not_positive_is_refused_and_not_only_warned_of() -> None:
+    """RFC 5280 4.1.2.2; the package warns of it, and will refuse it one day."""
+    bundle = Instance().attest(b"{}")
+    held = bundle["verificationMaterial"]["certificate"]
+    der = bytearray(base64.b64decode(held["rawBytes"]))
+    serial = der.index(b"\xa0\x03\x02\x01\x02") + 5
+    der[serial + 2] = 0x80  # the serial's first byte: it is negative now
+    held["rawBytes"] = base64.b64encode(der).decode()
+    with pytest.raises(Refused, match="ATT-BUNDLE: the certificate cannot be read"):
+        read_bundle(json.dumps(bundle).encode())

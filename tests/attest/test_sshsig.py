@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +67,34 @@ def test_what_ssh_keygen_signs_verifies(ssh_key: SshKey, hash_algorithm: str) ->
     assert signature.hash_algorithm == hash_algorithm
     assert signature.touched
     assert verify_sshsig(signature, MESSAGE, NAMESPACE) == key
+
+
+def test_an_rsa_signature_without_its_leading_zeros_verifies_as_in_ssh_keygen(
+    ssh_keys: dict[str, SshKey], tmp_path: Path
+) -> None:
+    """RFC 8332 3 has it as long as the modulus; ssh-rsa.c pads what some agents leave out."""
+    key = ssh_keys["rsa-3072"]
+    private = load_ssh_private_key(key.path.read_bytes(), None)
+    assert isinstance(private, RSAPrivateKey)
+    public = base64.b64decode(key.line.split()[1])
+    number = 0
+    while (  # one in 256 begins so
+        value := private.sign(
+            signed_data(NAMESPACE, message := MESSAGE + b"# n %d\n" % number),
+            PKCS1v15(),
+            SHA512(),
+        )
+    )[0]:
+        number += 1
+    for shown, fits in ((value, True), (value[1:], True), (b"\0" + value, False)):
+        blob = string(b"rsa-sha2-512") + string(shown)
+        data = armor(public, NAMESPACE, blob, "sha512")
+        assert tool_agrees(data, message, key.line, tmp_path) == fits
+        if fits:
+            verify_sshsig(read_sshsig(data), message, NAMESPACE)
+        else:
+            with pytest.raises(Refused, match="ATT-SIGNATURE"):
+                verify_sshsig(read_sshsig(data), message, NAMESPACE)
 
 
 @refuses("ATT-SIGNATURE", "ATT-NAMESPACE")

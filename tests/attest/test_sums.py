@@ -137,7 +137,10 @@ def test_names_of_checksum_files() -> None:
         *("SHA256SUMS", "a/b/x.SHA256SUMS", "x.sha256", "x.sha256sum", "SHA256SUMS.txt"),
         *("x.sha512", "SHA512SUMS", "a/SHA256", "CHECKSUM.SHA256-FreeBSD-14.1-RELEASE-amd64"),
     )
-    no = ("SHA256SUMS/x", "x.sha1", "x.sha256.minisig", "sha256", "SHA256.sig", "SHA1")
+    no = (
+        *("SHA256SUMS/x", "x.sha1", "x.sha256.minisig", "sha256", "SHA256.sig", "SHA1"),
+        *("SHA256SUMS.asc", "x.SHA256SUMS.ann.sig", "CHECKSUM.SHA256-FreeBSD.asc"),
+    )
     assert all(map(looks_like_sums, yes))
     assert not any(map(looks_like_sums, no))
 

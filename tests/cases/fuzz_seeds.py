@@ -13,6 +13,7 @@ import lzma
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from attest.gpg_home import CREATED, HandMade, area, packet, subpacket
 from attest.links import enrolling, metablock
 from attest.sigstore_made import IDENTITY, ISSUER, Instance
 from cryptography.hazmat.primitives import serialization
@@ -30,6 +31,7 @@ from ceremony.attest.dsse import IN_TOTO, pae
 from ceremony.attest.nar_media import archives_among
 from ceremony.attest.narinfo import read_narinfo, to_base32
 from ceremony.attest.nix_key import parse_nix_key
+from ceremony.attest.openpgp_key import read_openpgp_key
 from ceremony.attest.signify import parse_signify_key
 from ceremony.attest.sigstore import Verifier, pinned_roots
 from ceremony.attest.sigstore_bundle import looks_like_trusted_root
@@ -58,6 +60,7 @@ class Medium:
 def media(release: Release, verifier: Verifier | None) -> Iterator[Medium]:
     """Yield a medium of each format."""
     yield from _certified(release)
+    yield from _openpgp(release)
     yield from _signify(release)
     yield from _nix(release)
     yield from _links(release)
@@ -89,6 +92,23 @@ def _certified(release: Release) -> Iterator[Medium]:
             MediaFile("k/SHA256SUMS.sig", by.sign(SUMS, flags=5)),
         )
         yield Medium(loaded(tables), files)
+
+
+def _openpgp(release: Release) -> Iterator[Medium]:
+    """RFC 9580 5.2.3: one signature, binary and in armour, and two packets in one file."""
+    hand = HandMade(Ed25519PrivateKey.generate())
+    public = read_openpgp_key(hand.key)
+    (key,), (number,) = public.keys, public.key_ids
+    policy = enrolled(release, builder("pgp", key, KeyWrapping.OPENPGP, number, ("openpgp",)))
+    named = subpacket(33, b"\x04" + hand.fingerprint)
+    body = hand.sign(SUMS, hashed=area(CREATED, named), unhashed=area(subpacket(16, b"12345678")))
+    plain, text = packet(2, body), packet(2, hand.sign(SUMS, kind=1))
+    lines = base64.encodebytes(plain).decode()
+    armour = f"-----BEGIN PGP SIGNATURE-----\n\n{lines}-----END PGP SIGNATURE-----\n".encode()
+    for name, data in (("sig", plain), ("asc", armour), ("gpg", plain + text)):
+        yield Medium(
+            policy, (MediaFile("p/SHA256SUMS", SUMS), MediaFile(f"p/SHA256SUMS.{name}", data))
+        )
 
 
 def _signify(release: Release) -> Iterator[Medium]:

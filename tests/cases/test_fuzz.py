@@ -3,28 +3,35 @@
 The seeds are the numbered cases' own files and media of every other format. An ordinary run stops
 after 100,000 inputs or 20 seconds, after 3,000 inputs at the least; UKI_CEREMONY_FUZZ_MINUTES=60
 goes on for an hour with fresh mutations. What still counts after a mutation says only what
-somebody enrolled signed.
+somebody enrolled signed, and what a confined child tells of a file is what reading it here says.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import pytest
 from cases.books import ALL
 from cases.fuzz_seeds import Medium, media
 from quorum.release import Release, judged
 
-from ceremony.attest.gather import gather, read
+from ceremony.attest.aids import Aids
+from ceremony.attest.gather import Evidence, Format, gather, read
 from ceremony.attest.nar_media import looks_like_nar
-from ceremony.attest.record import Attestation, Claims, Malformed, Reading
+from ceremony.attest.record import Attestation, Claims, Malformed, Reading, Unverified
 from ceremony.ingest.sigstore import sigstore_verifier
+from ceremony.ingest.told import telling, understood
+from ceremony.policy import Policy
 from ceremony.rules.register import ALL as RULES
 from ceremony.types import MediaFile
 
@@ -88,7 +95,60 @@ def noise(chance: random.Random, data: bytearray) -> None:
     data[place : place + 16] = chance.randbytes(16)
 
 
-MUTATIONS: tuple[Mutation, ...] = (flip, flip, cut, drop, double, insert, overwrite, noise)
+PLAIN: tuple[Mutation, ...] = (flip, flip, cut, drop, double, insert, overwrite, noise)
+
+
+def within(chance: random.Random, data: bytearray) -> None:
+    """Change what some base64 says and write it anew: most other changes end at its spelling."""
+    found = [place for place in BASE64.finditer(data) if len(place[0]) >= SHORTEST]
+    if not found:
+        return
+    place = chance.choice(found)
+    text = place[0].replace(b"\n", b"").rstrip(b"=")
+    text = text[: len(text) - (len(text) % 4 == 1)]
+    inner = bytearray(base64.b64decode(text + b"=" * (-len(text) % 4)))
+    chance.choice((*PLAIN, tree) if inner[:1] == b"{" else PLAIN)(chance, inner)
+    again = base64.b64encode(inner)
+    if b"\n" in place[0]:  # armour
+        again = b"\n".join(again[at : at + 64] for at in range(0, len(again), 64)) + b"\n"
+    data[place.start() : place.end()] = again
+    data[:] = CHECKSUM.sub(b"\n", data)
+
+
+def tree(chance: random.Random, data: bytearray) -> None:
+    """Change one value of a JSON document, take it away or say it twice."""
+    try:
+        document: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    above: Any = None
+    at: Any = None
+    node = document
+    while isinstance(node, dict | list) and node and chance.random() < 0.8:
+        above, at = node, chance.choice(list(node) if isinstance(node, dict) else range(len(node)))
+        node = node[at]
+    if above is None:
+        return
+    match chance.randrange(4):
+        case 0:
+            del above[at]
+        case 1 if isinstance(above, list):
+            above.append(node)
+        case 2 if isinstance(above, dict):
+            above[chance.choice(("", "sha256", "name", "\u0661", f"{at} "))] = node
+        case _:
+            above[at] = chance.choice(VALUES)
+    data[:] = json.dumps(document).encode()
+
+
+BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]+\n?)+={0,2}\n?")
+CHECKSUM = re.compile(rb"\n=[A-Za-z0-9+/]{4}\n")  # OpenPGP's, which may be missing
+SHORTEST = 40
+VALUES: tuple[Any, ...] = (
+    *(None, True, 0, -1, 2**53, 2**64, "", "a" * 300, "\u202e", [], [[]], {}, {"sha256": "ab"}),
+    *("0" * 64, "AAAA", "https://slsa.dev/provenance/v1", "link", "layout", 1e3, ["x"] * 2000),
+)
+MUTATIONS: tuple[Mutation, ...] = (*PLAIN, within, within, within, within, tree, tree)
 
 
 def mutant(chance: random.Random, data: bytes) -> bytes:
@@ -96,6 +156,8 @@ def mutant(chance: random.Random, data: bytes) -> bytes:
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         if changed:
             chance.choice(MUTATIONS)(chance, changed)
+    if changed == data:  # no base64 and no JSON
+        flip(chance, changed)
     return bytes(changed)
 
 
@@ -135,7 +197,36 @@ def read_all(
         if about is None or aside or about == evidence.file or about in evidence.signed:
             told = read(evidence, medium.policy, aids)
             assert told, "a file of which nothing is told"
+            if about is not None and evidence.format not in NOT_ASKED:
+                heard = replace(aids, names=aids.names or medium.policy.artifact.names)
+                expected = [as_heard(reading, heard.names) for reading in told]
+                assert retold(told, evidence, medium.policy, heard) == expected
             yield from told
+
+
+# Nothing in them is read, so that no confined child is asked for them.
+NOT_ASKED = (Format.ROOT, Format.CHECKSUMS, Format.UNKNOWN)
+
+
+def retold(
+    told: tuple[Reading, ...], evidence: Evidence, policy: Policy, aids: Aids
+) -> list[Reading]:
+    """Return what comes of readings on their way from a confined child."""
+    words = json.loads(json.dumps(telling(told, evidence, aids.names)))
+    return list(understood(words, evidence, policy, aids))
+
+
+def as_heard(reading: Reading, names: tuple[str, ...]) -> Reading:
+    """Return what is told of a reading: no proof, and of what is not proved the artifact's."""
+    match reading:
+        case Attestation():
+            return replace(reading, proof=None)
+        case Unverified(claims=claims):
+            artifacts = claims.artifacts if claims else ()
+            ours = tuple(one for one in artifacts if one.name in names)
+            return replace(reading, claims=Claims(ours, (), None, ()) if ours else None)
+        case Malformed():
+            return reading
 
 
 def said(medium: Medium) -> set[Claims]:

@@ -7,6 +7,8 @@ from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.casebook import keys_of, loaded
 from quorum.release import COMMIT, IMAGE, NOW, OTHER, Release, checksums, facts, pair, sha256
@@ -14,8 +16,12 @@ from quorum.security_key import SecurityKey
 from quorum.ssh_authority import FOREVER, Making, listed, options, public_blob
 from quorum.toml_text import Table
 
+from ceremony.admission import Vote
+from ceremony.attest.sshsig import read_certifiable
+from ceremony.counting import count
 from ceremony.keys import parse_ssh_blob, parse_ssh_line
 from ceremony.policy import Policy
+from ceremony.principals import principal_names
 from ceremony.quorum import Disposition, Verdict, judge
 from ceremony.types import MediaFile
 
@@ -256,3 +262,66 @@ def test_the_authority_is_the_enrolled_key(release: Release) -> None:
     fpr = parse_ssh_line(made().line)[0].fpr
     assert policy.enrolled[fpr][1].principals == ("dan", "dan-2")
     assert parse_ssh_line(made().line)[0] not in policy.bare_keys
+
+
+def two_authorities(release: Release) -> tuple[Policy, Making, Making]:
+    """Return dan's and ann's authority, who certify one key; ann has a key of her own, too."""
+    found = release.tables("ann", "bob", "cat", "dan", quorum={"threshold": 2})
+    by_dan, by_ann = made(), Making(user=made().user, principals=listed("ann"))
+    keys_of(found, 3)[0].update(type="ssh-ca", public=by_dan.line, principals=["dan"])
+    window = {name: keys_of(found, 0)[0][name] for name in ("from", "to")}
+    key: Table = {"type": "ssh-ca", "public": by_ann.line, "principals": ["ann"]}
+    keys_of(found, 0).append(key | window)
+    return loaded(found), by_dan, by_ann
+
+
+@refuses("QRM-CERTIFICATE")
+def test_one_signature_shown_with_certificates_of_two_authorities_is_one_vote(
+    release: Release,
+) -> None:
+    """What is signed does not name the certificate: in the file it can be exchanged."""
+    policy, by_dan, by_ann = two_authorities(release)
+    hers = pair("ann/SHA256SUMS", STAMPED, by_ann.sign(STAMPED))
+    assert read_certifiable(hers[1].data).signature == (
+        read_certifiable(attested(by_dan)[1].data).signature
+    )
+    verdict = judged(policy, *attested(by_dan), *hers)
+    assert (verdict.verdict, verdict.votes) == ("REFUSE", 1)
+    told = {d.builder: (d.disposition, d.rule) for d in verdict.dispositions}
+    assert told == {"ann": ("counted", ""), "dan": ("duplicate", "QRM-CERTIFICATE")}
+    more = judged(policy, *attested(by_dan), *hers, *release.attest("ann"))
+    assert (more.verdict, more.votes) == ("ACCEPT", 2), "ann needs that key no more"
+
+
+def _vote(builder: str, certified: str, number: int, *, full: bool) -> Vote:
+    return Vote(str(number), builder, "ab", (), full=full, certified=certified)
+
+
+VOTES = st.lists(
+    st.builds(
+        _vote,
+        st.sampled_from(("ann", "bob", "cat", "dan")),
+        st.sampled_from(("", "", "p", "q")),
+        st.integers(0, 99),
+        full=st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda vote: vote.file,
+)
+
+
+@given(VOTES, st.integers(0, 1))
+def test_one_more_certificate_never_takes_a_vote_away(
+    release: Release, votes: list[Vote], weak: int
+) -> None:
+    policy = release.policy(
+        "ann", "bob", "cat", "dan", quorum={"threshold": 2, "weak_votes_max": weak}
+    )
+    names = principal_names(policy)
+    found = count(policy, tuple(votes), "ab", None, names)
+    assert found.votes <= len({vote.certified or vote.builder for vote in votes})
+    assert {stand.vote for stand in found.stands} == set(votes)
+    for left_out in range(len(votes)):
+        fewer = count(policy, (*votes[:left_out], *votes[left_out + 1 :]), "ab", None, names)
+        assert fewer.votes <= found.votes

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marks import accepts, refuses
 from quorum.enrolling import builder, enrolled
 from quorum.release import COMMIT, IMAGE, NOW, Release, checksums, facts, pair, sha256
+from quorum.tool_keys import MinisignKey
 
 from ceremony.attest.signify import parse_signify_key
 from ceremony.policy_people import FORMATS, KeyWrapping
@@ -62,3 +63,26 @@ def test_an_old_signature_is_not_made_fresh_by_taking_its_comment_off(
     if wrapping is KeyWrapping.MINISIGN and "signify" in formats and "minisign" in formats:
         assert disposed(pair("SHA256SUMS", sums, whole, ".minisig"))[1] == "QRM-STALE"
     assert disposed(pair("SHA256SUMS", sums, plain)) == stripped
+
+
+@refuses("QRM-STALE")
+@pytest.mark.parametrize(
+    ("comment", "disposed"),
+    [
+        ("by bob", ("not-counted", "QRM-STALE")),
+        (OLD, ("not-counted", "QRM-STALE")),
+        (f"timestamp:{int(NOW.timestamp())}", ("counted", "")),
+    ],
+    ids=["says none", "says the same", "says a later one"],
+)
+def test_the_time_in_an_old_checksum_file_is_not_lost_by_a_comment_that_says_none(
+    comment: str, disposed: tuple[str, str], release: Release
+) -> None:
+    """It was: such an attestation had no time, and no age."""
+    old = int((NOW - timedelta(days=100)).timestamp())
+    sums = checksums(sha256(IMAGE), "anchor.efi", {"git_commit": COMMIT, "timestamp": str(old)})
+    bob = release.keys["bob"]
+    assert isinstance(bob, MinisignKey)
+    files = pair("SHA256SUMS", sums, bob.sign(sums, comment), ".minisig")
+    (one,) = judge(release.policy(), "anchor.efi", facts(), files, NOW).dispositions
+    assert (one.disposition, one.rule) == disposed

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from ceremony.pe.digest import Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
+from ceremony.pe.followed import cut_out, followed_findings
 from ceremony.pe.headers import HEAD_BYTES, Bytes, refusal
 from ceremony.pe.layout import MOST_BYTES, Layout, read_layout
 from ceremony.pe.sections import SectionHeader
@@ -81,6 +82,7 @@ def inspect(
     contents = {at: content for at, (_, content) in hashed.items()}
     meaning, meant = read_meaning(view, layout.sections, contents)
     signatures, signed = _signatures(view, layout, digest, gates)
+    found += followed_findings(layout, cut_out(view, layout))
     found += _overlay_findings(view, layout, gates)
     found += section_findings(layout.sections, gates.sections) + meant + signed
     return ImageFacts(

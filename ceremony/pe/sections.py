@@ -122,8 +122,10 @@ def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tup
         found.append(refusal("PE-IMAGE-SIZE", text, header.optional_at + 56))
     for s in sections:
         found += _name_findings(s)
-        if s.size and s.virtual_address < header.headers_size:
-            # EDK2 PeCoffLoaderGetPeHeader refuses such an image.
+        if s.mapped and s.virtual_address < header.headers_size:
+            # EDK2 PeCoffLoaderGetPeHeader refuses such an image only where the section has bytes
+            # in the file. One without is zeros over the mapped headers, and the entry point, the
+            # relocations and the stub's own sections are read from there afterwards.
             text = f"section {s.name} is mapped at {s.virtual_address:#x}, over the headers"
             found.append(refusal("PE-SECTION-ADDRESS", text, s.at + 12))
         if s.virtual_address + s.mapped > header.image_size:

@@ -25,8 +25,12 @@ from tui.rehearsal.efi_program import efi_program
 ARCHITECTURE = "x86_64"
 JUDGED = ("PE-", "SIG-", ACCEPTED)  # firmware does not look into a UKI's sections
 # The firmware starts them, and that is its end: there is no code where they say there is.
-CRASHING = ("entry-in-data", "entry-outside", "section-virtual-size-huge", "sections-0")
-LEFT_OUT = ("aarch64", "tight")  # bases of another machine, and without room for a program
+CRASHING = (
+    *("entry-in-data", "entry-outside", "section-virtual-size-huge", "sections-0"),
+    *("section-of-zeros-over-the-entry-point", "section-of-zeros-over-the-headers"),
+)
+# Bases of another machine, without room for a program, and of a signature made in code.
+LEFT_OUT = ("aarch64", "tight", "twosigners")
 
 
 class Asked(frozenset[bytes]):
@@ -70,6 +74,7 @@ def bases(making: Making) -> dict[str, bytes]:
         "shifted": pe_image(parts, ARCHITECTURE, lfanew=0x84),
         "even": pe_image(parts, ARCHITECTURE, lfanew=0x82),
         "odd": pe_image(parts, ARCHITECTURE, lfanew=0x85),
+        "five": pe_image(parts, ARCHITECTURE, directories=5),
     }
 
 

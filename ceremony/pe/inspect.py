@@ -9,7 +9,7 @@ and a finding says why.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -42,8 +42,9 @@ class Gates:
     """What the policy asks of an image.
 
     `machine` is x86_64, aarch64, i386, arm or None for any; `sections` are required exactly
-    once; `overlay` and `signed_input` say how grave bytes behind the last section and
-    signatures that stand there already are; `max_bytes` caps the file.
+    once; `max_bytes` caps the file. The severities say how grave bytes behind the last section
+    are, signatures that stand there already, a section that is writable and executable, and
+    sections mapped over each other.
     """
 
     machine: str | None
@@ -51,6 +52,8 @@ class Gates:
     overlay: Severity
     signed_input: Severity
     max_bytes: int
+    writable_code: Severity = Severity.WARN
+    mapped_over: Severity = Severity.WARN
 
 
 OPEN_GATES = Gates(None, (), Severity.WARN, Severity.WARN, MOST_BYTES)
@@ -67,7 +70,7 @@ def inspect(
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
     file_digest, digest, hashed = _digests(view, layout, run, known)
-    found = reading.findings + _gate_findings(reading.machine, len(view), gates)
+    found = _graded(reading.findings, gates) + _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
             size=len(view),
@@ -136,6 +139,12 @@ def _section(header: SectionHeader, sha256: Digest, content: str) -> Section:
         sha256=sha256,
         content=Digest.from_hex(DigestKind.FILE_SHA256, content),
     )
+
+
+def _graded(found: tuple[Finding, ...], gates: Gates) -> tuple[Finding, ...]:
+    """Return the layout's findings as grave as the policy has them."""
+    grades = {"PE-WX": gates.writable_code, "PE-ADDRESS-OVERLAP": gates.mapped_over}
+    return tuple(replace(f, severity=grades.get(f.rule, f.severity)) for f in found)
 
 
 def _gate_findings(machine: str, size: int, gates: Gates) -> tuple[Finding, ...]:

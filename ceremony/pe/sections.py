@@ -141,12 +141,11 @@ def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tup
         if after.virtual_address < before.virtual_address + before.mapped:
             text = f"sections {before.name} and {after.name} are mapped over each other"
             found.append(Finding("PE-ADDRESS-OVERLAP", Severity.WARN, text, after.at + 12))
-    if not any(
-        s.characteristics & EXECUTE
-        and s.virtual_address <= header.entry < s.virtual_address + s.mapped
-        for s in sections
-    ):
-        text = f"the entry point {header.entry:#x} lies in no executable section"
+    entered = [s for s in sections if 0 <= header.entry - s.virtual_address < s.mapped]
+    # Rows are mapped in the table's order: of two sections there the later one would run.
+    if len(entered) != 1 or not entered[0].characteristics & EXECUTE:
+        where = "in no executable section" if len(entered) <= 1 else f"in {len(entered)} sections"
+        text = f"the entry point {header.entry:#x} lies {where}"
         found.append(refusal("PE-ENTRY", text, header.optional_at + 16))
     return tuple(found)
 

@@ -42,7 +42,7 @@ RULES = table(
         SHOW,
     ),
     ("PE-NX", "NX_COMPAT is set.", SHOW),
-    ("PE-ENTRY", "The entry point lies in an executable section.", REBUILD),
+    ("PE-ENTRY", "The entry point lies in one executable section and in no other.", REBUILD),
     # Sections.
     ("PE-SECTION-NAME", "Section names are printable ASCII, zero padded, no '/n' form.", REBUILD),
     ("PE-SECTION-EOF", "Every section ends inside the file.", COPY),

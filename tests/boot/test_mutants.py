@@ -27,6 +27,7 @@ JUDGED = ("PE-", "SIG-", ACCEPTED)  # firmware does not look into a UKI's sectio
 # The firmware starts them, and that is its end: there is no code where they say there is.
 CRASHING = (
     *("entry-in-data", "entry-outside", "section-virtual-size-huge", "sections-0"),
+    *("entry-under-another-section", "entry-under-another-code-section"),
     *("section-of-zeros-over-the-entry-point", "section-of-zeros-over-the-headers"),
 )
 # Bases of another machine, without room for a program, and of a signature made in code.

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from marks import accepts, refuses
-from pe.images import ACCEPTED, Vector, all_vectors, uki
+from pe.images import ACCEPTED, VECTORS, Vector, all_vectors, read_vector, uki
 
 from ceremony.pe.inspect import Gates, inspect
 from ceremony.pe.layout import MOST_BYTES
 from ceremony.rules import pe, sig
 from ceremony.rules import uki as uki_rules
-from ceremony.types import Severity
+from ceremony.types import Severity, refusals
 
 UKI_SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
 GATES = Gates("x86_64", UKI_SECTIONS, Severity.WARN, Severity.WARN, MOST_BYTES)
@@ -244,3 +246,23 @@ def test_an_image_above_the_policys_size_is_refused() -> None:
     assert [f.rule for f in inspect(image, gates).findings if f.severity is Severity.REFUSE] == [
         "PE-TOO-LARGE"
     ]
+
+
+@refuses("PE-WX", "PE-ADDRESS-OVERLAP")
+@pytest.mark.parametrize(
+    ("vector", "gates", "rule"),
+    [
+        ("section-writable-executable", replace(GATES, writable_code=Severity.REFUSE), "PE-WX"),
+        (
+            "sections-mapped-over-each-other",
+            replace(GATES, mapped_over=Severity.REFUSE),
+            "PE-ADDRESS-OVERLAP",
+        ),
+    ],
+)
+def test_what_is_told_by_default_is_refused_where_policy_says(
+    vector: str, gates: Gates, rule: str
+) -> None:
+    image = read_vector(VECTORS / f"{vector}.txt").apply(uki())
+    assert inspect(image, GATES).accepted
+    assert [f.rule for f in refusals(inspect(image, gates).findings)] == [rule]

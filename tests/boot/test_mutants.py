@@ -30,8 +30,8 @@ CRASHING = (
     *("entry-under-another-section", "entry-under-another-code-section"),
     *("section-of-zeros-over-the-entry-point", "section-of-zeros-over-the-headers"),
 )
-# Bases of another machine, without room for a program, and of a signature made in code.
-LEFT_OUT = ("aarch64", "tight", "twosigners")
+# Bases of another machine, without room for a program, and of signatures made in code.
+LEFT_OUT = ("aarch64", "tight", "twosigners", "badchain")
 
 
 class Asked(frozenset[bytes]):

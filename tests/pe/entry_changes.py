@@ -25,6 +25,15 @@ def two_signers(read: ContentInfo) -> None:
     read.content.signers = asn1.SetOf([signer, signer])
 
 
+def malformed_behind(read: ContentInfo) -> None:
+    """Add a certificate that is none behind the signer's own."""
+    assert read.content.certificates is not None
+    read.content.certificates = [
+        *read.content.certificates,
+        asn1.decode_der(asn1.TLV, b"\x30\x03\x02\x01\x01"),
+    ]
+
+
 def entry_replaced(signed: bytes, table: int, blob: bytes) -> bytes:
     entry = win_certificate(blob)
     image = bytearray(signed[:table] + entry)

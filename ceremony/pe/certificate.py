@@ -171,6 +171,11 @@ def _der(tlv: asn1.TLV) -> bytes:
     return asn1.encode_der(tlv)
 
 
+def subject_name(certificate: Certificate) -> bytes:
+    """Return the DER Name of whose certificate it is."""
+    return asn1.encode_der(asn1.decode_der(CertificateForm, certificate.der).tbs.subject)
+
+
 def load(certificate: Certificate) -> x509.Certificate:
     """Return what the library makes of it; raises one of UNREADABLE."""
     from cryptography import x509  # noqa: PLC0415 - slow to load, and a plain signature needs none

@@ -34,6 +34,8 @@ from ceremony.types import (
     Severity,
 )
 
+# The layout warns of what other EFI images may be; a UKI may not.
+UKI_ONLY = frozenset({"PE-FILE-ALIGNMENT", "PE-SECTION-NAME", "PE-SUBSYSTEM"})
 SectionDigests: TypeAlias = "dict[int, tuple[Digest, str]]"
 
 
@@ -70,7 +72,8 @@ def inspect(
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
     file_digest, digest, hashed = _digests(view, layout, run, known)
-    found = _graded(reading.findings, gates) + _gate_findings(reading.machine, len(view), gates)
+    found = _graded(reading.findings, gates)
+    found += _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
             size=len(view),
@@ -142,8 +145,9 @@ def _section(header: SectionHeader, sha256: Digest, content: str) -> Section:
 
 
 def _graded(found: tuple[Finding, ...], gates: Gates) -> tuple[Finding, ...]:
-    """Return the layout's findings as grave as the policy has them."""
-    grades = {"PE-WX": gates.writable_code, "PE-ADDRESS-OVERLAP": gates.mapped_over}
+    """Return the layout's findings as grave as a UKI, and the policy, have them."""
+    grades = dict.fromkeys(UKI_ONLY, Severity.REFUSE)
+    grades |= {"PE-WX": gates.writable_code, "PE-ADDRESS-OVERLAP": gates.mapped_over}
     return tuple(replace(f, severity=grades.get(f.rule, f.severity)) for f in found)
 
 

@@ -123,11 +123,13 @@ class TimeRule:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What the image must contain, and how grave an overlay or a present signature is."""
+    """What the image must contain, and how grave what some builders leave in it is."""
 
     sections: tuple[str, ...]
     overlay: Severity
     signed_input: Severity
+    writable_code: Severity = Severity.WARN
+    mapped_over: Severity = Severity.WARN
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,8 @@ def gates(table: Table) -> model.Gates:
         sections=table.texts("sections", model.SECTIONS),
         overlay=table.severity("overlay", "refuse", options=REPORT_OR_REFUSE),
         signed_input=table.severity("signed_input", "refuse", options=REPORT_OR_REFUSE),
+        writable_code=table.severity("writable_code", "report", options=REPORT_OR_REFUSE),
+        mapped_over=table.severity("mapped_over", "report", options=REPORT_OR_REFUSE),
     )
 
 

@@ -35,6 +35,8 @@ def gates(policy: Policy) -> Gates:
         overlay=policy.gates.overlay,
         signed_input=policy.gates.signed_input,
         max_bytes=policy.artifact.max_bytes,
+        writable_code=policy.gates.writable_code,
+        mapped_over=policy.gates.mapped_over,
     )
 
 

@@ -26,6 +26,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ceremony.distinguished_name import dn_text
 from ceremony.errors import Refused, refuse
+from ceremony.pe.certificate_form import (
+    is_algorithm,
+    is_extension,
+    is_name,
+    is_public_key,
+    is_validity,
+)
 from ceremony.pe.der import check_der
 from ceremony.pe.oid import ObjectIdentifier
 from ceremony.show import escaped
@@ -133,15 +140,35 @@ def read_certificate(der: bytes) -> Certificate:
         raise refuse("SIG-CERTIFICATE", text)
     try:
         check_der(der)
-        tbs = asn1.decode_der(CertificateForm, der).tbs
+        whole = asn1.decode_der(CertificateForm, der)
     except (ValueError, Refused) as fault:
         raise refuse("SIG-CERTIFICATE", "the bytes are no strict DER certificate") from fault
+    tbs = whole.tbs
+    if odd := _malformed(whole):
+        raise refuse("SIG-CERTIFICATE", f"the certificate's {odd} is not of X.509's form")
     if tbs.serial <= 0:
         raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
     if tbs.version not in VERSIONS:
         raise refuse("SIG-CERTIFICATE", "the certificate is neither of version 1 nor of version 3")
     issuer, key = asn1.encode_der(tbs.issuer), asn1.encode_der(tbs.public_key)
     return Certificate(der, issuer, tbs.serial, key)
+
+
+def _malformed(certificate: CertificateForm) -> str:
+    """Return the first part that is not of its form, empty where all are."""
+    tbs = certificate.tbs
+    parts = (
+        ("signature algorithm", is_algorithm, (tbs.signature, certificate.algorithm)),
+        ("name", is_name, (tbs.issuer, tbs.subject)),
+        ("validity", is_validity, (tbs.validity,)),
+        ("public key", is_public_key, (tbs.public_key,)),
+        ("extension", is_extension, tuple(tbs.extensions or ())),
+    )
+    return next((n for n, fits, tlvs in parts if not all(fits(_der(t)) for t in tlvs)), "")
+
+
+def _der(tlv: asn1.TLV) -> bytes:
+    return asn1.encode_der(tlv)
 
 
 def subject_name(certificate: Certificate) -> bytes:

@@ -11,7 +11,7 @@ Source: ITU-T X.690, sections 8 and 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ceremony.errors import refuse
 
@@ -30,6 +30,15 @@ def element_size(data: bytes) -> int:
     Raises Refused (SIG-DER) when its header is not strict DER or it runs past `data`.
     """
     return _header(data, 0, len(data))[1]
+
+
+def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield tag and content of the elements that stand one behind the other in strict DER."""
+    at = 0
+    while at < len(data):
+        content, after = _header(data, at, len(data))
+        yield data[at], data[content:after]
+        at = after
 
 
 def check_der(data: bytes) -> None:

@@ -99,12 +99,14 @@ def _signer(signed: SignedData, at: int) -> tuple[Certificate | None, tuple[Find
         text = f"{len(carried)} certificates in one signature, more than {MOST_CERTIFICATES}"
         return None, (refusal("SIG-CERTIFICATE", text, at),)
     found: list[Finding] = []
+    read: list[Certificate] = []
+    # Those behind the signer's, too: OpenSSL reads a signature with one bad certificate for none.
     for tlv in carried:
         try:
-            certificate = read_certificate(asn1.encode_der(tlv))
+            read.append(read_certificate(asn1.encode_der(tlv)))
         except Refused as refused:
             found += (refusal(f.rule, f.text, at) for f in refused.findings)
-            continue
+    for certificate in read:
         if (certificate.issuer, certificate.serial) == (issuer, wanted.serial):
             return certificate, tuple(found)
     text = "the signer's certificate is not in the signature"

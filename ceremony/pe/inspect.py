@@ -16,6 +16,7 @@ from typing import TypeAlias
 from ceremony.content import Content, Stored, content_of, pieces_of
 from ceremony.pe.digest import Authenticode, FileSha256
 from ceremony.pe.entries import read_entry
+from ceremony.pe.followed import cut_out, followed_findings
 from ceremony.pe.headers import HEAD_BYTES, refusal
 from ceremony.pe.layout import MOST_BYTES, Layout, read_layout
 from ceremony.pe.sections import SectionHeader
@@ -44,8 +45,9 @@ class Gates:
     """What the policy asks of an image.
 
     `machine` is x86_64, aarch64, i386, arm or None for any; `sections` are required exactly
-    once; `overlay` and `signed_input` say how grave bytes behind the last section and
-    signatures that stand there already are; `max_bytes` caps the file.
+    once; `max_bytes` caps the file. The severities say how grave bytes behind the last section
+    are, signatures that stand there already, a section that is writable and executable, and
+    sections mapped over each other.
     """
 
     machine: str | None
@@ -53,6 +55,8 @@ class Gates:
     overlay: Severity
     signed_input: Severity
     max_bytes: int
+    writable_code: Severity = Severity.WARN
+    mapped_over: Severity = Severity.WARN
 
 
 OPEN_GATES = Gates(None, (), Severity.WARN, Severity.WARN, MOST_BYTES)
@@ -70,7 +74,8 @@ def inspect(
     reading = read_layout(content.part(0, HEAD_BYTES), size)
     layout = reading.layout
     file_digest, digest, hashed = _digests(content, layout, run, known)
-    found = _of_a_uki(reading.findings) + _gate_findings(reading.machine, size, gates)
+    found = _graded(reading.findings, gates)
+    found += _gate_findings(reading.machine, size, gates)
     if layout is None:
         return ImageFacts(
             size=size,
@@ -86,6 +91,7 @@ def inspect(
         content, layout.sections, {at: sha256 for at, (_, sha256) in hashed.items()}
     )
     signatures, signed = _signatures(content, layout, digest, gates)
+    found += followed_findings(layout, cut_out(content, layout))
     found += _overlay_findings(content, layout, gates)
     found += section_findings(layout.sections, gates.sections) + meant + signed
     return ImageFacts(
@@ -148,10 +154,11 @@ def _section(header: SectionHeader, sha256: Digest, content: str) -> Section:
     )
 
 
-def _of_a_uki(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(
-        replace(f, severity=Severity.REFUSE) if f.rule in UKI_ONLY else f for f in findings
-    )
+def _graded(found: tuple[Finding, ...], gates: Gates) -> tuple[Finding, ...]:
+    """Return the layout's findings as grave as a UKI, and the policy, have them."""
+    grades = dict.fromkeys(UKI_ONLY, Severity.REFUSE)
+    grades |= {"PE-WX": gates.writable_code, "PE-ADDRESS-OVERLAP": gates.mapped_over}
+    return tuple(replace(f, severity=grades.get(f.rule, f.severity)) for f in found)
 
 
 def _gate_findings(machine: str, size: int, gates: Gates) -> tuple[Finding, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ceremony.pe.directories import loaded_findings
+from ceremony.pe.directories import Directory, followed_directories
 from ceremony.pe.headers import (
     HEAD_BYTES,
     Bytes,
@@ -38,8 +38,9 @@ MOST_BYTES = 0xFFFF0000  # 4 GiB - 64 KiB: a table behind it keeps 32-bit offset
 class Layout:
     """Offsets and sizes in bytes of an image whose digest is well defined.
 
-    `size` is the whole file; `table_at` and `table_size` are the certificate table's, 0
-    where there is none; `checksum_at` and `directory_at` are the two holes in the digest.
+    `size` is the whole file, `image_size` the mapped image; `table_at` and `table_size` are
+    the certificate table's, 0 where there is none; `checksum_at` and `directory_at` are the two
+    holes in the digest; `directories` are those that firmware follows.
     """
 
     size: int
@@ -47,9 +48,11 @@ class Layout:
     checksum_at: int
     directory_at: int
     headers_end: int
+    image_size: int
     sections: tuple[SectionHeader, ...]
     table_at: int
     table_size: int
+    directories: tuple[Directory, ...]
 
     @property
     def end(self) -> int:
@@ -97,7 +100,8 @@ def read_layout(head: Bytes, size: int) -> Reading:
     geometry = file_findings(header, sections, size)
     geometry += directory_findings(header, sections, table_at, table_size, size)
     found += geometry + mapping_findings(header, sections)
-    found += loaded_findings(head, header, sections) + _header_bytes(head, header)
+    directories, followed = followed_directories(head, header, sections)
+    found += followed + _header_bytes(head, header)
     if geometry:
         return Reading(None, header.machine_name, found)
     layout = Layout(
@@ -106,9 +110,11 @@ def read_layout(head: Bytes, size: int) -> Reading:
         checksum_at=header.checksum_at,
         directory_at=header.directory_at,
         headers_end=header.headers_size,
+        image_size=header.image_size,
         sections=sections,
         table_at=table_at,
         table_size=table_size,
+        directories=directories,
     )
     return Reading(layout, header.machine_name, found)
 

@@ -124,8 +124,10 @@ def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tup
         found.append(refusal("PE-IMAGE-SIZE", text, header.optional_at + 56))
     for s in sections:
         found += _name_findings(s)
-        if s.size and s.virtual_address < header.headers_size:
-            # EDK2 PeCoffLoaderGetPeHeader refuses such an image.
+        if s.mapped and s.virtual_address < header.headers_size:
+            # EDK2 PeCoffLoaderGetPeHeader refuses such an image only where the section has bytes
+            # in the file. One without is zeros over the mapped headers, and the entry point, the
+            # relocations and the stub's own sections are read from there afterwards.
             text = f"section {s.name} is mapped at {s.virtual_address:#x}, over the headers"
             found.append(refusal("PE-SECTION-ADDRESS", text, s.at + 12))
         if s.virtual_address + s.mapped > header.image_size:
@@ -141,12 +143,11 @@ def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tup
         if after.virtual_address < before.virtual_address + before.mapped:
             text = f"sections {before.name} and {after.name} are mapped over each other"
             found.append(Finding("PE-ADDRESS-OVERLAP", Severity.WARN, text, after.at + 12))
-    if not any(
-        s.characteristics & EXECUTE
-        and s.virtual_address <= header.entry < s.virtual_address + s.mapped
-        for s in sections
-    ):
-        text = f"the entry point {header.entry:#x} lies in no executable section"
+    entered = [s for s in sections if 0 <= header.entry - s.virtual_address < s.mapped]
+    # Rows are mapped in the table's order: of two sections there the later one would run.
+    if len(entered) != 1 or not entered[0].characteristics & EXECUTE:
+        where = "in no executable section" if len(entered) <= 1 else f"in {len(entered)} sections"
+        text = f"the entry point {header.entry:#x} lies {where}"
         found.append(refusal("PE-ENTRY", text, header.optional_at + 16))
     return tuple(found)
 

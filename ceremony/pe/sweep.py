@@ -14,6 +14,7 @@ from typing import Protocol
 from ceremony.content import Stored, content_of, pieces_of
 from ceremony.errors import Refused
 from ceremony.pe.digest import Authenticode
+from ceremony.pe.followed import Octets, cut_out, followed_findings
 from ceremony.pe.headers import HEAD_BYTES, Bytes
 from ceremony.pe.layout import Layout, read_layout
 from ceremony.pe.table import Entry, read_entries
@@ -67,6 +68,19 @@ class TableBytes:
         return bytes(self._table)
 
 
+class Kept:
+    """What is kept of an image: its certificate table and what firmware follows, as a sink."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.table = TableBytes(layout)
+        self.followed = Octets(layout)
+
+    def update(self, chunk: Bytes) -> None:
+        """Take the next bytes of the file."""
+        self.table.update(chunk)
+        self.followed.update(chunk)
+
+
 class Sweep:
     """A read of one image, from the head on."""
 
@@ -74,21 +88,22 @@ class Sweep:
         """Read the layout from a file's first min(size, 64 KiB) bytes; Refused (PE-...)."""
         self.layout, self._findings = sound_layout(head, size)
         self._authenticode = Authenticode(self.layout)
-        self._table = TableBytes(self.layout)
+        self._kept = Kept(self.layout)
 
     @property
     def sinks(self) -> tuple[Sink, Sink]:
         """What the file's bytes, head included, are fed to; the first one is the costly one."""
-        return self._authenticode, self._table
+        return self._authenticode, self._kept
 
     def close(self) -> SweptImage:
-        """Return the image once every byte was fed; Refused (PE-CERT-..., SIG-DER)."""
-        entries, found = self._table.entries()
+        """Return the image once every byte was fed; Refused (PE-..., SIG-DER)."""
+        entries, found = self._kept.table.entries()
+        found += followed_findings(self.layout, self._kept.followed.octets())
         if faults := refusals(found):
             raise Refused(*faults)
         digest = self._authenticode.digest()
         findings = (*self._findings, *found)
-        return SweptImage(self.layout, digest, self._table.octets(), entries, findings)
+        return SweptImage(self.layout, digest, self._kept.table.octets(), entries, findings)
 
 
 def sound_layout(head: Bytes, size: int) -> tuple[Layout, tuple[Finding, ...]]:
@@ -116,6 +131,7 @@ def measured(image: Stored, authenticode: Digest) -> SweptImage:
     layout, findings = sound_layout(content.part(0, HEAD_BYTES), len(content))
     table = bytes(content.part(layout.end, layout.size))  # MOST_TABLE_BYTES at most
     entries, found = read_entries(table, layout.end)
+    found += followed_findings(layout, cut_out(content, layout))
     if faults := refusals(found):
         raise Refused(*faults)
     return SweptImage(layout, authenticode, table, entries, (*findings, *found))

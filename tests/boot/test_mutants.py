@@ -25,8 +25,14 @@ from tui.rehearsal.efi_program import efi_program
 ARCHITECTURE = "x86_64"
 JUDGED = ("PE-", "SIG-", ACCEPTED)  # firmware does not look into a UKI's sections
 # The firmware starts them, and that is its end: there is no code where they say there is.
-CRASHING = ("entry-in-data", "entry-outside", "section-virtual-size-huge", "sections-0")
-LEFT_OUT = ("aarch64", "tight")  # bases of another machine, and without room for a program
+CRASHING = (
+    *("entry-in-data", "entry-outside", "section-virtual-size-huge", "sections-0"),
+    *("entry-under-another-section", "entry-under-another-code-section"),
+    *("section-of-zeros-over-the-entry-point", "section-of-zeros-over-the-headers"),
+)
+NOT_STARTED = ("subsystem-driver",)  # a boot manager starts applications only
+# Bases of another machine, without room for a program, and of signatures made in code.
+LEFT_OUT = ("aarch64", "tight", "twosigners", "badchain")
 
 
 class Asked(frozenset[bytes]):
@@ -70,6 +76,7 @@ def bases(making: Making) -> dict[str, bytes]:
         "shifted": pe_image(parts, ARCHITECTURE, lfanew=0x84),
         "even": pe_image(parts, ARCHITECTURE, lfanew=0x82),
         "odd": pe_image(parts, ARCHITECTURE, lfanew=0x85),
+        "five": pe_image(parts, ARCHITECTURE, directories=5),
     }
 
 
@@ -92,7 +99,9 @@ def test_what_we_sign_boots_and_the_model_knows_the_rest(people: People, tmp_pat
     vectors = [
         v
         for v in all_vectors()
-        if v.rule.startswith(JUDGED) and v.base not in LEFT_OUT and v.name not in CRASHING
+        if v.rule.startswith(JUDGED)
+        and v.base not in LEFT_OUT
+        and v.name not in (*CRASHING, *NOT_STARTED)
     ]
     makings = [Making(ARCHITECTURE, f"mutant {n}.", people, tmp_path) for n in range(len(vectors))]
     mutants = list(map(mutant, vectors, makings))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pe.entry_changes import entry_changed, malformed_behind, two_signers
 from pe.images import MOMENT, Image, Part, Signer, pe_image, signer, uki, uki_parts
 from pe.shapes import Shape
 from pe.signing_tools import Tools
@@ -42,6 +43,9 @@ def bases(signed: bytes) -> dict[str, bytes]:
         "shifted": pe_image(uki_parts(), lfanew=0x84),
         "even": pe_image(uki_parts(), lfanew=0x82),
         "odd": pe_image(uki_parts(), lfanew=0x85),
+        "five": pe_image(uki_parts(), directories=5),
+        "badchain": entry_changed(signed, malformed_behind),
+        "twosigners": entry_changed(signed, two_signers),
         "tight": Shape(section_alignment=32, code=8, lfanew=0x50).write(),
     }
 

@@ -26,6 +26,7 @@ from pe.edk2_authenticode import (
     signing_chain,
 )
 from pe.edk2_loader import SECURITY, DeniedError, Headers, load_header, load_sections, need
+from pe.edk2_mapped import follow
 
 WIN_CERTIFICATE = 8
 PKCS_SIGNED_DATA, EFI_GUID = 0x0002, 0x0EF1
@@ -63,6 +64,7 @@ def firmware_verdict(image: bytes, db: Database, dbx: Database) -> Boots | Denie
     try:
         headers = load_header(image)
         load_sections(image, headers)
+        follow(image, headers)
         return Boots(_verification(image, headers, db, dbx))
     except DeniedError as denied:
         return Denied(str(denied))

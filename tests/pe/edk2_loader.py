@@ -3,7 +3,7 @@
 Written from the description of MdePkg's BasePeCoffLib and of MdeModulePkg's image services,
 and held against OVMF. What is denied before the signature is looked at ("Access Denied") and
 what fails later ("Load Error", "Out of Resources") is not told apart.
-It refuses to know what relocations and debug entries say: only that they can be read.
+What is followed in the mapped image stands in edk2_mapped.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PE32, PE32_PLUS = 0x10B, 0x20B
 MACHINES = (0x8664, 0xAA64, 0x014C, 0x01C2)
 APPLICATION, RUNTIME_DRIVER = 10, 12
 RELOCATIONS_STRIPPED = 0x0001
-MOST_DIRECTORIES, SECURITY, RELOCATIONS, DEBUG = 16, 4, 5, 6
+MOST_DIRECTORIES, RESOURCES, SECURITY, RELOCATIONS, DEBUG = 16, 2, 4, 5, 6
 DEBUG_ENTRY, CODEVIEW = 28, 2
 HEADER_UNION = 4 + 20 + 240  # read as a whole before its fields are looked at
 MOST_ALIGNMENT = 1 << 28  # a machine of 1 GiB finds no room for more
@@ -41,6 +41,7 @@ class Headers:
     """What the loader took from the headers."""
 
     optional_at: int
+    machine: int
     plus: bool
     directories: int
     headers_size: int
@@ -53,6 +54,11 @@ class Headers:
     def fixed(self) -> int:
         """Return the bytes of the optional header before its directories."""
         return 112 if self.plus else 96
+
+    @property
+    def table_end(self) -> int:
+        """Return the offset behind the section table."""
+        return self.optional_at + self.fixed + 8 * self.directories + 40 * len(self.sections)
 
     @property
     def directory_at(self) -> int:
@@ -102,6 +108,7 @@ def load_header(image: bytes) -> Headers:
     need(APPLICATION <= subsystem <= RUNTIME_DRIVER, "subsystem")
     headers = Headers(
         optional_at=at,
+        machine=machine,
         plus=magic == PE32_PLUS,
         directories=directories,
         headers_size=headers_size,
@@ -153,7 +160,3 @@ def load_sections(image: bytes, headers: Headers) -> None:
         if copied:
             inside = row.address < headers.image_size and last < headers.image_size
             need(inside, "section mapped past SizeOfImage")
-    address, size = headers.directory(image, RELOCATIONS)
-    end = (address + size - 1) & U32
-    if size:
-        need(max(address, end) < headers.image_size, "relocations past SizeOfImage")

@@ -60,7 +60,11 @@ class Part:
 
 
 def pe_image(
-    parts: tuple[Part, ...], machine: str = "x86_64", overlay: bytes = b"", lfanew: int = LFANEW
+    parts: tuple[Part, ...],
+    machine: str = "x86_64",
+    overlay: bytes = b"",
+    lfanew: int = LFANEW,
+    directories: int = 16,
 ) -> bytes:
     """Write a PE image of contiguous padded sections; the first one holds the entry point."""
     headers = 1024
@@ -88,8 +92,8 @@ def pe_image(
     optional += struct.pack("<Q", 0) if plus else struct.pack("<II", 0, 0)
     optional += struct.pack("<II6HI", SECTION_ALIGNMENT, FILE_ALIGNMENT, *[0] * 6, 0)
     optional += struct.pack("<IIIHH", address, headers, 0, 10, 0x100)
-    optional += struct.pack("<4Q" if plus else "<4I", *[0] * 4) + struct.pack("<II", 0, 16)
-    optional += bytes(16 * 8)
+    optional += struct.pack("<4Q" if plus else "<4I", *[0] * 4) + struct.pack("<II", 0, directories)
+    optional += bytes(directories * 8)
     coff = struct.pack(
         "<4sHHIIIHH", b"PE", MACHINES[machine], len(parts), 0, 0, 0, len(optional), 0x0206
     )

@@ -69,7 +69,7 @@ def places(image: bytes) -> list[Place]:
     found += [Place(optional + at, 4) for at in (32, 36, 56, 60, 64)]
     found += [Place(optional + 68, 2), Place(optional + 70, 2), Place(directory - 36, 4)]
     found += [Place(directory, 4), Place(directory + 4, 4)] * 4
-    found += [Place(directory + at, 4) for at in (8, 12, 16, 20)]
+    found += [Place(directory + at, 4) for at in (-16, -12, 8, 12, 16, 20)]
     for row in range(rows, rows + 40 * count, 40):
         found += [Place(row + at, 4) for at in (0, 8, 12, 16, 20, 36)]
     at, size = struct.unpack_from("<II", image, directory)

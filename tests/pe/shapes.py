@@ -15,6 +15,7 @@ from pe.images import CODE, DATA, MACHINES, RETURN, up
 
 NAMES = (".text", ".data", ".sdmagic", ".osrel", ".cmdline", ".initrd", ".linux", ".reloc", "x")
 WRITE = 0x80000000
+FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Shape:
 
     def write(self) -> bytes:
         """Return the image's bytes, unsigned."""
-        blocks = (Block(".text", self.code, rights=CODE), *self.blocks)
+        # Of 5 directories EDK2 takes the second half of the first name for the size of another.
+        code = ".txt" if self.directories == FEWEST else ".text"
+        blocks = (Block(code, self.code, rights=CODE), *self.blocks)
         fixed = 112 if self.plus else 96
         table = self.lfanew + 24 + fixed + 8 * self.directories
         headers = table + 40 * len(blocks) + self.slack

@@ -41,7 +41,7 @@ UNLOADABLE = (
     ("u16 coff+18 0x0207", "relocations stripped"),
     ("u32 optional+152 0x7fffff00|u32 optional+156 0x100", "relocations past SizeOfImage"),
     ("u32 optional+160 0x1000|u32 optional+164 28000", DEBUG),
-    ("u32 optional+160 0x1000|u32 optional+164 28", ""),
+    ("u32 optional+160 0x1000|u32 optional+164 28", ""),  # zeros, none of them CodeView
     ("u32 optional+160 0x1000|u32 optional+164 0x7fffffff", "debug directory past SizeOfImage"),
     ("u32 optional+160 0x7fff0000|u32 optional+164 28", "debug directory past SizeOfImage"),
     ("u32 optional+120 0x7fff0000|u32 optional+124 28", ""),  # imports

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import pytest
 from cryptography.hazmat import asn1
 from pe.edk2 import Boots, Database, firmware_verdict
+from pe.entry_changes import entry_changed, entry_replaced, two_signers
 from pe.images import ACCEPTED, MOMENT, VECTORS, Signer, read_vector, uki
 
 from ceremony.errors import Refused
-from ceremony.pe.attach import win_certificate
 from ceremony.pe.cms import ContentInfo
 from ceremony.pe.inspect import Gates, inspect
 from ceremony.pe.layout import MOST_BYTES, read_layout
@@ -185,11 +185,6 @@ def test_a_mutation_that_policy_may_allow_is_told_and_signs(
     assert verdict == Boots("signer in db")
 
 
-def two_signers(read: ContentInfo) -> None:
-    (signer,) = read.content.signers.as_list()
-    read.content.signers = asn1.SetOf([signer, signer])
-
-
 def no_signer(read: ContentInfo) -> None:
     read.content.signers = asn1.SetOf([])
 
@@ -200,13 +195,8 @@ def no_signer(read: ContentInfo) -> None:
 def test_an_entry_of_another_number_of_signers_is_refused(
     change: Callable[[ContentInfo], None], rule: str, signed: bytes, alice: Signer
 ) -> None:
-    image = uki()
-    table = len(image)
-    length = int.from_bytes(signed[table : table + 4], "little")
-    read = asn1.decode_der(ContentInfo, signed[table + 8 : table + length])
-    change(read)
     with pytest.raises(Refused) as refusing:
-        plan(entry_replaced(signed, table, asn1.encode_der(read)), alice.certificate, (), MOMENT)
+        plan(entry_changed(signed, change), alice.certificate, (), MOMENT)
     assert [f.rule for f in refusing.value.findings] == [rule]
 
 
@@ -225,14 +215,6 @@ def test_an_element_behind_the_signed_data_is_refused(
         plan(entry_replaced(signed, table, blob), alice.certificate, (), MOMENT)
     rules = [f.rule for f in refusing.value.findings]
     assert rules == (["SIG-CMS"] if inside else ["PE-CERT-SLACK"])
-
-
-def entry_replaced(signed: bytes, table: int, blob: bytes) -> bytes:
-    entry = win_certificate(blob)
-    image = bytearray(signed[:table] + entry)
-    at = int.from_bytes(signed[0x3C:0x40], "little") + 24 + 144
-    image[at + 4 : at + 8] = len(entry).to_bytes(4, "little")
-    return bytes(image)
 
 
 def test_a_file_too_large_for_32_bit_offsets_is_refused() -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from marks import accepts, refuses
-from pe.images import ACCEPTED, Vector, all_vectors, uki
+from pe.images import ACCEPTED, VECTORS, Vector, all_vectors, read_vector, uki
 
 from ceremony.pe.inspect import Gates, inspect
 from ceremony.pe.layout import MOST_BYTES
 from ceremony.rules import pe, sig
 from ceremony.rules import uki as uki_rules
-from ceremony.types import Severity
+from ceremony.types import Severity, refusals
 
 UKI_SECTIONS = (".osrel", ".uname", ".sbat", ".cmdline", ".initrd", ".linux")
 GATES = Gates("x86_64", UKI_SECTIONS, Severity.WARN, Severity.WARN, MOST_BYTES)
@@ -17,7 +19,7 @@ IN_CODE = {
     "SIG-ATTEMPTS",  # of a ceremony, not of an image: tests/steps/sign
     "SIG-FILE",  # of a detached signature's file: tests/sbsigntools
     "SIG-SECOND",  # decided by the engine: tests/steps/verify
-    *("PE-TOO-LARGE", "SIG-SIGNERS", "SIG-CERTIFICATE", "SIG-KEY", "SIG-TIME", "SIG-SIGNER"),
+    *("PE-TOO-LARGE", "SIG-KEY", "SIG-TIME", "SIG-SIGNER"),
     *("SIG-PROFILE", "SIG-MISSING", "SIG-CHECKSUM", "SIG-ATTACH", "SIG-REVOKED", "SIG-DBX"),
     *("SIG-CHAIN", "SIG-ACTION", "SIG-NUMBER"),
 }
@@ -48,6 +50,7 @@ IN_CODE = {
     "PE-NX",
     "PE-RELOCATIONS",
     "PE-DEBUG",
+    "PE-RESOURCES",
     "PE-ENTRY",
     "PE-SECTION-NAME",
     "PE-SECTION-EOF",
@@ -155,6 +158,7 @@ def test_a_signed_uki_is_only_said_to_be_signed(signed: bytes) -> None:
     "PE-NX",
     "PE-RELOCATIONS",
     "PE-DEBUG",
+    "PE-RESOURCES",
     "PE-ENTRY",
     "PE-SECTION-NAME",
     "PE-SECTION-EOF",
@@ -188,6 +192,8 @@ def test_a_signed_uki_is_only_said_to_be_signed(signed: bytes) -> None:
     "SIG-PRESENT",
     "SIG-DER",
     "SIG-CMS",
+    "SIG-SIGNERS",
+    "SIG-CERTIFICATE",
     "SIG-OUTER",
     "SIG-ALGORITHM",
     "SIG-DIGEST",
@@ -240,3 +246,23 @@ def test_an_image_above_the_policys_size_is_refused() -> None:
     assert [f.rule for f in inspect(image, gates).findings if f.severity is Severity.REFUSE] == [
         "PE-TOO-LARGE"
     ]
+
+
+@refuses("PE-WX", "PE-ADDRESS-OVERLAP")
+@pytest.mark.parametrize(
+    ("vector", "gates", "rule"),
+    [
+        ("section-writable-executable", replace(GATES, writable_code=Severity.REFUSE), "PE-WX"),
+        (
+            "sections-mapped-over-each-other",
+            replace(GATES, mapped_over=Severity.REFUSE),
+            "PE-ADDRESS-OVERLAP",
+        ),
+    ],
+)
+def test_what_is_told_by_default_is_refused_where_policy_says(
+    vector: str, gates: Gates, rule: str
+) -> None:
+    image = read_vector(VECTORS / f"{vector}.txt").apply(uki())
+    assert inspect(image, GATES).accepted
+    assert [f.rule for f in refusals(inspect(image, gates).findings)] == [rule]

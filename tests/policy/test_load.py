@@ -50,7 +50,8 @@ def test_every_table_is_read(release: Release) -> None:
         dissent={"other_inputs": "refuse", "override": {"operators": 0}},
         time={"max_age": "2w", "future_skew": "90s", "max_drift": "0s", "untimed": "refuse"},
         algorithms={"sign": ["ed25519", "ecdsa-p256-sha256", "rsa>=4096-sha512"]},
-        gates={"sections": [".linux"], "overlay": "report", "signed_input": "report"},
+        gates={"sections": [".linux"], "overlay": "report", "signed_input": "report"}
+        | {"writable_code": "refuse", "mapped_over": "refuse"},
         signer={"chain": [certificate()]},
         approvals={"threshold": 1},
         countersignatures={"threshold": 2},
@@ -79,7 +80,8 @@ def test_every_table_is_read(release: Release) -> None:
     assert policy.dissent.other_inputs is Severity.REFUSE
     assert policy.time == model.TimeRule(1209600, 90, 0, model.Untimed.REFUSE)
     assert policy.algorithms == ("ed25519", "ecdsa-p256-sha256", "rsa>=4096-sha512")
-    assert policy.gates == model.Gates((".linux",), Severity.WARN, Severity.WARN)
+    told, barred = Severity.WARN, Severity.REFUSE
+    assert policy.gates == model.Gates((".linux",), told, told, barred, barred)
     assert policy.machine == model.MachineTopics(Severity.WARN, Severity.REFUSE, Severity.REFUSE)
     assert (policy.read_back.words, policy.outputs.unsigned) == (4, False)
     assert policy.countersignatures.threshold == 2

@@ -63,6 +63,7 @@ def test_a_kind_that_the_signs_allow_may_be_stated() -> None:
     assert isolation.stated("detected", docker) == "docker"
     assert isolation.stated("nix-sandbox", docker) == "nix-sandbox"
     assert isolation.stated("other:firecracker", docker) == "other:firecracker"
+    assert isolation.stated("none", Seen((Sign("qemu-vm", "/sys"),), "Linux")) == "none"
     assert isolation.stated("bare-metal", Seen((), "Linux")) == "bare-metal"
     assert isolation.stated("freebsd-jail", Seen((), "FreeBSD")) == "freebsd-jail"
 
@@ -73,6 +74,8 @@ def test_a_kind_that_the_signs_allow_may_be_stated() -> None:
     [
         ("bare-metal", ("docker",)),
         ("bare-metal", ("qemu-vm",)),
+        ("none", ("qemu-vm", "docker")),
+        ("none", ("other:systemd-nspawn",)),
         ("freebsd-jail", ()),
         ("detected", ()),
         ("castle", ()),

@@ -40,6 +40,7 @@ _CGROUP = (
 )
 _MANAGERS = {"podman": "podman", "docker": "docker", "lxc": "other:lxc", "oci": "other:oci"}
 _VMS = {"qemu": "qemu-vm", "kvm": "qemu-vm", "QEMU": "qemu-vm"}
+_CONTAINERS = ("docker", "podman", "flatpak", "bwrap", "other:lxc", "other:systemd-nspawn")
 _KIND = re.compile(r"other:[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -91,6 +92,9 @@ def stated(kind: str, seen: Seen) -> str:
         raise refuse(RULE, f"{escaped(kind)} is none of {', '.join(ISOLATIONS)}, other:WORD")
     if kind == "bare-metal" and seen.signs:
         raise refuse(RULE, f"bare-metal is stated, but seen here: {escaped(seen.word)}")
+    inside = [sign for sign in seen.signs if sign.kind in _CONTAINERS]
+    if kind == "none" and inside:
+        raise refuse(RULE, f"none is stated, but seen here: {escaped(seen.word)}")
     if kind == "freebsd-jail" and seen.kernel != "FreeBSD":
         raise refuse(RULE, f"freebsd-jail is stated, but the kernel is {escaped(seen.kernel)}")
     return kind

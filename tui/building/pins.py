@@ -18,7 +18,7 @@ from ceremony.errors import refuse
 from ceremony.show import escaped
 from tui.attesting import sha256_hex
 from tui.building import isolation
-from tui.building.source import Source, read_source, repository_name
+from tui.building.source import Source, named, read_source, repository_name
 from tui.commands.files import read_image
 
 MARK = "mark"
@@ -39,11 +39,12 @@ _KNOWN = {
 
 @dataclass(slots=True)
 class Pins:
-    """Pins as they are gathered, each with one value, and the work tree they are from."""
+    """Pins as they are gathered, each with one value, their work tree, and notes on it."""
 
     values: dict[str, str] = field(default_factory=dict)
     source: Source | None = None
     repository: str = ""
+    notes: set[str] = field(default_factory=set)
 
     def add(self, name: str, value: str) -> None:
         """ATT-PIN: take one pin of a possible value; a second value is refused."""
@@ -143,6 +144,10 @@ def _source(pins: Pins, options: argparse.Namespace) -> None:
         return
     source = read_source(folder)
     pins.source, pins.repository = source, source.repository
+    if source.ignored:
+        # The commit names them and does not hold them; a build may read them all the same.
+        pins.add("git_ignored", str(len(source.ignored)))
+        pins.notes.add(f"ignored by the commit, and here: {named(source.ignored)}")
     if not source.dirty:
         pins.add("git_commit", source.commit)
         pins.add("git_tree", "clean")

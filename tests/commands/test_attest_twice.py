@@ -258,6 +258,50 @@ def test_inputs_that_are_missing_or_of_one_name(desk: Desk) -> None:
     assert (done.status, "ATT-BUILD" in done.err) == (1, True)
 
 
+@refuses("ATT-SANDBOX")
+def test_a_key_that_the_build_would_see(desk: Desk) -> None:
+    """The build could sign by it, or put it into what is published."""
+    source = desk.folder / "src"
+    repository(source)
+    inside = desk.ssh(name="src/key")
+    for key in (inside, Path(f"{inside}.pub")):
+        who = ("--builder", "ann", "--key", key, "--output", desk.out, "--artifact", "x")
+        done = desk.run("attest", "--twice", *who, "--input", source, "--", "true")
+        assert (done.status, "would see the private key" in done.err) == (1, True), done.err
+    inside.unlink()
+    who = ("--builder", "ann", "--key", f"{inside}.pub", "--output", desk.out, "--artifact", "x")
+    done = desk.run("attest", "--twice", *who, "--input", source, "--", "false")
+    assert "would see" not in done.err
+
+
+def test_ended_in_the_sentinel_test_it_leaves_nothing(desk: Desk, bubblewrap: Bubblewrap) -> None:
+    """Before, SIGTERM left the sentinel in TMPDIR."""
+    temporary, fake = desk.folder / "tmp", desk.folder / "bin"
+    temporary.mkdir()
+    fake.mkdir()
+    slow = (
+        f'#!/bin/sh\ncase $* in *sentinel*) sleep {SLEEPS};; esac\nexec {bubblewrap.program} "$@"\n'
+    )
+    (fake / "bwrap").write_text(slow, "utf-8")
+    (fake / "bwrap").chmod(0o755)
+    words = ("--builder", "ann", "--key", desk.ssh(), "--output", desk.out, "--artifact", "x")
+    process = subprocess.Popen(
+        command("attest", "--twice", *words, "--", "true"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary), "PATH": f"{fake}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    wait_until(lambda: any(temporary.iterdir()))
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    os.killpg(process.pid, 9)  # the stand-in's own sleep
+    assert (process.returncode, said) == (4, b"\nstopped\n")
+    assert list(temporary.iterdir()) == []
+    assert not any(desk.out.iterdir())
+
+
 @refuses("ATT-DIRTY")
 def test_a_source_that_changes_while_it_is_built(desk: Desk, bubblewrap: Bubblewrap) -> None:
     source = desk.folder / "src"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -117,6 +118,8 @@ def _twice(options: argparse.Namespace) -> Exit:
     require_new(
         options.output, (artifact.name, *attesting.file_names(options.builder, options.key))
     )
+    inputs = twice.take_inputs(options.input)
+    twice.require_apart(options.key, inputs)
     options.isolation = options.isolation or "bwrap"
     gathered = building_pins.gather(options)
     epoch = gathered.values.get("source_date_epoch")
@@ -127,7 +130,7 @@ def _twice(options: argparse.Namespace) -> Exit:
     built = twice.build_twice(
         twice.Order(
             command=tuple(options.words),
-            inputs=twice.take_inputs(options.input),
+            inputs=inputs,
             artifact=str(artifact),
             epoch=int(epoch),
             seconds=options.hours * HOUR,
@@ -155,6 +158,7 @@ def _attest(
         made=datetime.now(UTC),
         source=gathered.repository,
     )
+    sys.stderr.writelines(f"note: {note}\n" for note in sorted(gathered.notes))
     files = attesting.attest(claim, options.key)
     written = write_new(options.output, {**beside, **files})
     if options.json:

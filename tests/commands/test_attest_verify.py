@@ -52,6 +52,19 @@ def test_what_would_count_is_said_to_count(desk: Desk, prepared: Prepared, build
     assert found["attestations"][0]["counts"] is True
 
 
+def test_a_policys_own_signatures_are_not_among_the_votes(desk: Desk, prepared: Prepared) -> None:
+    """On one medium with the attestations each was "not counted" (ATT-NAMESPACE)."""
+    attest(desk, prepared, *pins(prepared))
+    for path in prepared.folder.glob("policy.toml*"):
+        (desk.out / path.name).write_bytes(path.read_bytes())
+    done = verify(desk, prepared)
+    assert (done.status, ".sshsig" in done.out) == (0, False), done.out
+    renamed = desk.out / "policy.toml.owner-1.sshsig"
+    renamed.rename(desk.out / "policy.toml.owner-1.sig")
+    done = verify(desk, prepared)
+    assert (done.status, "ATT-NAMESPACE" in done.out) == (1, True), done.out
+
+
 def test_another_image_would_be_a_dissent(desk: Desk, prepared: Prepared) -> None:
     attest(desk, prepared, *pins(prepared))
     other = desk.folder / "anchor.efi"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import rehearsing
-from commands.builder_desk import Desk, Done, command, laid_out, repository, tool
+from commands.builder_desk import Desk, Done, command, laid_out, process, repository, tool
 from marks import accepts, refuses
 
 from ceremony.attest.sums import read_sums
@@ -246,6 +246,17 @@ def test_what_is_in_the_way_is_refused_before_building(desk: Desk) -> None:
         done = twice(desk, "true")
         assert (done.status, "MED-OUTPUT" in done.err, "build 1" in done.err) == (1, True, False)
         (desk.out / name).unlink()
+
+
+@refuses("KEY-PRIVATE", "MED-WRITE")
+def test_what_could_not_be_signed_or_written_is_refused_before_building(desk: Desk) -> None:
+    """Both were found out after the second build."""
+    (desk.folder / "none").write_text("no key\n", "utf-8")
+    for key, limit, rule in (("none", 0, "KEY-PRIVATE"), (desk.ssh().name, 100, "MED-WRITE")):
+        who = ("--builder", "ann", "--key", desk.folder / key, "--output", desk.out)
+        words = ("attest", "--twice", *who, "--artifact", "x", "--", "true")
+        done = process(*words, limit=limit)
+        assert (rule in done.err, "build 1" in done.err) == (True, False), done.err
 
 
 def test_inputs_that_are_missing_or_of_one_name(desk: Desk) -> None:

@@ -59,6 +59,8 @@ def ask(folder: Path, *words: str, said: bytes = b"", drivers: tuple[str, ...] =
     if done.returncode:
         errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = escaped(errors[0] if errors else f"status {done.returncode}")
+        if "dubious ownership" in reason:  # git-config(1): safe.directory
+            reason += "; build as its owner, or run: git config --global --add safe.directory DIR"
         raise refuse(RULE, f"git in {escaped(str(folder))}: {reason}")
     return done.stdout
 

@@ -45,13 +45,15 @@ def prove(site: Site, room: Room) -> None:
             site.run(room, command, output, MOST_SAID, PROBE_SECONDS)
             output.seek(0)
             said = output.read().decode("utf-8", "replace")
-    for fault in _faults(said.splitlines()):
+    lines = said.splitlines()
+    if lines[-1:] != ["end"]:
+        text = f"no room {room.host} could be made; bubblewrap says why above"
+        raise Trouble(RULE, text)
+    for fault in _faults(lines):
         raise Trouble(RULE, f"the room {room.host} is not tight: {escaped(fault)}")
 
 
 def _faults(lines: list[str]) -> list[str]:
-    if lines[-1:] != ["end"]:
-        return ["no room could be made; bubblewrap says why above"]
     faults = [line.removeprefix("fault: ") for line in lines if line.startswith("fault: ")]
     status = dict(
         line.removeprefix("status ").split(": ", 1) for line in lines if line.startswith("status ")

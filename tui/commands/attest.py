@@ -20,13 +20,14 @@ from ceremony.show import escaped
 from tui import attesting
 from tui.building import pins as building_pins
 from tui.building.pins import Pins
-from tui.building.writing import require_folder, require_new, write_new
+from tui.building.writing import require_folder, require_new, require_room, write_new
 from tui.commands import Exit
 from tui.commands.files import read_image
 from tui.commands.findings import put, put_json
 
 EARLIEST_ZIP = 315532800  # 1980-01-01; what archives can hold, for a build that nothing dates
 HOUR = 3600.0
+LEAST_ROOM = 1 << 20  # bytes: a folder without them is full, or is not to be written
 
 _BUILDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -118,6 +119,7 @@ def _twice(options: argparse.Namespace) -> Exit:
     require_new(
         options.output, (artifact.name, *attesting.file_names(options.builder, options.key))
     )
+    require_room(options.output, LEAST_ROOM)
     inputs = twice.take_inputs(options.input)
     twice.require_apart(options.key, inputs)
     options.isolation = options.isolation or "bwrap"

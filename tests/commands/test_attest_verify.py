@@ -84,6 +84,31 @@ def test_missing_pins_are_named_with_what_to_run(desk: Desk, prepared: Prepared)
     assert "(pins that must be there: flake_lock, git_commit)" in done.out
 
 
+@refuses("QRM-WEAK")
+def test_a_container_without_its_image_is_told_what_to_run(desk: Desk, prepared: Prepared) -> None:
+    """The advice was --source DIR, which does not help."""
+    text = prepared.policy.read_text("utf-8")
+    policy = desk.folder / "policy.toml"
+    policy.write_text(text.replace('isolation = "nix-sandbox"', 'isolation = "podman"'), "utf-8")
+    assert policy.read_text("utf-8") != text
+    key = prepared.folder / "builders/ci-a"
+    who = ("--builder", "ci-a", "--key", key, "--isolation", "podman", *pins(prepared))
+    image = prepared.media / "anchor.efi"
+    done = desk.run("attest", image, *who, "--output", desk.out)
+    assert (done.status, "weak without --pin base_image" in done.err) == (0, True)
+    said = desk.run("attest", "--verify", desk.out, "--policy", policy).out
+    assert "does not say the digest of the container image" in said
+    assert "--pin base_image=sha256:HEX" in said
+    assert "podman image inspect --format '{{.Digest}}' IMAGE" in said
+    full = desk.folder / "full"
+    full.mkdir()
+    digest = ("--pin", f"base_image=sha256:{'a' * 64}")
+    done = desk.run("attest", image, *who, *digest, "--output", full)
+    assert (done.status, "note" in done.err) == (0, False)
+    done = desk.run("attest", "--verify", full, "--policy", policy)
+    assert (done.status, "counted" in done.out) == (0, True), done.out
+
+
 @refuses("QRM-CLAIM")
 def test_a_stated_isolation_that_is_not_enrolled(desk: Desk, prepared: Prepared) -> None:
     attest(desk, prepared, *pins(prepared), "--isolation", "docker")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ceremony.attest.record import MOST_VALUE, TIMESTAMP
 from ceremony.errors import refuse
+from ceremony.policy_people import CONTAINERS
 from ceremony.show import escaped
 from tui.attesting import sha256_hex
 from tui.building import isolation
@@ -129,6 +130,10 @@ def gather(options: argparse.Namespace) -> Pins:
     pins.add("isolation_seen", seen.word)
     if options.isolation:
         pins.add("isolation", isolation.stated(options.isolation, seen))
+    if pins.values.get("isolation") in CONTAINERS and "base_image" not in pins.values:
+        pins.notes.add(
+            "such a vote is weak without --pin base_image=sha256:HEX, the image built in"
+        )
     return pins
 
 

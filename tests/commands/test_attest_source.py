@@ -99,6 +99,11 @@ def ignoring_itself(source: Path) -> None:
     change(source, "sub/evil.conf")
 
 
+def rules_that_name_nothing(source: Path) -> None:
+    (source / "sub").mkdir()
+    (source / "sub/.gitignore").write_text("*.o\n", "utf-8")
+
+
 def cleaned_by_a_filter(source: Path) -> None:
     commit(source, dot_gitattributes="*.config filter=x\n")
     ran = source.parent / "ran"
@@ -164,6 +169,7 @@ def pointer_of_other_content(source: Path) -> None:
         (named_in_info_exclude, "evil.conf (not in the commit)"),
         (named_in_the_users_excludes, "evil.conf (not in the commit)"),
         (ignoring_itself, "sub/.gitignore (a .gitignore that is not in the commit)"),
+        (rules_that_name_nothing, "sub/ (not in the commit)"),
         (cleaned_by_a_filter, "kernel.config (changed)"),
         (cleaned_by_local_attributes, ".git/info/attributes"),
         (hidden_in_a_submodule, "sub/kernel.config (changed, hidden from git status)"),

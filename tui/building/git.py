@@ -36,10 +36,17 @@ _SILENT = {
 }
 
 
-def ask(folder: Path, *words: str, said: bytes = b"", drivers: tuple[str, ...] = ()) -> bytes:
+def ask(
+    folder: Path,
+    *words: str,
+    said: bytes = b"",
+    drivers: tuple[str, ...] = (),
+    well: tuple[int, ...] = (0,),
+) -> bytes:
     """Return what git puts out about `folder`; ATT-SOURCE with git's reason if it fails.
 
-    `drivers` are the names of filter drivers, which shall do nothing.
+    `drivers` are the names of filter drivers, which shall do nothing; `well` are the statuses
+    with which git ends when it did not fail.
     """
     program = shutil.which("git")
     if program is None:
@@ -56,7 +63,7 @@ def ask(folder: Path, *words: str, said: bytes = b"", drivers: tuple[str, ...] =
         )
     except subprocess.TimeoutExpired:
         raise Trouble(RULE, f"git did not answer in {SECONDS} s") from None
-    if done.returncode:
+    if done.returncode not in well:
         errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = escaped(errors[0] if errors else f"status {done.returncode}")
         if "dubious ownership" in reason:  # git-config(1): safe.directory

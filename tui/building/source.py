@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceremony.errors import Refused, refuse
+from ceremony.errors import refuse
 from ceremony.show import escaped
 from tui.building.commit import read_commit
 from tui.building.git import ask
@@ -79,8 +79,6 @@ def repository_name(text: str) -> str:
 
 
 def _origin(root: Path) -> str:
-    try:
-        address = ask(root, "config", "--get", "remote.origin.url")
-    except Refused:  # a repository without a remote is a repository
-        return ""
+    # 1: a repository without a remote is a repository
+    address = ask(root, "config", "--get", "remote.origin.url", well=(0, 1))
     return repository_name(address.decode("utf-8", "replace").strip())

@@ -7,15 +7,11 @@ with the place where they differ first). Refuses to know keys and attestations.
 from __future__ import annotations
 
 import mmap
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 from ceremony.errors import MediaTrouble, Trouble, refuse
@@ -98,26 +94,6 @@ def _is_public(key: Path) -> bool:
     )
 
 
-@contextmanager
-def _ended_as_by_hand() -> Iterator[None]:
-    """Let the signals that end a session end it as Ctrl-C does: nothing is left behind."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, stop)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is signal.SIG_DFL
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@_ended_as_by_hand()
 def build_twice(order: Order) -> Built:
     """Build in both rooms and compare; nothing is left behind by a build that is stopped."""
     site = Site(sandbox.find(), order.inputs, order.epoch)

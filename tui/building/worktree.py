@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceremony.errors import Refused
 from ceremony.show import escaped
 from tui.building.commit import LINK, MODULE, Commit, Entry, object_hash, read_commit
 from tui.building.git import ask, words_of
@@ -121,10 +120,8 @@ def _blob(at: Path, size: int, entry: Entry) -> str:
 
 
 def _drivers(root: Path) -> tuple[str, ...]:
-    try:
-        raw = ask(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.")
-    except Refused:  # status 1: none is configured
-        return ()
+    words = ("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
+    raw = ask(root, *words, well=(0, 1))  # 1: none is configured
     names = [name.decode("utf-8", "surrogateescape") for name in words_of(raw)]
     return tuple(sorted({name[len("filter.") :].rpartition(".")[0] for name in names}))
 
@@ -164,18 +161,21 @@ def _unknown(root: Path, commit: Commit) -> Iterator[tuple[bytes, str]]:
         if path not in commit.entries:
             yield path, "not in the commit"
     rules = words_of(ask(root, *words, "--", ":(glob)**/.gitignore"))
-    for path in rules:
-        if path not in commit.entries and _source_of(root, path) not in commit.entries:
+    for path, source in zip(rules, _sources(root, rules), strict=True):
+        if path not in commit.entries and source not in commit.entries:
             yield path, "a .gitignore that is not in the commit"
     at = Path(os.fsdecode(ask(root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
     if (root / at).exists():
         yield b".git/info/attributes", "attributes that are not in the commit"
 
 
-def _source_of(root: Path, path: bytes) -> bytes:
-    """Return the path of the .gitignore that names `path`, b"" if none does."""
+def _sources(root: Path, paths: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return for each path the file of rules that names it, b"" where none does."""
+    if not paths:
+        return ()
     words = ("check-ignore", "-z", "-v", "--non-matching", "--stdin")
-    return words_of(ask(root, *words, said=path + b"\0"))[0]
+    said = words_of(ask(root, *words, said=b"".join(path + b"\0" for path in paths), well=(0, 1)))
+    return said[::4]  # git-check-ignore(1), -z: source, line, pattern, path
 
 
 def _hidden(root: Path) -> frozenset[bytes]:

@@ -19,6 +19,7 @@ from ceremony.errors import refuse
 from ceremony.show import escaped
 from tui import attesting
 from tui.building import pins as building_pins
+from tui.building.ending import ended_as_by_hand
 from tui.building.pins import Pins
 from tui.building.writing import require_folder, require_new, require_room, write_new
 from tui.commands import Exit
@@ -72,6 +73,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Write the attestation's files, never over files that exist, or verify some."""
     _require_usage(options)
+    with ended_as_by_hand():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> Exit:
     if options.verify:
         from tui.building import verifying  # noqa: PLC0415 - loads every format there is
 

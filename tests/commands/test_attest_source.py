@@ -112,6 +112,15 @@ def cleaned_by_a_filter(source: Path) -> None:
     change(source)
 
 
+def cleaned_by_a_filter_of_a_strange_name(source: Path) -> None:
+    cleaned_by_a_filter(source)
+    config = (source / ".git/config").read_text("utf-8")
+    (source / ".git/config").write_text(config.replace('"x"', '"x=y"'), "utf-8")
+    (source / ".gitattributes").write_text("*.config filter=x=y\n", "utf-8")
+    git(source, "commit", "-q", "-m", "evil", ".gitattributes")
+    (source.parent / "ran").unlink(missing_ok=True)  # by the commit just made
+
+
 def cleaned_by_local_attributes(source: Path) -> None:
     (source / ".git/info").mkdir(exist_ok=True)
     (source / ".git/info/attributes").write_text("*.config text eol=lf\n", "utf-8")
@@ -171,6 +180,7 @@ def pointer_of_other_content(source: Path) -> None:
         (ignoring_itself, "sub/.gitignore (a .gitignore that is not in the commit)"),
         (rules_that_name_nothing, "sub/ (not in the commit)"),
         (cleaned_by_a_filter, "kernel.config (changed)"),
+        (cleaned_by_a_filter_of_a_strange_name, "kernel.config (changed)"),
         (cleaned_by_local_attributes, ".git/info/attributes"),
         (hidden_in_a_submodule, "sub/kernel.config (changed, hidden from git status)"),
         (submodule_not_checked_out, "sub (submodule not checked out)"),

@@ -248,6 +248,12 @@ def test_what_is_in_the_way_is_refused_before_building(desk: Desk) -> None:
         (desk.out / name).unlink()
 
 
+@refuses("ATT-SUMS")
+def test_a_name_that_cannot_be_attested_is_refused_before_building(desk: Desk) -> None:
+    done = twice(desk, "true", artifact="two\nlines")
+    assert (done.status, "ATT-SUMS" in done.err, "build 1" in done.err) == (1, True, False)
+
+
 @refuses("KEY-PRIVATE", "MED-WRITE")
 def test_what_could_not_be_signed_or_written_is_refused_before_building(desk: Desk) -> None:
     """Both were found out after the second build."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from ceremony.errors import Trouble, refuse
@@ -54,12 +55,12 @@ def ask(
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     try:
         done = subprocess.run(  # noqa: S603 - the program that was found and literal words
-            [program, "-C", str(folder), *_PLAIN, *words],
+            [program, "-C", str(folder), *_PLAIN, *_without(drivers), *words],
             input=said,
             capture_output=True,
             timeout=SECONDS,
             check=False,
-            env=kept | _SILENT | _without(drivers),
+            env=kept | _SILENT,
         )
     except subprocess.TimeoutExpired:
         raise Trouble(RULE, f"git did not answer in {SECONDS} s") from None
@@ -77,14 +78,8 @@ def words_of(raw: bytes) -> tuple[bytes, ...]:
     return tuple(raw.split(b"\0")[:-1])
 
 
-def _without(drivers: tuple[str, ...]) -> dict[str, str]:
-    # git-config(1): GIT_CONFIG_COUNT takes names with every character, `-c` not those with "="
-    pairs = [
-        (f"filter.{name}.{key}", value)
-        for name in drivers
-        for key, value in (("clean", ""), ("process", ""), ("required", "false"))
-    ]
-    settings = {"GIT_CONFIG_COUNT": str(len(pairs))}
-    for number, (key, value) in enumerate(pairs):
-        settings |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return settings
+def _without(drivers: tuple[str, ...]) -> Iterator[str]:
+    for name in drivers:
+        for setting in ("clean=", "process=", "required=false"):
+            yield "-c"
+            yield f"filter.{name}.{setting}"

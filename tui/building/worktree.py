@@ -132,8 +132,8 @@ def _converts(root: Path, path: bytes, entry: Entry, drivers: tuple[str, ...]) -
     The filter drivers that the repository or its user configured are not run.
     """
     at = root / os.fsdecode(path)
-    if entry.mode == LINK:
-        return False
+    if entry.mode == LINK or any("=" in name for name in drivers):
+        return False  # git-config(1): `-c` sets no name with "=" in it
     size = int(ask(root, "cat-file", "-s", entry.name))
     blob = ask(root, "cat-file", "blob", entry.name) if size < MOST_POINTER else b""
     if pointer := _POINTER.fullmatch(blob):

@@ -122,6 +122,7 @@ def _twice(options: argparse.Namespace) -> Exit:
     if ".." in artifact.parts or not artifact.is_relative_to("/build") or artifact.name == "build":
         raise refuse("ATT-BUILD", f"{escaped(options.artifact)} is no path of a file below /build")
     # What would be in the way after hours of building is refused before.
+    name = _possible_name(options.name or artifact.name)
     require_new(
         options.output, (artifact.name, *attesting.file_names(options.builder, options.key))
     )
@@ -150,7 +151,6 @@ def _twice(options: argparse.Namespace) -> Exit:
         gathered.add(name, value)
     said = "\0".join(options.words).encode("utf-8", "surrogateescape")
     gathered.add("build_command", hashlib.sha256(said).hexdigest())
-    name = options.name or artifact.name
     return _attest(options, name, built.data, gathered, {artifact.name: built.data})
 
 

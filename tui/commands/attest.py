@@ -147,8 +147,8 @@ def _twice(options: argparse.Namespace) -> Exit:
     )
     if building_pins.gather(options).source != gathered.source:
         raise refuse("ATT-DIRTY", "the source changed while it was built")
-    for name, value in built.evidence:
-        gathered.add(name, value)
+    for pin, value in built.evidence:
+        gathered.add(pin, value)
     said = "\0".join(options.words).encode("utf-8", "surrogateescape")
     gathered.add("build_command", hashlib.sha256(said).hexdigest())
     return _attest(options, name, built.data, gathered, {artifact.name: built.data})

@@ -144,6 +144,11 @@ def read_certificate(der: bytes) -> Certificate:
     return Certificate(der, issuer, tbs.serial, key)
 
 
+def subject_name(certificate: Certificate) -> bytes:
+    """Return the DER Name of whose certificate it is."""
+    return asn1.encode_der(asn1.decode_der(CertificateForm, certificate.der).tbs.subject)
+
+
 def load(certificate: Certificate) -> x509.Certificate:
     """Return what the library makes of it; raises one of UNREADABLE."""
     from cryptography import x509  # noqa: PLC0415 - slow to load, and a plain signature needs none

@@ -1,9 +1,8 @@
 """PKCS#7 SignedData in the exact form of sbsign on Debian, and a strict reader of any form.
 
-Decides every byte between the signed content and the signature value. The profile has a
-name, "sbsign/Debian", because the list of S/MIME capabilities comes from OpenSSL's build.
-It refuses to know images, files and trust.
-Sources: RFC 2315 (PKCS #7), RFC 2985 (attributes), RFC 8551 2.5.2 (SMIMECapabilities).
+Decides every byte between the signed content and the signature value but the list of
+ciphers, which the profile names (profile.py). It refuses to know images, files and trust.
+Sources: RFC 2315 (PKCS #7), RFC 2985 (attributes).
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from ceremony.errors import refuse
 from ceremony.pe.certificate import Algorithm, Certificate
 from ceremony.pe.der import LONG_FORM, check_der
 from ceremony.pe.oid import ObjectIdentifier
+from ceremony.pe.profile import Profile, capabilities
 from ceremony.pe.spc import (
     SPC_INDIRECT_DATA,
     AlgorithmIdentifier,
@@ -25,7 +25,6 @@ from ceremony.pe.spc import (
     sha256_algorithm,
 )
 
-PROFILE = "sbsign/Debian"
 SIGNED_DATA = ObjectIdentifier("1.2.840.113549.1.7.2")
 CONTENT_TYPE = ObjectIdentifier("1.2.840.113549.1.9.3")
 MESSAGE_DIGEST = ObjectIdentifier("1.2.840.113549.1.9.4")
@@ -33,38 +32,10 @@ SIGNING_TIME = ObjectIdentifier("1.2.840.113549.1.9.5")
 SMIME_CAPABILITIES = ObjectIdentifier("1.2.840.113549.1.9.15")
 RSA_ENCRYPTION = ObjectIdentifier("1.2.840.113549.1.1.1")
 SHA256_WITH_RSA = ObjectIdentifier("1.2.840.113549.1.1.11")
+EC_PUBLIC_KEY = ObjectIdentifier("1.2.840.10045.2.1")
 ECDSA_WITH_SHA256 = ObjectIdentifier("1.2.840.10045.4.3.2")
 FIRST_YEAR, LAST_YEAR = 1950, 2049  # RFC 5280, 4.1.2.5.1: what UTCTime can say
 SET_OF, SEQUENCE_OF = b"\x31", b"\x30"
-
-AES_256_CBC = ObjectIdentifier("2.16.840.1.101.3.4.1.42")
-AES_192_CBC = ObjectIdentifier("2.16.840.1.101.3.4.1.22")
-AES_128_CBC = ObjectIdentifier("2.16.840.1.101.3.4.1.2")
-DES_EDE3_CBC = ObjectIdentifier("1.2.840.113549.3.7")
-RC2_CBC = ObjectIdentifier("1.2.840.113549.3.2")
-DES_CBC = ObjectIdentifier("1.3.14.3.2.7")
-CAPABILITIES = (
-    (AES_256_CBC, None),
-    (AES_192_CBC, None),
-    (AES_128_CBC, None),
-    (DES_EDE3_CBC, None),
-    (RC2_CBC, 128),
-    (RC2_CBC, 64),
-    (DES_CBC, None),
-    (RC2_CBC, 40),
-)
-
-# SMIMECapabilities ::= SEQUENCE OF SMIMECapability
-# SMIMECapability ::= SEQUENCE {
-#     capabilityID OBJECT IDENTIFIER, parameters ANY OPTIONAL }   -- here: RC2's key bits
-
-
-@asn1.sequence
-class SMIMECapability:
-    """One cipher, with the effective key bits where it is RC2."""
-
-    capability: ObjectIdentifier
-    key_bits: int | None
 
 
 # Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }
@@ -160,10 +131,11 @@ class ContentInfo:
 
 @dataclass(frozen=True, slots=True)
 class SignedAttributes:
-    """What the profile's signed attributes say."""
+    """What a profile's signed attributes say."""
 
     signing_time: datetime
     message_digest: bytes
+    profile: Profile = Profile.SBSIGN
 
 
 def check_signing_time(signing_time: datetime) -> None:
@@ -180,17 +152,14 @@ def check_signing_time(signing_time: datetime) -> None:
 
 
 def encode_attributes(said: SignedAttributes) -> bytes:
-    """Return the DER SET OF Attribute, the exact bytes that are signed (232 of them)."""
+    """Return the DER SET OF Attribute, the exact bytes that are signed (sbsign's: 232)."""
     check_signing_time(said.signing_time)
-    capabilities = b"".join(
-        asn1.encode_der(SMIMECapability(capability=cipher, key_bits=bits))
-        for cipher, bits in CAPABILITIES
-    )
+    ciphers = capabilities(said.profile)
     values = (
         (CONTENT_TYPE, asn1.encode_der(SPC_INDIRECT_DATA)),
         (SIGNING_TIME, asn1.encode_der(asn1.UTCTime(said.signing_time))),
         (MESSAGE_DIGEST, asn1.encode_der(said.message_digest)),
-        (SMIME_CAPABILITIES, SEQUENCE_OF + _length(len(capabilities)) + capabilities),
+        (SMIME_CAPABILITIES, SEQUENCE_OF + _length(len(ciphers)) + ciphers),
     )
     holder = AttributeHolder(
         attributes=asn1.SetOf(
@@ -200,23 +169,26 @@ def encode_attributes(said: SignedAttributes) -> bytes:
     return content_octets(asn1.encode_der(holder))
 
 
-def read_attributes(attributes: bytes) -> SignedAttributes:
-    """Read the profile's signed attributes back; raises Refused (SIG-ATTRIBUTES).
+def read_attributes(
+    attributes: bytes, profiles: tuple[Profile, ...] = (Profile.SBSIGN,)
+) -> SignedAttributes:
+    """Read signed attributes of one of the profiles back; raises Refused (SIG-ATTRIBUTES).
 
     Only bytes that `encode_attributes` would write again are accepted.
     """
     try:
         check_der(attributes)
         found = {a.type: a.values.as_list() for a in _attributes(attributes)}
-        said = SignedAttributes(
-            found[SIGNING_TIME][0].parse(asn1.UTCTime).as_datetime(),
-            found[MESSAGE_DIGEST][0].parse(bytes),
-        )
+        moment = found[SIGNING_TIME][0].parse(asn1.UTCTime).as_datetime()
+        digest = found[MESSAGE_DIGEST][0].parse(bytes)
     except (ValueError, LookupError) as fault:
         raise refuse("SIG-ATTRIBUTES", "the signed attributes cannot be read") from fault
-    if encode_attributes(said) != attributes:
-        raise refuse("SIG-ATTRIBUTES", f"the signed attributes are not {PROFILE}'s")
-    return said
+    for profile in profiles:
+        said = SignedAttributes(moment, digest, profile)
+        if encode_attributes(said) == attributes:
+            return said
+    text = f"the signed attributes are not in the form of {' or '.join(profiles)}"
+    raise refuse("SIG-ATTRIBUTES", text)
 
 
 def encode_signed_data(

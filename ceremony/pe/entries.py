@@ -14,6 +14,7 @@ from ceremony.errors import Refused
 from ceremony.pe.certificate import Certificate, read_certificate, sha256, verifies
 from ceremony.pe.cms import (
     CONTENT_TYPE,
+    EC_PUBLIC_KEY,
     ECDSA_WITH_SHA256,
     MESSAGE_DIGEST,
     RSA_ENCRYPTION,
@@ -31,7 +32,9 @@ from ceremony.types import Digest, EmbeddedSignature, Finding, Severity
 EDK2_ALGORITHM_AT, TWO_LENGTH_BYTES = 32, 0x82
 SHA256_OID = asn1.encode_der(SHA256)
 MOST_CERTIFICATES = 16
-SIGNATURE_ALGORITHMS = (RSA_ENCRYPTION, SHA256_WITH_RSA, ECDSA_WITH_SHA256)
+# systemd-sbsign names the kind of key for ECDSA, as everybody does for RSA: the SignerInfo's
+# digest algorithm says what was hashed, and nothing else is asked of OpenSSL either.
+SIGNATURE_ALGORITHMS = (RSA_ENCRYPTION, SHA256_WITH_RSA, EC_PUBLIC_KEY, ECDSA_WITH_SHA256)
 
 
 def read_entry(entry: Entry, image: Digest) -> tuple[EmbeddedSignature, tuple[Finding, ...]]:

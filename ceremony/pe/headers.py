@@ -21,7 +21,7 @@ SECTION_ROW = 40
 DOS_HEADER_BYTES = 64
 COFF_BYTES = 24  # the signature and the COFF file header
 LEAST_HEADER_BYTES = COFF_BYTES + 112 + 8 * 5
-EFI_APPLICATION = 10
+EFI_APPLICATION, EFI_DRIVERS = 10, (11, 12)
 NX_COMPAT = 0x0100
 PAGE = 4096
 MOST_SECTION_ALIGNMENT = 2 << 20  # EDK2 allocates as much; larger pages than that exist nowhere
@@ -194,16 +194,21 @@ def loading_findings(header: Header) -> tuple[Finding, ...]:
         text = f"machine {header.machine:#06x} is not known"
         found.append(refusal("PE-MACHINE", text, optional_at - COFF_BYTES + 4))
     if header.subsystem != EFI_APPLICATION:
+        # Firmware starts drivers, too; what is no UKI for it is inspect's to say.
+        severity = Severity.WARN if header.subsystem in EFI_DRIVERS else Severity.REFUSE
         text = f"subsystem {header.subsystem} is not 10, an EFI application"
-        found.append(refusal("PE-SUBSYSTEM", text, optional_at + 68))
+        found.append(Finding("PE-SUBSYSTEM", severity, text, optional_at + 68))
     if header.image_size <= header.headers_size:
         # EDK2 PeCoffLoaderGetPeHeader: SizeOfHeaders must be less than SizeOfImage.
         text = f"SizeOfImage {header.image_size:#x} does not exceed SizeOfHeaders"
         found.append(refusal("PE-IMAGE-SIZE", text, optional_at + 56))
     alignment = header.file_alignment
     if alignment.bit_count() != 1 or not (LEAST_FILE_ALIGNMENT <= alignment <= MOST_FILE_ALIGNMENT):
+        # GNU-EFI's images for ARM and iPXE have 8 and 32; no verifier's digest depends on it.
+        small = alignment.bit_count() == 1 and alignment < LEAST_FILE_ALIGNMENT
+        severity = Severity.WARN if small else Severity.REFUSE
         text = f"FileAlignment {alignment} is not a power of two from 512 to 65536"
-        found.append(refusal("PE-FILE-ALIGNMENT", text, optional_at + 36))
+        found.append(Finding("PE-FILE-ALIGNMENT", severity, text, optional_at + 36))
     alignment = header.section_alignment
     if alignment.bit_count() != 1 or alignment > MOST_SECTION_ALIGNMENT:
         text = f"SectionAlignment {alignment} is not a power of two up to 2 MiB"

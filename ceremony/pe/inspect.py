@@ -9,7 +9,7 @@ and a finding says why.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -33,6 +33,8 @@ from ceremony.types import (
     Severity,
 )
 
+# The layout warns of what other EFI images may be; a UKI may not.
+UKI_ONLY = frozenset({"PE-FILE-ALIGNMENT", "PE-SECTION-NAME", "PE-SUBSYSTEM"})
 SectionDigests: TypeAlias = "dict[int, tuple[Digest, str]]"
 
 
@@ -66,7 +68,7 @@ def inspect(
     reading = read_layout(view[:HEAD_BYTES], len(view))
     layout = reading.layout
     file_digest, digest, hashed = _digests(view, layout, run, known)
-    found = reading.findings + _gate_findings(reading.machine, len(view), gates)
+    found = _of_a_uki(reading.findings) + _gate_findings(reading.machine, len(view), gates)
     if layout is None:
         return ImageFacts(
             size=len(view),
@@ -133,6 +135,12 @@ def _section(header: SectionHeader, sha256: Digest, content: str) -> Section:
         characteristics=header.characteristics,
         sha256=sha256,
         content=Digest.from_hex(DigestKind.FILE_SHA256, content),
+    )
+
+
+def _of_a_uki(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(
+        replace(f, severity=Severity.REFUSE) if f.rule in UKI_ONLY else f for f in findings
     )
 
 

@@ -7,6 +7,7 @@ Row layout: Microsoft, "PE Format", section table.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ from ceremony.types import Finding, Severity
 
 EXECUTE, WRITE = 0x20000000, 0x80000000
 PLAIN = bytes(range(0x21, 0x7F))
+LONG_FORM = re.compile(rb"/[0-9]{1,7}\0*")
 TWO_GIB = 1 << 31
 U32 = 0xFFFFFFFF
 
@@ -152,7 +154,11 @@ def mapping_findings(header: Header, sections: tuple[SectionHeader, ...]) -> tup
 def _name_findings(section: SectionHeader) -> tuple[Finding, ...]:
     name = section.label.split(b"\0", 1)[0]
     hidden = section.label[len(name) :].strip(b"\0")
-    # COFF's '/n' form names a string outside the headers; a stub never looks there.
+    # COFF's '/n' form names a string outside the headers; a stub never looks there, but shim
+    # and fwupd have such sections, and the digest does not depend on names.
+    if LONG_FORM.fullmatch(section.label):
+        text = f"section name '{section.name}' is not plain"
+        return (Finding("PE-SECTION-NAME", Severity.WARN, text, section.at),)
     if hidden or not name or name.startswith(b"/") or any(b not in PLAIN for b in name):
         text = f"section name '{escaped(section.label.decode('latin-1'))}' is not plain"
         return (refusal("PE-SECTION-NAME", text, section.at),)

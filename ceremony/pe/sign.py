@@ -8,7 +8,7 @@ who know that theirs takes ECDSA.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ceremony.errors import Refused, refuse
@@ -29,6 +29,7 @@ from ceremony.pe.cms import (
 )
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.headers import Bytes
+from ceremony.pe.profile import Profile
 from ceremony.pe.spc import content_octets, digest_info, indirect_data
 from ceremony.pe.sweep import SweptImage, sweep
 from ceremony.types import Digest, Finding, Severity, refusals
@@ -133,6 +134,12 @@ def plan_for(
     )
 
 
+def in_profile(planned: SigningPlan, profile: Profile) -> SigningPlan:
+    """Return a plan whose signed attributes are in another writer's form, all else equal."""
+    said = replace(read_attributes(planned.attributes), profile=profile)
+    return replace(planned, attributes=encode_attributes(said))
+
+
 def check_signature(signing_plan: SigningPlan, signature: bytes) -> tuple[Finding, ...]:
     """Verify a raw signature with the certificate's key; no finding means that it is good."""
     signer = read_certificate(signing_plan.certificate)
@@ -167,6 +174,6 @@ def assemble(
     return attach(image, encode(signing_plan, signature), known)
 
 
-def read_plan_time(attributes: bytes) -> datetime:
-    """Return the signing time in signed attributes; raises Refused (SIG-ATTRIBUTES)."""
-    return read_attributes(attributes).signing_time
+def read_plan_attributes(attributes: bytes) -> SignedAttributes:
+    """Return time and profile of attributes to be signed; raises Refused (SIG-ATTRIBUTES)."""
+    return read_attributes(attributes, tuple(Profile))

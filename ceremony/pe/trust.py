@@ -22,16 +22,19 @@ from ceremony.pe.certificate import UNREADABLE, Certificate, load, read_certific
 from ceremony.pe.cms import read_signed_data
 from ceremony.pe.entries import MOST_CERTIFICATES
 from ceremony.pe.headers import refusal
+from ceremony.pe.oid import ObjectIdentifier
 from ceremony.pe.table import Entry
 from ceremony.types import Finding
 
 MOST_LINKS = 8
 NO_LINK = (*UNREADABLE, InvalidSignature, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-# Critical extensions that limit nothing which is asked here, or are asked here.
+# Critical extensions that limit nothing which is asked here, or are asked here. Debian's CA says in
+# Netscape's old one what its certificates are for.
 UNDERSTOOD = (
     *(x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage),
     x509.SubjectAlternativeName,
 )
+NETSCAPE_CERT_TYPE = ObjectIdentifier("2.16.840.1.113730.1.1")
 
 Chain = tuple[Certificate, ...]
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
@@ -133,6 +136,7 @@ def _is_understood(certificate: Certificate) -> bool:
         return False
     return all(
         isinstance(e.value, UNDERSTOOD)
+        or e.oid == NETSCAPE_CERT_TYPE
         or not (e.critical or isinstance(e.value, x509.NameConstraints))
         for e in extensions
     )

@@ -29,6 +29,7 @@ from ceremony.pe.digest import CheckSum
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.headers import HEAD_BYTES, Bytes
 from ceremony.pe.layout import Layout
+from ceremony.pe.profile import Profile
 from ceremony.pe.spc import indirect_data
 from ceremony.pe.sweep import Sink, TableBytes, sound_layout
 from ceremony.pe.table import Entry
@@ -100,7 +101,9 @@ class Verification:
         """Return the Authenticode SHA-256 of what was fed."""
         return self._regions.digest()
 
-    def findings(self, certificate: bytes, written: int) -> tuple[Finding, ...]:
+    def findings(
+        self, certificate: bytes, written: int, profile: Profile = Profile.SBSIGN
+    ) -> tuple[Finding, ...]:
         """Judge the whole file; `written` is what its CheckSum field says.
 
         No finding that refuses means that all of this holds: the layout is strict, every
@@ -116,7 +119,7 @@ class Verification:
             return (_refusal("SIG-MISSING", "the file carries no signature"),)
         found = self.integrity(written)
         if not refusals(found):
-            found += _profile_findings(entries[-1], signer, self.authenticode)
+            found += _profile_findings(entries[-1], signer, self.authenticode, profile)
         return found
 
     def integrity(self, written: int) -> tuple[Finding, ...]:
@@ -192,7 +195,9 @@ def _refusal(rule: str, text: str, at: int | None = None) -> Finding:
     return Finding(rule, Severity.REFUSE, text, at)
 
 
-def _profile_findings(entry: Entry, signer: Certificate, digest: Digest) -> tuple[Finding, ...]:
+def _profile_findings(
+    entry: Entry, signer: Certificate, digest: Digest, profile: Profile
+) -> tuple[Finding, ...]:
     signed = read_signed_data(entry.pkcs7)
     carried = tuple(asn1.encode_der(tlv) for tlv in signed.certificates or ())
     if carried[:1] != (signer.der,):
@@ -201,7 +206,7 @@ def _profile_findings(entry: Entry, signer: Certificate, digest: Digest) -> tupl
     info = signed.signers.as_list()[0]
     try:
         attributes = signed_bytes(info) or b""
-        read_attributes(attributes)
+        read_attributes(attributes, (profile,))
         again = encode_signed_data(
             indirect_data(digest),
             attributes,

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from pe.images import MOMENT, signer, uki
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,19 +88,35 @@ def test_what_tbs_writes_goes_through_systemd_sbsign_to_the_same_image(
     assert (tmp_path / "ours.efi").read_bytes() == (tmp_path / "theirs.efi").read_bytes()
 
 
-def test_what_systemd_sbsign_prepares_is_refused_by_name(
-    systemd_sbsign: tuple[str, ...], tmp_path: Path
+@pytest.mark.parametrize("curve", [None, ec.SECP256R1()], ids=["rsa", "p256"])
+def test_what_systemd_sbsign_prepares_is_assembled(
+    systemd_sbsign: tuple[str, ...], curve: ec.EllipticCurve | None, tmp_path: Path
 ) -> None:
-    # Its attributes list no ciphers, so the file would not be sbsign's.
     (tmp_path / "image.efi").write_bytes(uki())
-    signer("alice").write(tmp_path, "alice")
-    words = (*systemd_sbsign, "sign", "--certificate=alice.pem", "--prepare-offline-signing")
+    (signer("carol", curve=curve) if curve else signer("alice")).write(tmp_path, "by")
+    words = (*systemd_sbsign, "sign", "--certificate=by.pem", "--prepare-offline-signing")
     done = run(*words, "--output=tbs", "image.efi", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    words = ("openssl", "dgst", "-sha256", "-sign", "alice.key", "-out", "sig", "tbs")
+    words = ("openssl", "dgst", "-sha256", "-sign", "by.key", "-out", "sig", "tbs")
     assert run(*words, folder=tmp_path).returncode == 0
-    words = ("assemble", "--cert", "alice.pem", "--signed-data", "tbs", "--signed-data-signature")
+    options = ("--signed-data", "tbs", "--signed-data-signature", "sig")
     ours = (sys.executable, "-I", "-m", "tui")
-    done = run(*ours, *words, "sig", "--output", "out.efi", "image.efi", folder=tmp_path)
-    assert (done.returncode, "SIG-ATTRIBUTES" in done.stderr) == (1, True)
-    assert not (tmp_path / "out.efi").exists()
+    words = ("assemble", "--cert", "by.pem", *options, "--output", "ours.efi", "image.efi")
+    done = run(*ours, *words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    given = [f"{name}={file}" for name, file in zip(options[::2], options[1::2], strict=True)]
+    words = (*systemd_sbsign, "sign", "--certificate=by.pem", *given, "--output=theirs.efi")
+    done = run(*words, "image.efi", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    if curve is None:  # for ECDSA it names the key's kind where sbsign names ECDSA with SHA-256
+        assert (tmp_path / "ours.efi").read_bytes() == (tmp_path / "theirs.efi").read_bytes()
+    for made in ("ours.efi", "theirs.efi"):
+        done = run(*ours, "sbverify", "--cert", "by.pem", made, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        words = ("sbsign", "--key", "by.key", "--cert", "by.pem", "--output", "twice.efi", made)
+        assert run(*ours, *words, folder=tmp_path).returncode == 0
+    (tmp_path / "image.efi").write_bytes(uki(initrd=b"another"))
+    words = ("assemble", "--cert", "by.pem", *options, "--output", "other.efi", "image.efi")
+    done = run(*ours, *words, folder=tmp_path)
+    assert (done.returncode, "SIG-DIGEST" in done.stderr) == (1, True)
+    assert not (tmp_path / "other.efi").exists()

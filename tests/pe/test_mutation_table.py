@@ -107,7 +107,7 @@ REFUSED = (
     refused(52, "file-alignment-0", "PE-FILE-ALIGNMENT"),
     refused(53, "entry-outside", "PE-ENTRY"),
     refused(None, "section-name-not-ascii", "PE-SECTION-NAME", "UKI-SECTION-MISSING"),
-    refused(None, "section-name-long-form", "PE-SECTION-NAME"),
+    refused(None, "section-name-long-form", "PE-SECTION-NAME", gated=True),
     refused(None, "section-virtual-size-huge", "PE-ADDRESS-IMAGE"),
     refused(None, "section-mapped-past-image", "PE-ADDRESS-IMAGE"),
     refused(None, "cert-der-indefinite", "SIG-DER"),

@@ -23,7 +23,7 @@ from ceremony.pe.sign import (
     plan,
     plan_ecdsa,
     plan_for,
-    read_plan_time,
+    read_plan_attributes,
 )
 from ceremony.pe.verify import embedded_equals, verify
 from ceremony.types import DigestKind
@@ -42,7 +42,7 @@ def test_the_plan_is_the_same_for_the_same_inputs(alice: Signer) -> None:
     assert planned == plan(memoryview(uki()), alice.certificate, (), MOMENT)
     assert len(planned.attributes) == 232
     assert planned.authenticode.kind is DigestKind.AUTHENTICODE_SHA256
-    assert read_plan_time(planned.attributes) == MOMENT
+    assert read_plan_attributes(planned.attributes).signing_time == MOMENT
     assert planned.to_be_signed_sha256 == hashlib.sha256(planned.attributes).digest()
 
 
@@ -145,7 +145,8 @@ def test_a_time_that_cannot_be_signed_is_refused(alice: Signer, moment: datetime
 @pytest.mark.parametrize("year", [1950, 1970, 1999, 2000, 2049])
 def test_every_year_of_utctime_is_signed(alice: Signer, year: int) -> None:
     moment = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
-    assert read_plan_time(plan(uki(), alice.certificate, (), moment).attributes) == moment
+    planned = plan(uki(), alice.certificate, (), moment)
+    assert read_plan_attributes(planned.attributes).signing_time == moment
 
 
 @refuses("SIG-KEY")
@@ -201,7 +202,7 @@ def test_attributes_of_another_form_are_refused(alice: Signer) -> None:
         b"\x31\x81\x80" + attributes[3:131],
     ):
         with pytest.raises(Refused):
-            read_plan_time(bad)
+            read_plan_attributes(bad)
 
 
 def test_a_plan_refuses_an_image_with_all_its_faults(alice: Signer) -> None:

@@ -77,6 +77,7 @@ class Odd:
     no_signer: bool = False
     revocations: bytes = b""
     unsigned: bytes = b""
+    algorithm: bytes = RSA
 
 
 def odd_cms(image: bytes, by: Signer, odd: Odd) -> bytes:
@@ -88,7 +89,7 @@ def odd_cms(image: bytes, by: Signer, odd: Odd) -> bytes:
     parts = children(children(held[0])[0])
     name = seq(parts[3], parts[1])
     value = tlv(0x04, by.sign(attributes))
-    signed = (b"\xa0" + attributes[1:], RSA, value, odd.unsigned)
+    signed = (b"\xa0" + attributes[1:], odd.algorithm, value, odd.unsigned)
     signer = seq(integer(1), name, SHA256, *signed)
     return seq(
         SIGNED_DATA,

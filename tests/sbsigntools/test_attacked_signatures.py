@@ -114,6 +114,19 @@ def test_a_critical_extension_that_nobody_knows(
     assert verdict(desk, root) == FAILED
 
 
+@accepts("SIG-CHAIN")
+def test_the_netscape_certificate_type_of_debians_authority(
+    desk: Desk, leaf_key: PrivateKey
+) -> None:
+    kinds = x509.ObjectIdentifier("2.16.840.1.113730.1.1")
+    every = x509.UnrecognizedExtension(kinds, bytes.fromhex("030200f7"))
+    root = authority("root", None, (every, True))
+    leaf = issue("leaf", root, leaf_key)
+    signed(desk, leaf)
+    assert openssl_agrees(desk, root, leaf)
+    assert verdict(desk, root) == OK
+
+
 @refuses("SIG-CHAIN")
 def test_an_authority_with_another_key_than_the_leaf_names(
     desk: Desk, leaf_key: PrivateKey

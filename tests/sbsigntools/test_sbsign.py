@@ -312,6 +312,7 @@ def test_a_key_on_a_token_gives_the_bytes_of_the_key_in_a_file(desk: Desk) -> No
     assert not desk.signed.exists()
     done = desk.run(*words, answers=b"2468\n")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("KEY-SOFTWARE") == 1
     assert desk.signed.read_bytes() == desk.theirs("image.efi").read_bytes()
     spoken = desk.run(*(w.replace("object=uki", "object=uki?pin-value=2468") for w in words))
     assert is_refusal(spoken, "KEY-URI")

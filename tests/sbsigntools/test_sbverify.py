@@ -169,13 +169,15 @@ def test_list_tells_names_and_says_when_there_is_none(desk: Desk, family: Family
     assert done.stdout.splitlines() == [
         "signature 1",
         "image signature issuers:",
-        " - CN=middle",
+        " - /CN=middle",
         "image signature certificates:",
-        " - subject: CN=leaf",
-        "   issuer:  CN=middle",
-        " - subject: CN=middle",
-        "   issuer:  CN=root",
+        " - subject: /CN=leaf",
+        "   issuer:  /CN=middle",
+        " - subject: /CN=middle",
+        "   issuer:  /CN=root",
     ]
+    done = desk.run("sbverify", "--verbose", "--cert", "alice.pem", "signed.efi")
+    assert done.stdout.endswith(f"   issuer:  /CN=root\nPKCS7 verification failed\n{FAILED}")
     done = desk.run("sbverify", "--list", "image.efi")
     assert (done.returncode, done.stderr) == (0, "No signature table present\n")
     done = desk.run("sbverify", "--cert", "alice.pem", "image.efi")

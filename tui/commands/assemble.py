@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ceremony.errors import refuse
 from ceremony.pe.certificate import key_algorithm, read_certificate
-from ceremony.pe.sign import SigningPlan, read_plan_time
+from ceremony.pe.sign import SigningPlan, read_plan_attributes
 from ceremony.pe.sweep import SweptImage
 from tui.commands import Exit
 from tui.commands.files import file_alone
@@ -64,18 +64,21 @@ def run(options: argparse.Namespace) -> Exit:
         if revocations is not None:
             revocations(image, plan)
 
+    said = read_plan_attributes(signed_data)
     order = Order(
         output=options.output or default_output(options.image, detached=options.detached),
         certificate=certificate,
         chain=tuple(der for path in options.addcert for der in read_certificates(path)),
-        time=read_plan_time(signed_data),
+        time=said.signing_time,
         algorithm=key_algorithm(read_certificate(certificate)),
         check=check,
+        profile=said.profile,
     )
     read_too = (options.cert, options.signed_data, options.signed_data_signature, options.dbx)
-    keep_apart(order.output, *read_too, *options.addcert)
+    image = Path(options.image)
+    keep_apart(order.output, *read_too, *options.addcert, image if options.detached else None)
     copied = None if options.detached else order.output
-    with copying(Path(options.image), copied) as (read, draft):
+    with copying(image, copied) as (read, draft):
         done = carry_out(order, read, draft, lambda _plan: signature)
     put_findings(done.findings)
     put(f"{'PKCS#7' if options.detached else 'signed image'} written: {order.output}")

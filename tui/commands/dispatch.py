@@ -72,7 +72,10 @@ def _run(arguments: list[str]) -> int:
     options = argparse.Namespace()
     try:
         command = _command(words[0])
-        options = _parser(words[0], command).parse_args(words[1:] if drop_in else words)
+        parser = _parser(words[0], command)
+        if command is not None and isinstance(parser, Options):
+            words = parser.settle(words[1:], command.GRAMMAR)
+        options = parser.parse_args(words)
         identity.require_one_home()
         return int(command.run(options)) if command else Exit.USAGE
     except SystemExit as error:  # argparse: 0 after --help, 2 (drop-in: 1) after wrong usage

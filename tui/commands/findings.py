@@ -11,6 +11,7 @@ from ceremony.rules.pin_tries import pin_try
 from ceremony.rules.register import lookup
 from ceremony.show import printable
 from ceremony.types import Finding, Severity
+from tui.standard_error import say
 
 
 def put_json(value: Json) -> None:
@@ -27,15 +28,15 @@ def put_findings(findings: tuple[Finding, ...], *, to_stderr: bool = False) -> N
     """Write findings: what happened, why (the rule), what next."""
     with suppress(OSError):  # what was said before a refusal stands before it, in a pipe as well
         sys.stdout.flush()
-    stream = sys.stderr if to_stderr else sys.stdout
+    write = say if to_stderr else sys.stdout.write
     for finding in findings:
         rule = lookup(finding.rule)
         at = f" (offset {finding.offset:#x})" if finding.offset is not None else ""
-        stream.write(printable(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}") + "\n")
+        write(printable(f"{finding.severity:<6} {finding.rule}: {finding.text}{at}") + "\n")
         if rule and finding.severity is Severity.REFUSE:
-            stream.write(f"       must hold: {rule.says}\n       next:      {rule.next}\n")
+            write(f"       must hold: {rule.says}\n       next:      {rule.next}\n")
             if spent := pin_try(finding.rule):
-                stream.write(f"       PIN:       {spent}\n")
+                write(f"       PIN:       {spent}\n")
 
 
 def findings_json(findings: tuple[Finding, ...]) -> list[Json]:

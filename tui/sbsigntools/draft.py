@@ -157,6 +157,9 @@ def _followed(path: Path) -> Path:
         if shared and link.st_uid not in (os.geteuid(), folder.st_uid):
             text = f"{escaped(str(path), 4096)} is another user's link in a shared folder"
             raise refuse("MED-SPECIAL", text)
+        if path.exists() and not path.is_file():  # /dev/stdout, say
+            text = f"{escaped(str(path), 4096)} leads to what is not a regular file"
+            raise refuse("MED-SPECIAL", text)
         return path.resolve()
     except (OSError, RuntimeError):  # pathlib's word for a loop, before Python 3.13
         text = f"{escaped(str(path), 4096)} is a link that leads nowhere"

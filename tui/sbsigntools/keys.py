@@ -124,7 +124,8 @@ def _open_token(
     now = datetime.now(UTC)
     try:
         seen = token.probe(certificate)
-        _judge(preflight(seen, certificate, now, Mode.PRODUCTION), tell)
+        without_pin = preflight(seen, certificate, now, Mode.PRODUCTION)
+        _judge(without_pin, tell)
         pin = bytearray()
         if seen.protected_path:
             allow(secrets, seen.pin_state)
@@ -136,7 +137,8 @@ def _open_token(
         if login.evidence is None:
             text = f"{login.outcome}; the token says of its tries: {login.pin_state}"
             raise refuse(_REFUSED[login.outcome], text)
-        _judge(preflight(login.evidence, certificate, now, Mode.PRODUCTION), tell)
+        found = preflight(login.evidence, certificate, now, Mode.PRODUCTION)
+        _judge(tuple(f for f in found if f not in without_pin), tell)  # nothing is said twice
     except (Refused, TokenTrouble):
         token.close()
         raise

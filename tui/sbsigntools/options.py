@@ -1,6 +1,7 @@
-"""Options as sbsigntools reads them: GNU style, in any order, exit status 1 for every fault.
+"""Options as sbsigntools reads them: getopt_long(3), in any order, exit status 1 for every fault.
 
-An option that is not known is an error before anything is read: nothing is signed.
+An option that is not known is an error before anything is read: nothing is signed. Only
+sbsigntools' own options may be cut short, so that one of ours never takes a short form away.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from getopt import GetoptError, gnu_getopt
 from typing import NoReturn
 
 from ceremony.show import escaped
@@ -24,6 +28,15 @@ NO_TABLE = "No signature table present"
 TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z")
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A command's options as getopt_long takes them, `own` those that sbsigntools has not."""
+
+    short: str
+    long: tuple[str, ...]
+    own: tuple[str, ...]
+
+
 class Options(argparse.ArgumentParser):
     """A parser whose every error ends with status 1, as `sbsign` and its kin do."""
 
@@ -31,6 +44,20 @@ class Options(argparse.ArgumentParser):
         """Say what is wrong and what would be right."""
         self.print_usage(sys.stderr)
         self.exit(FAILED, f"{self.prog}: {escaped(message, 1000)}\n")
+
+    def settle(self, words: Sequence[str], grammar: Grammar) -> list[str]:
+        """Return the words with each option in full, its value joined to it, the image last."""
+        named = {word.partition("=")[0] for word in words}
+        own = (name for name in grammar.own if f"--{name.rstrip('=')}" in named)
+        long = [*grammar.long, *own]
+        try:
+            pairs, rest = gnu_getopt(words, grammar.short, long)
+        except GetoptError as error:
+            self.error(error.msg)
+        valued = {f"-{letter}" for letter in re.findall("(.):", grammar.short)}
+        valued |= {f"--{name[:-1]}" for name in long if name.endswith("=")}
+        full = (f"{name}={value}" if name in valued else name for name, value in pairs)
+        return [*full, "--", *rest]
 
 
 def moment(text: str) -> datetime:

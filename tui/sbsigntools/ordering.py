@@ -23,7 +23,8 @@ def sign_as_told(options: Namespace, output: Path, read: Reading, draft: Draft |
     if options.engine and not options.key.lower().startswith(SCHEME):
         raise refuse("KEY-URI", f"--engine {ENGINE} needs --key {SCHEME}...")
     key = None if options.key.lower().startswith(SCHEME) else Path(options.key)
-    keep_apart(output, key, options.cert, options.dbx, options.machine, *options.addcert)
+    image = Path(options.image) if options.detached else None
+    keep_apart(output, image, key, options.cert, options.dbx, options.machine, *options.addcert)
     certificate = read_certificates(options.cert)[0]
     order = Order(
         output=output,

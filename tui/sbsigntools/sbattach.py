@@ -6,7 +6,6 @@ Different where the original is wrong: a signature of another image is not attac
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,8 +19,13 @@ from ceremony.show import escaped
 from tui.sbsigntools.certificates import read_small
 from tui.sbsigntools.draft import drafting, keep_apart
 from tui.sbsigntools.finishing import finish
-from tui.sbsigntools.options import ALREADY_SIGNED, NO_TABLE, UNSIGNED, tell_known
+from tui.sbsigntools.options import ALREADY_SIGNED, NO_TABLE, UNSIGNED, Grammar, tell_known
 from tui.sbsigntools.reading import reading
+from tui.standard_error import say
+
+GRAMMAR = Grammar(
+    "a:d:hrs:vV", ("attach=", "detach=", "help", "remove", "signum=", "version"), ("verbose",)
+)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -61,7 +65,7 @@ def attach(path: Path, signature: Path, verbose: int) -> None:
         image = read.image()
         check_entries(image)
         check_attachable(image, cms)
-        sys.stderr.write(f"{ALREADY_SIGNED if image.entries else UNSIGNED}\n")
+        say(f"{ALREADY_SIGNED if image.entries else UNSIGNED}\n")
         table = image.table + tail(image.layout, cms).entry
         known = finish(draft, image.layout, table, lambda v, at: v.integrity(at))
         draft.commit()
@@ -99,7 +103,7 @@ def take(path: Path, number: int, output: Path | None, *, remove: bool) -> None:
 
 def _chosen(entries: tuple[Entry, ...], number: int) -> Entry:
     if not entries:
-        sys.stderr.write(f"{NO_TABLE}\n")
+        say(f"{NO_TABLE}\n")
     if not 1 <= number <= len(entries):
         raise refuse("SIG-NUMBER", f"signature {number} of an image that has {len(entries)}")
     return entries[number - 1]

@@ -6,7 +6,6 @@ all kept, the output appears only when it was verified, a PIN never stands in a 
 
 from __future__ import annotations
 
-import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
@@ -14,12 +13,20 @@ from tui.sbsigntools.options import (
     ALREADY_SIGNED,
     ENGINE,
     UNSIGNED,
+    Grammar,
     descriptor,
     moment,
     no_pin,
     tell_known,
 )
 from tui.sbsigntools.reading import copying
+from tui.standard_error import say
+
+GRAMMAR = Grammar(
+    "a:c:de:hk:o:vV",
+    ("addcert=", "cert=", "detached", "engine=", "help", "key=", "output=", "verbose", "version"),
+    ("dbx=", "machine=", "pin=", "pin-fd=", "time="),
+)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -60,7 +67,7 @@ def run(options: Namespace) -> int:
         from tui.sbsigntools.ordering import sign_as_told  # noqa: PLC0415 - as just said
 
         done = sign_as_told(options, output, read, draft)
-    sys.stderr.write(f"{ALREADY_SIGNED if done.before else UNSIGNED}\n")
+    say(f"{ALREADY_SIGNED if done.before else UNSIGNED}\n")
     tell_known(done.findings, options.verbose)
     return 0
 

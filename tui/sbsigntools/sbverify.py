@@ -13,16 +13,21 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from ceremony.errors import Refused
 from ceremony.pe.entries import entry_findings
 from ceremony.pe.sweep import SweptImage
 from ceremony.pe.table import MOST_ENTRY_BYTES, Entry
-from ceremony.pe.trust import Chain, chain_findings, signing_certificates
+from ceremony.pe.trust import Chain, chain_findings
 from ceremony.types import Finding, Severity, refusals
 from tui.sbsigntools.certificates import read_certificates, read_small
-from tui.sbsigntools.options import NO_TABLE, tell, tell_known
+from tui.sbsigntools.listing import list_signatures
+from tui.sbsigntools.options import NO_TABLE, Grammar, tell, tell_known
 from tui.sbsigntools.reading import reading
 from tui.sbsigntools.revoked import revoked
+from tui.standard_error import say
+
+GRAMMAR = Grammar(
+    "c:d:hlvV", ("cert=", "detached=", "help", "list", "verbose", "version"), ("dbx=",)
+)
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -56,13 +61,13 @@ def run(options: Namespace) -> int:
         cms = read_small(options.detached, MOST_ENTRY_BYTES)
         entries = (Entry(0, len(cms), cms),)
     if not entries:
-        sys.stderr.write(f"{NO_TABLE}\n")
+        say(f"{NO_TABLE}\n")
+    judged = () if options.list else verified(image, entries, trusted)
     if options.list or options.verbose:
-        list_signatures(entries)
+        list_signatures(entries, tuple(bool(chain) for chain, _ in judged))
     if options.list:
         return 0
     tell_known(image.findings, options.verbose)
-    judged = verified(image, entries, trusted)
     chains = tuple(chain for chain, _ in judged)
     # One good signature is enough: what is wrong with another one is told and refuses nothing.
     told = tuple(finding for _, found in judged for finding in found)
@@ -93,21 +98,3 @@ def verified(
             chain, found = chain_findings(entry, trusted)
         judged.append((chain, found))
     return tuple(judged)
-
-
-def list_signatures(entries: tuple[Entry, ...]) -> None:
-    """Write whose the signatures are, in sbverify's words."""
-    for number, entry in enumerate(entries, 1):
-        sys.stdout.write(f"signature {number}\n")
-        try:
-            signer, carried = signing_certificates(entry.pkcs7)
-        except Refused as refused:
-            tell(refused.findings)
-            continue
-        sys.stdout.write("image signature issuers:\n")
-        if signer is not None:
-            sys.stdout.write(f" - {signer.issued_by}\n")
-        sys.stdout.write("image signature certificates:\n")
-        for certificate in carried:
-            sys.stdout.write(f" - subject: {certificate.subject}\n")
-            sys.stdout.write(f"   issuer:  {certificate.issued_by}\n")

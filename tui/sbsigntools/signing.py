@@ -13,8 +13,10 @@ from pathlib import Path
 
 from ceremony.pe.attach import check_attachable, tail
 from ceremony.pe.certificate import Algorithm
-from ceremony.pe.sign import SigningPlan, encode, plan_swept
+from ceremony.pe.profile import Profile
+from ceremony.pe.sign import SigningPlan, encode, in_profile, plan_swept
 from ceremony.pe.sweep import SweptImage
+from ceremony.pe.verify import Verification
 from ceremony.types import Finding, Severity
 from tui.sbsigntools.draft import Draft, drafting
 from tui.sbsigntools.finishing import finish
@@ -37,6 +39,7 @@ class Order:
     time: datetime
     algorithm: Algorithm
     check: Check | None = None
+    profile: Profile = Profile.SBSIGN
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def carry_out(order: Order, read: Reading, draft: Draft | None, sign: Sign) -> D
     """
     image = read.image()
     planned = plan_swept(image, order.certificate, order.chain, order.time, order.algorithm)
+    if order.profile is not Profile.SBSIGN:
+        planned = in_profile(planned, order.profile)
     if order.check is not None:
         order.check(image, planned)
     cms = encode(planned, sign(planned))
@@ -65,7 +70,11 @@ def carry_out(order: Order, read: Reading, draft: Draft | None, sign: Sign) -> D
             alone.commit()
     else:
         table = image.table + tail(image.layout, cms).entry
-        known = finish(draft, image.layout, table, lambda v, at: v.findings(order.certificate, at))
+
+        def judged(written: Verification, at: int) -> tuple[Finding, ...]:
+            return written.findings(order.certificate, at, order.profile)
+
+        known = finish(draft, image.layout, table, judged)
         draft.commit()
     ecdsa = () if order.algorithm is Algorithm.RSA else (firmware_warning(),)
     return Done(len(image.entries), (*image.findings, *known, *ecdsa))

@@ -22,7 +22,6 @@ from ceremony.attest.record import (
     Pairs,
     Reading,
 )
-from ceremony.attest.sigstore_key import ALGORITHM as SIGSTORE
 from ceremony.certified import certificate_faults, revocations, revoked_at, signing_key
 from ceremony.characters import likened
 from ceremony.clock import day_text, minute_text
@@ -187,10 +186,8 @@ def _key_faults(attestation: Attestation, policy: Policy, now: datetime) -> Iter
     """QRM-ALGORITHM, QRM-TOUCH, QRM-REVOKED, QRM-CERTIFICATE, QRM-WINDOW."""
     key = policy.enrolled[attestation.key.fpr][1]
     made = attestation.claims.time or now
-    # A Sigstore identity signs by a key that lives for minutes; its root decides which serve.
-    sigstore = attestation.key.algorithm == SIGSTORE
     signer = signing_key(attestation)
-    if not sigstore and not signer.allowed_by(policy.algorithms_at(now), attestation.scheme):
+    if not signer.allowed_by(policy.algorithms_at(now), attestation.scheme):
         text = f"the policy allows no {signer.algorithm} ({attestation.scheme})"
         yield Standing.NOT_COUNTED, "QRM-ALGORITHM", text
     if not attestation.touched and key.touch is Touch.REQUIRED:

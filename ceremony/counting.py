@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ceremony.admission import Vote
 from ceremony.attest.record import Pairs
-from ceremony.inputs import contradicts, lock_fits, reference, shown
+from ceremony.inputs import LOCK, contradicts, lock_fits, reference, shown
 from ceremony.policy_model import Policy
 from ceremony.show import escaped
 from ceremony.tally import Tally, tally
@@ -52,7 +52,7 @@ def count(
     agreeing = [vote for vote in votes if vote.sha256 == sha256]
     others = [vote for vote in votes if vote.sha256 != sha256]
     fitting = [vote for vote in agreeing if lock_fits(vote, locks)]
-    inputs = reference(policy, fitting, others, principal)
+    inputs = reference(policy, fitting, others, principal, locks)
     same = [vote for vote in fitting if not contradicts(vote.inputs, inputs.key)]
     beside = set(agreeing).difference(same) if len(same) < len(agreeing) else ()
     full, weak = _ballots(same, principal)
@@ -70,7 +70,7 @@ def count(
         stands=tuple(stands),
         findings=(
             *_tallied(policy, counted, full, weak_only),
-            *_lock_findings(policy, agreeing, fitting, locks),
+            *_lock_findings(policy, agreeing, locks),
             *(Finding("QRM-SPLIT", Severity.REFUSE, text) for text in inputs.split),
             *_dissent_findings(policy, stands, principal, anybody=bool(agreeing)),
         ),
@@ -158,15 +158,16 @@ def _tallied(
 
 
 def _lock_findings(
-    policy: Policy, agreeing: list[Vote], fitting: list[Vote], locks: frozenset[str] | None
+    policy: Policy, agreeing: list[Vote], locks: frozenset[str] | None
 ) -> tuple[Finding, ...]:
-    """QRM-LOCK: the policy's lock file is on the media and some agreeing vote pins it."""
+    """QRM-LOCK: the lock file is on the media, and not another one than all who pin one pin."""
     if locks is None:
         return ()
     name = escaped(policy.inputs.flake_lock_file)
     if not locks:
         return (Finding("QRM-LOCK", Severity.REFUSE, f"{name} is not on the media"),)
-    if agreeing and not fitting:
+    pinning = [vote for vote in agreeing if LOCK in dict(vote.inputs)]
+    if pinning and not any(lock_fits(vote, locks) for vote in pinning):
         text = f"{name} on the media is none that a builder built from"
         return (Finding("QRM-LOCK", Severity.REFUSE, text),)
     return ()

@@ -7,13 +7,14 @@ With full votes (all pins there) the key with most principals is the reference. 
 competes if it reaches the threshold itself, or, where the reference needs weak votes, if
 it could with as many. Without full votes the weak ones must not contradict each other.
 All of this looks at full votes only, so that one more weak vote cannot create a split. Where
-no key can reach the threshold and all of them together would, that is a split too.
+no key can reach the threshold and all of them together would, that is a split too; so is a
+threshold for another digest from other inputs, whoever agrees here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ceremony.admission import Vote
 from ceremony.attest.record import Pairs
@@ -48,9 +49,22 @@ def shown(key: Pairs) -> str:
 
 
 def reference(
-    policy: Policy, agreeing: Iterable[Vote], others: Iterable[Vote], principal: Mapping[str, str]
+    policy: Policy,
+    agreeing: Iterable[Vote],
+    others: Iterable[Vote],
+    principal: Mapping[str, str],
+    locks: frozenset[str] | None,
 ) -> Inputs:
     """Return the reference key of the agreeing votes and what splits them."""
+    found = _agreed(policy, agreeing, principal)
+    apart = (v for v in others if contradicts(v.inputs, found.key) or not lock_fits(v, locks))
+    return replace(
+        found, split=(*found.split, *_elsewhere(policy.quorum.threshold, apart, principal))
+    )
+
+
+def _agreed(policy: Policy, agreeing: Iterable[Vote], principal: Mapping[str, str]) -> Inputs:
+    """Return the reference key, and what splits those who agree on the image."""
     full: dict[Pairs, set[str]] = {}
     weak: list[Vote] = []
     for vote in agreeing:
@@ -70,9 +84,7 @@ def reference(
         for inputs, names in sorted(full.items())
         if inputs != key and len(names) >= reach
     ]
-    return Inputs(
-        key, (*split, *_torn(policy, full, key), *_elsewhere(threshold, key, others, principal))
-    )
+    return Inputs(key, (*split, *_torn(policy, full, key)))
 
 
 def _torn(policy: Policy, full: Mapping[Pairs, set[str]], key: Pairs) -> tuple[str, ...]:
@@ -100,12 +112,12 @@ def _weak_reference(policy: Policy, weak: list[Vote]) -> Inputs:
 
 
 def _elsewhere(
-    threshold: int, key: Pairs, others: Iterable[Vote], principal: Mapping[str, str]
+    threshold: int, apart: Iterable[Vote], principal: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return where a threshold agrees on another digest from other inputs."""
     groups: dict[tuple[Pairs, str], set[str]] = {}
-    for vote in others:
-        if vote.full and vote.inputs != key:
+    for vote in apart:
+        if vote.full:
             groups.setdefault((vote.inputs, vote.sha256), set()).add(principal[vote.builder])
     return tuple(
         f"{len(names)} principals agree on {digest[:16]} from other inputs: {shown(inputs)}"

@@ -12,7 +12,14 @@ import tomllib
 from dataclasses import replace
 from datetime import datetime
 
-from ceremony import policy_checks, policy_components, policy_keys, policy_parts, policy_release
+from ceremony import (
+    policy_checks,
+    policy_components,
+    policy_keys,
+    policy_parts,
+    policy_release,
+    policy_syntax,
+)
 from ceremony.attest.sshsig import read_sshsig, verify_sshsig
 from ceremony.clock import minute_text
 from ceremony.errors import Refused, refuse
@@ -65,7 +72,9 @@ def load(data: bytes) -> Policy:
 
 
 def _placed(error: ValueError | RecursionError, text: str) -> str:
-    """Return where tomllib stumbled; its words are another Python's no more."""
+    """Return what is wrong where; tomllib's own words are another Python's no more."""
+    if why := policy_syntax.reason(text):
+        return why
     if isinstance(error, RecursionError):
         return "it nests too deep (line 1 and on)"
     found = _PLACE.search(str(error))

@@ -13,26 +13,15 @@ from datetime import datetime
 
 from ceremony import groups, policy_components
 from ceremony.clock import day_text
+from ceremony.policy_able import ever_counts, formats
 from ceremony.policy_model import Missing, Policy
-from ceremony.policy_people import CONTAINERS, BuilderKey, KeyWrapping, Touch
+from ceremony.policy_people import CONTAINERS, Touch
 from ceremony.policy_tables import Faults
 from ceremony.principals import principal_names, principals
 from ceremony.show import escaped
 from ceremony.types import Finding, Severity
 
 RULE = "POL-ADVICE"
-_PLAIN = ("dsse", "in-toto-link", "rebuilderd", "narinfo")
-# Which formats a key in each wrapping can sign.
-_SIGNS = {
-    KeyWrapping.SSH: ("sshsig", *_PLAIN),
-    KeyWrapping.SSH_CA: ("sshsig",),
-    KeyWrapping.MINISIGN: ("minisign", "signify", *_PLAIN),
-    KeyWrapping.SPKI: _PLAIN,
-    KeyWrapping.OPENPGP: ("openpgp",),
-    KeyWrapping.NIX: ("narinfo",),
-    KeyWrapping.SIGNIFY: ("signify",),
-    KeyWrapping.SIGSTORE: ("sigstore",),
-}
 
 
 def advice(policy: Policy, text: str, now: datetime) -> tuple[Finding, ...]:
@@ -75,14 +64,11 @@ def _keys(policy: Policy) -> Iterator[Advice]:
             if key.touch is Touch.OPTIONAL:
                 why = f"{who} signs untouched: whoever has its machine has its vote"
                 yield place, "touch", why
-            if not set(_formats(key)) & set(builder.formats):
+            if not set(formats(key)) & set(builder.formats):
                 yield place, "type", f"{who} signs none of the builder's formats"
-
-
-def _formats(key: BuilderKey) -> tuple[str, ...]:
-    if key.key.is_security_key:
-        return ("sshsig",)
-    return _SIGNS[key.wrapping]
+            elif key.key.fpr not in policy.revocations and not ever_counts(policy, builder, key):
+                why = "its window, its algorithm, or no time or pins in the formats that it signs"
+                yield place, "", f"{who} never gives a vote under this policy: {why}"
 
 
 def _builders(policy: Policy) -> Iterator[Advice]:
@@ -95,7 +81,7 @@ def _builders(policy: Policy) -> Iterator[Advice]:
         if builder.isolation in CONTAINERS and not weak:
             why = f"{name} does not count without the pin base_image, as no weak vote counts"
             yield place, "isolation", why
-        if not any(set(_formats(key)) & set(builder.formats) for key in builder.keys):
+        if not any(set(formats(key)) & set(builder.formats) for key in builder.keys):
             yield place, "formats", f"{name} can never vote: no key of it signs a format of it"
 
 

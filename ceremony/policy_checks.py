@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from ceremony import approval, groups, policy_components, policy_release
+from ceremony import approval, groups, policy_able, policy_components, policy_release
 from ceremony.policy_model import Approving, Policy
 from ceremony.policy_people import Builder, Revoked
 from ceremony.policy_tables import Faults
@@ -133,7 +133,8 @@ def _check_thresholds(policy: Policy, faults: Faults) -> None:
 
 
 def _check_quorum(policy: Policy, table: str, quorum: QuorumRule, faults: Faults) -> None:
-    """POL-THRESHOLD: if every builder agreed, threshold, rule and minima would hold."""
+    """POL-THRESHOLD: if all agreed who can vote, threshold, rule and minima would hold."""
+    before = len(faults.findings)
     names = principal_names(policy)
     votes = sorted(set(names.values()))
     if quorum.threshold > len(votes):
@@ -158,6 +159,8 @@ def _check_quorum(policy: Policy, table: str, quorum: QuorumRule, faults: Faults
     if math.comb(len(votes), quorum.weak_votes_max) > MOST_WEAK_CHOICES:
         why = f"more than {MOST_WEAK_CHOICES} ways to choose the weak votes"
         faults.add("POL-VALUE", table, "weak_votes_max", why)
+    elif len(faults.findings) == before and (short := policy_able.shortfall(policy, quorum, names)):
+        faults.add("POL-THRESHOLD", table, *short)
 
 
 def _attribute(builder: Builder, name: str) -> str:

@@ -22,6 +22,12 @@ from ceremony.policy_tables import Table
 from ceremony.show import escaped
 
 MOST_KEYS = 64
+# `type` may say which kind of OpenSSH key is meant.
+SSH_TYPES = (
+    *("ssh-ed25519", "ssh-rsa", "sk-ssh-ed25519@openssh.com"),
+    *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
 MOST_CERTIFICATE = 1 << 19  # characters of an OpenPGP certificate
 
 Key = TypeVar("Key")
@@ -68,12 +74,17 @@ def _is_isolation(text: str) -> bool:
 
 
 def _builder_keys(table: Table) -> tuple[people.BuilderKey, ...]:
-    wrapping = table.choice("type", KeyWrapping, KeyWrapping.SSH)
+    kind = table.text("type", KeyWrapping.SSH)
+    wrapping = KeyWrapping.SSH
+    if kind not in SSH_TYPES:
+        wrapping = table.choice("type", KeyWrapping, KeyWrapping.SSH)
     namespace = table.name_text("namespace", people.ATTESTATION_NAMESPACE)
     valid_from, valid_to = table.moment("from"), table.moment("to")
     if valid_from >= valid_to:
         table.fault("POL-PERIOD", "to", "the window ends before it begins")
     wrapped = _wrapped(table, wrapping)
+    if wrapped:
+        _check_said(table, kind, {key.fpr for key, _ in wrapped})
     principals = _principals(table) if wrapping is KeyWrapping.SSH_CA else ()
     touch = _touch(table, wrapping, wrapped)
     table.end()
@@ -83,6 +94,16 @@ def _builder_keys(table: Table) -> tuple[people.BuilderKey, ...]:
         people.BuilderKey(key, wrapping, key_id, *window, entry, principals, touch)
         for key, key_id in wrapped
     )
+
+
+def _check_said(table: Table, kind: str, fprs: set[str]) -> None:
+    """POL-PUBLIC-KEY: the key is of the kind and has the identity that stand beside it."""
+    if kind in SSH_TYPES and table.text("public").split(" ")[0] != kind:
+        table.fault("POL-PUBLIC-KEY", "type", f"the key is no {kind}")
+    said = table.text("fpr", "")
+    if table.has("fpr") and said not in fprs:
+        there = ", ".join(sorted(fprs))
+        table.fault("POL-PUBLIC-KEY", "fpr", f"the key's identity is {there}")
 
 
 def _principals(table: Table) -> tuple[str, ...]:

@@ -106,6 +106,8 @@ def dissent(table: Table) -> model.DissentRule:
     override = table.table("override")
     # The default of the table as a whole is two operators; an override table must say its own.
     operators = override.integer("operators", 0, model.MOST_PERSONS, 2)
+    if not override.flag("reason", default=True):
+        override.fault("POL-VALUE", "reason", "only true is possible")
     override.end()
     return model.DissentRule(
         same_inputs=same,

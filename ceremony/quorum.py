@@ -28,7 +28,7 @@ from ceremony.policy_model import Policy
 from ceremony.policy_tables import MOST_NAME
 from ceremony.principals import principal_names
 from ceremony.questions import MOST_CHARACTERS
-from ceremony.release_rules import VersionSource
+from ceremony.said_versions import said_versions
 from ceremony.show import escaped
 from ceremony.succession import ledger_findings
 from ceremony.types import Finding, ImageFacts, MediaFile, Severity, refusals
@@ -133,7 +133,8 @@ def examine(  # noqa: PLR0913 - as judge
     build = components.Build(image, counted.inputs, on_media)
     parts, of_parts = components.counted(policy, build, taken.parts, names)
     stands = tuple(sorted(counted.stands, key=lambda s: (s.vote.file, s.vote.builder)))
-    said = version.read(policy, image_name, _versions(stands), counted.inputs)
+    told, beside = said_versions(policy, stands)
+    said = version.read(policy, image_name, told, counted.inputs, beside)
     rule = policy.ledger
     book = ledger.read(files, rule.file, ledger_head) if rule else None
     findings = _bounded(
@@ -178,20 +179,6 @@ def _signed_findings(policy: Policy, image: ImageFacts) -> tuple[Finding, ...]:
         return ()
     text = "the image carries signatures; votes are compared with the image without them"
     return (Finding("QRM-SIGNED", policy.gates.signed_input, text),)
-
-
-def _versions(stands: tuple[Stand, ...]) -> tuple[version.Said, ...]:
-    """Return what the agreeing votes say of the version, each text of each builder once."""
-    agreeing = (Standing.COUNTED, Standing.WEAK, Standing.DUPLICATE)
-    said = {
-        version.Said(_SOURCES.get(s.vote.format, VersionSource.STATEMENT), *told): None
-        for s in stands
-        if s.standing in agreeing and (told := (s.vote.builder, s.vote.version))[1]
-    }
-    return tuple(sorted(said, key=lambda one: (one.source, one.who, one.text)))
-
-
-_SOURCES = {"minisign": VersionSource.MINISIGN_COMMENT}
 
 
 def _ledger_findings(

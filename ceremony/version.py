@@ -125,11 +125,17 @@ def denied(text: str, words: Sequence[str]) -> str:
 
 
 def read(
-    policy: Policy, image_name: str, said: Sequence[Said], inputs: Sequence[tuple[str, str]]
+    policy: Policy,
+    image_name: str,
+    said: Sequence[Said],
+    inputs: Sequence[tuple[str, str]],
+    beside: Sequence[Said] = (),
 ) -> Read:
     """Read the version of an image called `image_name` that verified votes say this of.
 
-    `inputs` are the pins that the votes share. A policy without [version] reads nothing.
+    `inputs` are the pins that the votes share. What is said `beside`, by votes that agree and
+    cannot count, gives no version and must not say another: those votes are heard as soon as
+    their builder attests once more. A policy without [version] reads nothing.
     """
     rule = policy.version
     if rule is None:
@@ -137,9 +143,11 @@ def read(
     inside = version_in(policy.artifact.names, image_name)
     named = (Said(VersionSource.FILE_NAME, "the file name", inside),) if inside else ()
     heard = [one for source in rule.source for one in (*named, *said) if one.source is source]
+    nothing = tuple(_none(rule, heard))
+    heard += [one for one in beside if one.source in rule.source]
     findings = [
         *_denied_findings(rule, image_name, heard),
-        *(Finding(RULE, Severity.REFUSE, text) for text in _none(rule, heard)),
+        *(Finding(RULE, Severity.REFUSE, text) for text in nothing),
     ]
     versions: list[tuple[Said, Version]] = []
     for one in heard:

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marks import accepts, refuses
-from quorum.release import IMAGE, LOCK, Release, checksums, sha256, statement
+from quorum.release import IMAGE, LOCK, NOW, Release, checksums, facts, sha256, statement
 
+from ceremony.attest.aids import Aids
 from ceremony.attest.record import Attestation, Malformed, Reading, Unverified
 from ceremony.attest.sigstore import EXTRA, Verifier, pinned_roots, read_sigstore
 from ceremony.attest.sigstore_bundle import (
@@ -32,6 +33,7 @@ from ceremony.ingest.sigstore import sigstore_verifier
 from ceremony.keys import Scheme
 from ceremony.policy import Policy
 from ceremony.policy_people import BuilderKey
+from ceremony.quorum import judge
 from ceremony.types import MediaFile
 
 pytest.importorskip("sigstore", reason="the extra `sigstore` (PyPI: sigstore) is not installed")
@@ -182,6 +184,28 @@ def test_a_bundle_of_the_enrolled_workflow_is_an_attestation(
     assert {name: dict(reading.claims.pins)[name] for name in PINS} == PINS
     assert reading.claims.time == MADE
     assert reading.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@accepts("QRM-ALGORITHM")
+@refuses("QRM-ALGORITHM")
+def test_a_bundle_counts_where_the_policy_takes_sigstore(
+    bundle: dict[str, Any], policy: Policy, verifier: Verifier, root: MediaFile
+) -> None:
+    """The identity's algorithm is `sigstore`: a policy that leaves it out, or ends it, has none."""
+    formats = (*policy.builders[0].formats, "sigstore")
+    enrolled = replace(policy.builders[0], formats=formats)
+    policy = replace(policy, builders=(enrolled, policy.builders[1]))
+    files = (MediaFile("ann.sigstore.json", json.dumps(bundle).encode()), root)
+    for sign, sunset, rule in (
+        (policy.algorithms, (), ""),
+        (policy.algorithms, (("sigstore", NOW + timedelta(days=1)),), ""),
+        (policy.algorithms, (("sigstore", NOW),), "QRM-ALGORITHM"),
+        (("ed25519",), (), "QRM-ALGORITHM"),
+    ):
+        changed = replace(policy, algorithms=sign, sunset=sunset)
+        verdict = judge(changed, "anchor.efi", facts(), files, NOW, aids=Aids(verifier=verifier))
+        assert [d.rule for d in verdict.dispositions if d.builder == "ann"] == [rule]
+        assert (verdict.verdict == "ACCEPT") is (rule == "")
 
 
 @accepts("ATT-SIGSTORE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cases import cases_certificates, cases_release
+from cases import cases_certificates, cases_ledger, cases_release
 from quorum import (
     cases_components,
     cases_enrolment,
@@ -21,6 +21,7 @@ BOOKS = (
     cases_formats,
     cases_envelopes,
     cases_certificates,
+    cases_ledger,
 )  # each fills CASES
 ALL: tuple[Case, ...] = (*CASES, *cases_release.CASES)
 

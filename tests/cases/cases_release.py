@@ -15,8 +15,10 @@ from quorum.casebook import (
     Build,
     Built,
     Case,
+    Files,
     keys_of,
     loaded,
+    nobody_confirms,
     rows,
     signed_sums,
     with_third,
@@ -50,15 +52,16 @@ def signed_facts() -> ImageFacts:
     return inspect(signed_uki(), OPEN_GATES)
 
 
-def case(
+def case(  # noqa: PLR0913, PLR0917 - what a case is made of
     number: str,
     verdict: str,
     votes: int,
     rule: str = "",
     image: Callable[[], ImageFacts] = facts,
+    head: Callable[[Files], str] = nobody_confirms,
 ) -> Callable[[Build], Build]:
     def note(build: Build) -> Build:
-        CASES.append(Case(number, build.__name__, build, verdict, votes, rule, image))
+        CASES.append(Case(number, build.__name__, build, verdict, votes, rule, image, head))
         return build
 
     return note

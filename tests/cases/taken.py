@@ -13,10 +13,11 @@ from pathlib import Path
 from quorum.casebook import Case
 from quorum.release import IMAGE, NOW, Release
 
+from ceremony.attest.gather import Reader, read_here
 from ceremony.blobs import from_blob
 from ceremony.ingest.media import FolderMedia
 from ceremony.pe.unsigned import further_digests
-from ceremony.quorum import Verdict, judge
+from ceremony.quorum import Verdict, examine
 from ceremony.types import MediaFile, Severity
 
 TABLE = Path(__file__).with_name("expected.toml")
@@ -49,11 +50,20 @@ def taken(files: tuple[MediaFile, ...], folder: Path) -> tuple[MediaFile, ...]:
     return (*(from_blob(blob) for blob in media.files), *aside)
 
 
-def seen(case: Case, release: Release, folder: Path) -> Row:
-    """Return the row that a case gives."""
+def seen(case: Case, release: Release, folder: Path, read: Reader = read_here) -> Row:
+    """Return the row that a case gives; `read` reads the evidence, here or in the child."""
     policy, files = case.build(release)
     there, further = taken(files, folder), partial(further_digests, IMAGE)
-    verdict = judge(policy, "anchor.efi", case.image(), there, NOW, further=further)
+    verdict = examine(
+        policy,
+        "anchor.efi",
+        case.image(),
+        there,
+        NOW,
+        further=further,
+        ledger_head=case.head(files),
+        read=read,
+    ).verdict
     return row(case.says, verdict)
 
 

@@ -12,6 +12,7 @@ from cases.taken import expected, seen
 from quorum.casebook import Case
 from quorum.release import Release
 
+from ceremony.ingest.judging import read_apart
 from ceremony.rules.register import ALL as RULES
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -29,6 +30,22 @@ def test_a_case_comes_out_as_the_table_says(release: Release, case: Case, tmp_pa
     row = seen(case, release, tmp_path)
     assert row == TABLE[case.number]
     assert (row["verdict"], row["votes"]) == (case.verdict, case.votes)
+
+
+def one_of_each() -> list[Case]:
+    """Return the first case of each number, and of each that has a name only."""
+    first: dict[object, Case] = {}
+    for case in ALL:
+        first.setdefault(of_number(case.number) or case.number, case)
+    return [*first.values()]
+
+
+@pytest.mark.parametrize("case", one_of_each(), ids=[f"{c.number}" for c in one_of_each()])
+def test_a_case_comes_out_the_same_from_the_confined_reader(
+    release: Release, case: Case, tmp_path: Path
+) -> None:
+    """As a ceremony and `check` read: files on disk, the child, the judge."""
+    assert seen(case, release, tmp_path, read_apart) == TABLE[case.number]
 
 
 def test_the_table_has_no_row_too_many_and_names_known_rules() -> None:

@@ -74,6 +74,11 @@ ADVICE: list[tuple[str, str, Change]] = [
         "[builder 2].formats",
         lambda _, t: rows(t)[1].update(formats=["sshsig"]),
     ),
+    (
+        "never gives a vote under this policy",
+        "[builder.key 2]",
+        lambda _, t: rows(t)[1].update(formats=["narinfo"]),
+    ),
     ("cannot be reached", "[quorum].rule", unreachable),
     ("no rule uses", "[groups].x", lambda _, t: t.update(groups={"x": ["ann"]})),
     (

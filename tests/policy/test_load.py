@@ -49,7 +49,7 @@ def test_every_table_is_read(release: Release) -> None:
         inputs={"must_agree": ["git_commit", "flake_lock"], "flake_lock_file": "flake.lock"},
         dissent={"other_inputs": "refuse", "override": {"operators": 0}},
         time={"max_age": "2w", "future_skew": "90s", "max_drift": "0s", "untimed": "refuse"},
-        algorithms={"sign": ["ed25519", "rsa>=4096-sha512"]},
+        algorithms={"sign": ["ed25519", "ecdsa-p256-sha256", "rsa>=4096-sha512"]},
         gates={"sections": [".linux"], "overlay": "report", "signed_input": "report"},
         signer={"chain": [certificate()]},
         approvals={"threshold": 1},
@@ -78,7 +78,7 @@ def test_every_table_is_read(release: Release) -> None:
     )
     assert policy.dissent.other_inputs is Severity.REFUSE
     assert policy.time == model.TimeRule(1209600, 90, 0, model.Untimed.REFUSE)
-    assert policy.algorithms == ("ed25519", "rsa>=4096-sha512")
+    assert policy.algorithms == ("ed25519", "ecdsa-p256-sha256", "rsa>=4096-sha512")
     assert policy.gates == model.Gates((".linux",), Severity.WARN, Severity.WARN)
     assert policy.machine == model.MachineTopics(Severity.WARN, Severity.REFUSE, Severity.REFUSE)
     assert (policy.read_back.words, policy.outputs.unsigned) == (4, False)

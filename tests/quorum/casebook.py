@@ -22,11 +22,15 @@ ELSEWHERE = {"git_commit": "d" * 40}
 TRIO = ("ann", "bob", "cat")
 
 
+def nobody_confirms(_: Files) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Case:
     """`rule` stands in the findings or in a disposition; "" where every vote counts.
 
-    `image` gives the facts of what is judged.
+    `image` gives the facts of what is judged, `head` which ledger's head people confirm.
     """
 
     number: str
@@ -36,6 +40,7 @@ class Case:
     votes: int
     rule: str
     image: Callable[[], ImageFacts] = facts
+    head: Callable[[Files], str] = nobody_confirms
 
 
 CASES: list[Case] = []

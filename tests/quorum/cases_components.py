@@ -123,3 +123,51 @@ def a_part_from_another_lock_file(release: Release) -> Built:
 @case("82k", "ACCEPT", 3, "QRM-COMPONENT")
 def a_part_from_the_same_lock_file(release: Release) -> Built:
     return locked(release, LOCK)
+
+
+def twofold(release: Release) -> Policy:
+    """Return a policy of two parts."""
+    tables = release.tables(*TRIO, "dan", "eve")
+    tables["component"] = [component(), component(id="kernel", names=["vmlinuz"])]
+    return loaded(tables)
+
+
+@case("82l", "ACCEPT", 3, "QRM-COMPONENT")
+def two_parts_that_the_same_builders_attest_apart(release: Release) -> Built:
+    parts = (
+        *of_part(release, "dan", "eve"),
+        *of_part(release, "dan", "eve", data=OTHER, called="vmlinuz"),
+    )
+    return twofold(release), (*release.all(*TRIO), *parts)
+
+
+@case("82m", "REFUSE", 3, "QRM-NAME")
+def a_file_that_is_neither_the_image_nor_a_part(release: Release) -> Built:
+    stray = of_part(release, "dan", "eve", called="readme")
+    return twofold(release), (*release.all(*TRIO), *stray)
+
+
+@case("82n", "REFUSE", 3, "QRM-COMPONENT")
+def a_part_that_all_built_from_another_commit(release: Release) -> Built:
+    parts = of_part(release, "dan", "eve", pins=ELSEWHERE)
+    return policy(release, *TRIO, "dan", "eve"), (*release.all(*TRIO), *parts)
+
+
+@case("82o", "REFUSE", 3, "QRM-COMPONENT")
+def a_part_from_another_lock_file_than_the_media_have(release: Release) -> Built:
+    tables = release.tables(
+        *(*TRIO, "dan", "eve"),
+        inputs={"must_agree": ["git_commit", "flake_lock"], "flake_lock_file": "flake.lock"},
+        quorum={"weak_votes_max": 3},
+    )
+    tables["component"] = [component(weak_votes_max=2)]
+    parts = of_part(release, "dan", "eve", pins=PINS | {"flake_lock": sha256(LOCK + b" ")})
+    return loaded(tables), (*release.all(*TRIO), *parts, MediaFile("flake.lock", LOCK))
+
+
+@case("82p", "OVERRIDE_NEEDED", 3, "QRM-COMPONENT-DISSENT")
+def a_full_vote_for_a_part_before_two_weak_ones(release: Release) -> Built:
+    weak = of_part(release, "dan", "fay", data=OTHER, pins={})
+    full = of_part(release, "eve")
+    named = policy(release, *TRIO, "dan", "eve", "fay", threshold=1, weak_votes_max=2)
+    return named, (*release.all(*TRIO), *weak, *full)

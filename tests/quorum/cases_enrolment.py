@@ -61,6 +61,16 @@ def an_attestation_inside_the_skew(release: Release) -> Built:
     return timed(release, NOW + timedelta(minutes=9))
 
 
+@case("56c", "ACCEPT", 3)
+def an_attestation_at_the_end_of_the_skew(release: Release) -> Built:
+    return timed(release, NOW + timedelta(minutes=10))
+
+
+@case("57b", "ACCEPT", 3)
+def an_attestation_as_old_as_max_age(release: Release) -> Built:
+    return timed(release, NOW - timedelta(days=45))
+
+
 @case("57", "REFUSE", 2, "QRM-STALE")
 def an_attestation_older_than_max_age(release: Release) -> Built:
     return timed(release, NOW - timedelta(days=46))
@@ -123,6 +133,20 @@ def a_vote_without_pins_where_the_policy_rejects_it(release: Release) -> Built:
     return release.policy(**changes), files
 
 
+@case("63d", "REFUSE", 2, "QRM-ONE-VOTE")
+def two_weak_votes_of_one_principal(release: Release) -> Built:
+    tables = release.tables(quorum={"weak_votes_max": 2})
+    keys_of(tables, 3).extend(keys_of(release.tables("fay"), 0))
+    weak = (file for name in ("dan", "fay") for file in release.attest(name, IMAGE, {}))
+    return loaded(tables), (*release.all("ann"), *weak)
+
+
+@case("63e", "REFUSE", 2, "QRM-ONE-VOTE")
+def a_weak_vote_beside_a_full_one_of_the_same_builder(release: Release) -> Built:
+    files = (*release.all("ann", "dan"), *release.attest("dan", IMAGE, {}, folder="dan-2"))
+    return release.policy(quorum={"weak_votes_max": 2}), files
+
+
 @case("64", "REFUSE", 0, "QRM-LOCK")
 def a_lock_file_that_nobody_built_from(release: Release) -> Built:
     return locked(release, LOCK + b" ")
@@ -131,6 +155,38 @@ def a_lock_file_that_nobody_built_from(release: Release) -> Built:
 @case("64b", "ACCEPT", 3)
 def the_lock_file_that_all_built_from(release: Release) -> Built:
     return locked(release, LOCK)
+
+
+@case("64f", "ACCEPT", 3)
+def the_lock_file_in_a_folder(release: Release) -> Built:
+    policy, files = locked(release, LOCK)
+    return policy, (*files[:-1], MediaFile("src/flake.lock", LOCK))
+
+
+@case("64g", "REFUSE", 0, "QRM-LOCK")
+def a_file_whose_name_only_ends_like_the_lock_files(release: Release) -> Built:
+    policy, files = locked(release, LOCK)
+    return policy, (*files[:-1], MediaFile("aflake.lock", LOCK))
+
+
+@case("64e", "REFUSE", 3, "QRM-LOCK")
+def a_lock_file_that_the_one_who_pins_one_did_not_build_from(release: Release) -> Built:
+    inputs: Table = {
+        "must_agree": ["git_commit", "flake_lock"],
+        "flake_lock_file": "flake.lock",
+    }
+    pins = {"git_commit": COMMIT, "flake_lock": sha256(LOCK + b" ")}
+    files = (*release.all(*TRIO), *release.attest("dan", IMAGE, pins))
+    return (
+        release.policy(inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*files, MediaFile("flake.lock", LOCK)),
+    )
+
+
+@case("64d", "REFUSE", 0, "QRM-THRESHOLD")
+def the_right_lock_file_and_nobody_who_agrees(release: Release) -> Built:
+    policy, _ = locked(release, LOCK)
+    return policy, (MediaFile("flake.lock", LOCK),)
 
 
 @case("64c", "REFUSE", 0, "QRM-LOCK")

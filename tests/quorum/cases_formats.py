@@ -35,6 +35,18 @@ def a_claim_about_itself_that_fits(release: Release) -> Built:
     return with_third(release, envelope(release, payload))
 
 
+@case("12c", "REFUSE", 2, "QRM-CLAIM")
+def a_claim_to_be_another_builder(release: Release) -> Built:
+    content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT, "builder": "bob"})
+    return with_third(release, *signed_sums(release, content))
+
+
+@case("12d", "ACCEPT", 3)
+def a_claim_to_be_the_builder_that_it_is(release: Release) -> Built:
+    content = checksums(DIGEST, "anchor.efi", {"git_commit": COMMIT, "builder": "dan"})
+    return with_third(release, *signed_sums(release, content))
+
+
 @case("27", "REFUSE", 2, "ATT-TWICE")
 def a_name_twice_with_different_hashes(release: Release) -> Built:
     content = checksums(DIGEST, "anchor.efi", {}) + checksums(sha256(OTHER), "anchor.efi", {})

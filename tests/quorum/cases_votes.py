@@ -258,3 +258,55 @@ def a_second_commit_with_another_image_and_as_many_behind_it(release: Release) -
         *(file for name in names[3:] for file in release.attest(name, OTHER, ELSEWHERE)),
     )
     return release.policy(*names), files
+
+
+@case("65d", "REFUSE", 3, "QRM-SPLIT")
+def a_second_commit_with_a_quorum_against_weak_votes_alone(release: Release) -> Built:
+    weak = (file for name in TRIO for file in release.attest(name, IMAGE))
+    names = ("dan", "eve", "fay")
+    files = (file for name in names for file in release.attest(name, OTHER, both("d" * 40)))
+    inputs: Table = {"must_agree": ["flake_lock", "git_commit"]}
+    return (
+        release.policy(*TRIO, *names, inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*weak, *files),
+    )
+
+
+@case("65e", "REFUSE", 3, "QRM-SPLIT")
+def a_second_lock_file_with_a_quorum_against_weak_votes_alone(release: Release) -> Built:
+    weak = (file for name in TRIO for file in release.attest(name, IMAGE))
+    names = ("dan", "eve", "fay")
+    pins = {"git_commit": COMMIT, "flake_lock": sha256(LOCK + b" ")}
+    files = (file for name in names for file in release.attest(name, OTHER, pins))
+    inputs: Table = {
+        "must_agree": ["flake_lock", "git_commit"],
+        "flake_lock_file": "flake.lock",
+    }
+    return (
+        release.policy(*TRIO, *names, inputs=inputs, quorum={"weak_votes_max": 3}),
+        (*weak, *files, MediaFile("flake.lock", LOCK)),
+    )
+
+
+@case("65f", "ACCEPT", 3, "QRM-INPUTS")
+def a_second_commit_with_fewer_behind_it_beside_a_full_quorum(release: Release) -> Built:
+    names = (*TRIO, "dan", "eve")
+    others = (file for name in names[3:] for file in release.attest(name, IMAGE, ELSEWHERE))
+    policy = release.policy(*names, quorum={"weak_votes_max": 1})
+    return policy, (*release.all(*TRIO), *others)
+
+
+@case("65g", "ACCEPT", 3, "QRM-OTHER-INPUTS")
+def weak_votes_alone_for_another_image_are_no_quorum_elsewhere(release: Release) -> Built:
+    names = (*TRIO, "dan", "eve", "fay")
+    full = (file for name in TRIO for file in release.attest(name, IMAGE, both(COMMIT)))
+    weak = (file for name in names[3:] for file in release.attest(name, OTHER, ELSEWHERE))
+    inputs: Table = {"must_agree": ["flake_lock", "git_commit"]}
+    return release.policy(*names, inputs=inputs), (*full, *weak)
+
+
+@case("65h", "REFUSE", 0, "QRM-WEAK")
+def weak_votes_that_contradict_each_other_where_none_counts(release: Release) -> Built:
+    inputs: Table = {"must_agree": ["flake_lock", "git_commit"]}
+    files = (*release.attest("ann"), *release.attest("bob", IMAGE, ELSEWHERE))
+    return release.policy(inputs=inputs), files

@@ -46,7 +46,7 @@ def faults(schema: Schema, value: object, root: Schema, where: str = "$") -> Ite
             yield from _members(schema, value, root, where)
         case list():
             yield from _items(schema, value, root, where)
-        case str():
+        case str() | bool():
             yield from _text(schema, value, where)
         case int() if kind is int:
             if not schema["minimum"] <= value <= schema["maximum"]:
@@ -73,10 +73,12 @@ def _items(schema: Schema, value: list[Any], root: Schema, where: str) -> Iterat
         yield from faults(schema["items"], item, root, f"{where}[{number}]")
 
 
-def _text(schema: Schema, value: str, where: str) -> Iterator[str]:
-    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 1 << 20):
-        yield f"{where}: {len(value)} characters"
+def _text(schema: Schema, value: object, where: str) -> Iterator[str]:
     if value not in schema.get("enum", [value]):
         yield f"{where}: none of the words"
+    if not isinstance(value, str):
+        return
+    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 1 << 20):
+        yield f"{where}: {len(value)} characters"
     if not re.search(schema.get("pattern", ""), value):
         yield f"{where}: not as {schema['pattern']}"

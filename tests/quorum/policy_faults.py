@@ -137,6 +137,36 @@ def voided(tables: Table, **entry: object) -> None:
     tables["revoked"] = [{"fpr": "sha256:" + "ab" * 32, "since": NOW} | entry]
 
 
+def each(*changes: Change) -> Change:
+    return lambda release, tables: [change(release, tables) for change in changes]
+
+
+def unable(tables: Table, *numbers: int, **window: object) -> None:
+    """Change the keys of some builders, so that fewer than three are left who can vote."""
+    for number in numbers:
+        keys_of(tables, number)[0].update(window)
+
+
+def revoked_builders(release: Release, tables: Table, **entry: object) -> None:
+    """Revoke the keys of ann and bob."""
+    builders = release.policy().builders
+    fprs = [key.key.fpr for builder in builders[:2] for key in builder.keys]
+    tables["revoked"] = [{"fpr": fpr, "since": NOW, "mode": "all"} | entry for fpr in fprs]
+
+
+def apart(tables: Table) -> None:
+    """Two builders whose keys end before those of the two others begin."""
+    tables["time"] = {"max_age": "1d"}
+    unable(tables, 0, 1, to=NOW - timedelta(days=10))
+    unable(tables, 2, 3, **{"from": NOW + timedelta(days=10)})
+
+
+def only(tables: Table, wanted: str, *numbers: int) -> None:
+    """Take one format alone from some builders."""
+    for number in numbers:
+        rows(tables)[number]["formats"] = [wanted]
+
+
 def kim_is_revoked(_release: Release, tables: Table) -> None:
     """Revoke the one key of the one key holder."""
     fpr = parse_ssh_line(KIM)[0].fpr
@@ -150,7 +180,19 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-UNKNOWN", "[ledger].x", lambda _, t: t.update(ledger={"x": 1})),
     ("POL-UNKNOWN", "[builder 2].speed", lambda _, t: rows(t)[1].update(speed=1)),
     ("POL-UNKNOWN", "[builder.key 3].x", lambda _, t: keys_of(t, 2)[0].update(x=1)),
-    ("POL-UNKNOWN", "reason", lambda _, t: section(t, "dissent").update(override={"reason": True})),
+    ("POL-VALUE", "reason", lambda _, t: section(t, "dissent").update(override={"reason": False})),
+    ("POL-UNKNOWN", "reasons", lambda _, t: t.update(dissent={"override": {"reasons": True}})),
+    (
+        "POL-PUBLIC-KEY",
+        "[builder.key 1].fpr",
+        lambda _, t: keys_of(t, 0)[0].update(fpr="sha256:AB"),
+    ),
+    (
+        *("POL-PUBLIC-KEY", "[builder.key 2].fpr"),
+        lambda _, t: keys_of(t, 1)[0].update(fpr="sha256:" + "ab" * 32),
+    ),
+    ("POL-PUBLIC-KEY", "no ssh-rsa", lambda _, t: keys_of(t, 0)[0].update(type="ssh-rsa")),
+    ("POL-VALUE", "[builder.key 1].type", lambda _, t: keys_of(t, 0)[0].update(type="ssh-dss")),
     ("POL-UNKNOWN", "mood", lambda _, t: section(t, "quorum").update(distinct={"mood": 1})),
     ("POL-MISSING", "sequence", lambda _, t: t.pop("sequence")),
     ("POL-MISSING", "signer", lambda _, t: t.pop("signer")),
@@ -208,11 +250,83 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("POL-MEMBERS", "[groups].core", lambda _, t: t.update(groups={"core": ["zoe"]})),
     ("POL-MEMBERS", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="1 of core")),
     ("POL-RULE", "[quorum].rule", lambda _, t: section(t, "quorum").update(rule="all(1 of)")),
-    ("POL-THRESHOLD", "[quorum]", lambda _, t: section(t, "quorum").update(threshold=5)),
-    ("POL-THRESHOLD", "[quorum]", lambda _, t: rows(t)[0].update(shares_with=["bob", "cat"])),
-    ("POL-THRESHOLD", "rule", lambda _, t: grouped(t, "3 of core")),
-    ("POL-THRESHOLD", "organisation", lambda _, t: diverse(t, organisation=5)),
-    ("POL-THRESHOLD", "os", lambda _, t: diverse(t, os=1)),
+    (
+        *("POL-THRESHOLD", "5 votes wanted, the builders are 4 principals"),
+        lambda _, t: section(t, "quorum").update(threshold=5),
+    ),
+    (
+        *("POL-THRESHOLD", "3 votes wanted, the builders are 2 principals"),
+        lambda _, t: rows(t)[0].update(shares_with=["bob", "cat"]),
+    ),
+    ("POL-THRESHOLD", "if every builder agreed", lambda _, t: grouped(t, "3 of core")),
+    (
+        *("POL-THRESHOLD", "5 different organisation values wanted, 4 can be had"),
+        lambda _, t: diverse(t, organisation=5),
+    ),
+    ("POL-THRESHOLD", "1 different os values wanted, 0", lambda _, t: diverse(t, os=1)),
+    (
+        *("POL-THRESHOLD", "there are 2 persons with a key"),
+        each(
+            lambda _, t: people(t)[2].pop("keys"),
+            lambda _, t: t.update(countersignatures={"threshold": 3}),
+        ),
+    ),
+    ("POL-THRESHOLD", "is revoked", revoked_builders),
+    (
+        *("POL-THRESHOLD", "is over"),
+        lambda r, t: revoked_builders(r, t, mode="after", since=NOW - timedelta(days=66)),
+    ),
+    (
+        *("POL-THRESHOLD", "begins later"),
+        lambda _, t: unable(t, 0, 1, **{"from": NOW + timedelta(days=61)}),
+    ),
+    ("POL-THRESHOLD", "is over", lambda _, t: unable(t, 0, 1, to=NOW - timedelta(days=65))),
+    ("POL-THRESHOLD", "no moment", lambda _, t: apart(t)),
+    ("POL-THRESHOLD", "signs a format", lambda _, t: only(t, "minisign", 0, 2)),
+    ("POL-THRESHOLD", "signs a format", lambda _, t: only(t, "signify", 0, 2)),
+    (
+        *("POL-THRESHOLD", "signs a format"),
+        each(
+            lambda _, t: only(t, "narinfo", 0, 1),
+            lambda _, t: section(t, "inputs").update(missing="reject"),
+        ),
+    ),
+    (
+        *("POL-THRESHOLD", "signs a format"),
+        each(
+            lambda _, t: only(t, "rebuilderd", 0, 2),
+            lambda _, t: t.update(time={"untimed": "refuse"}),
+        ),
+    ),
+    ("POL-THRESHOLD", "2 of 3 principals", lambda _, t: only(t, "narinfo", 0, 1)),
+    (
+        *("POL-THRESHOLD", "no ecdsa-p256-sha256"),
+        lambda _, t: t.update(algorithms={"sign": ["ed25519"]}),
+    ),
+    (
+        *("POL-THRESHOLD", "no ecdsa-p256-sha256"),
+        lambda r, t: t.update(
+            algorithms={
+                "sign": ["ed25519", "ecdsa-p256-sha256"],
+                "sunset": {"ecdsa-p256-sha256": NOW - timedelta(days=21)},
+            }
+        ),
+    ),
+    (
+        *("POL-THRESHOLD", "[quorum].rule"),
+        each(
+            lambda _, t: grouped(t, "2 of core"),
+            lambda _, t: section(t, "quorum").update(threshold=2),
+            lambda _, t: unable(t, 0, to=NOW - timedelta(days=65)),
+        ),
+    ),
+    (
+        *("POL-THRESHOLD", "[quorum].distinct"),
+        each(
+            lambda _, t: diverse(t, organisation=4),
+            lambda _, t: unable(t, 0, to=NOW - timedelta(days=65)),
+        ),
+    ),
     ("POL-THRESHOLD", "[owners]", lambda _, t: section(t, "owners").update(threshold=4)),
     ("POL-THRESHOLD", "[approvals]", lambda _, t: t.update(approvals={"threshold": 2})),
     ("POL-THRESHOLD", "[approvals]", lambda _, t: people(t)[3].pop("keys")),

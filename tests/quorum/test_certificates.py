@@ -221,9 +221,13 @@ def test_key_and_authority_are_of_an_allowed_algorithm(release: Release) -> None
     for allowed, why in (
         (["ed25519", "sk-ssh-ed25519"], ""),
         (["ed25519"], "the policy allows no sk-ssh-ed25519"),
-        (["sk-ssh-ed25519"], "the policy allows no ed25519 (ed25519), as the authority's"),
+        (
+            ["sk-ssh-ed25519", "ecdsa-p256-sha256"],
+            "the policy allows no ed25519 (ed25519), as the authority's",
+        ),
     ):
         found = tables(release, made()) | {"algorithms": {"sign": allowed}}
+        found["quorum"] = {"threshold": 1}
         one = stands(loaded(found), *attested(by))
         assert one.rule == ("QRM-ALGORITHM" if why else "")
         assert one.text.startswith(why)

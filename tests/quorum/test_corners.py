@@ -14,6 +14,7 @@ from quorum.casebook import (
     envelope,
     keys_of,
     loaded,
+    provenance,
     rows,
     signed_sums,
     with_third,
@@ -25,6 +26,7 @@ from quorum.release import (
     OTHER,
     Release,
     checksums,
+    facts,
     judged,
     pair,
     sha256,
@@ -35,7 +37,7 @@ from quorum.toml_text import Table
 from quorum.tool_keys import BareKey, MinisignKey
 
 from ceremony.policy import Policy
-from ceremony.quorum import Verdict
+from ceremony.quorum import Verdict, judge
 from ceremony.types import MediaFile
 
 PINNED = {"git_commit": COMMIT}
@@ -218,3 +220,34 @@ def test_two_policy_names_may_stand_in_one_file_with_one_digest(release: Release
     torn = one + checksums(sha256(OTHER), "result/anchor.efi", {})
     policy, files = with_third(release, *signed_sums(release, torn), artifact=names)
     assert "ATT-TWICE" in rules(judged(policy, files))
+
+
+def test_a_dissent_with_a_digest_that_nobody_computed_is_a_dissent(release: Release) -> None:
+    digests = {"sha256": sha256(OTHER), "sha512": "0" * 128}
+    subject = [{"name": "anchor.efi", "digest": digests}]
+    payload = json.dumps(provenance(subject=subject)).encode()
+    files = (*release.all("ann", "bob", "dan"), envelope(release, payload))
+    verdict = judge(release.policy(), "anchor.efi", facts(), files, NOW)
+    assert verdict.verdict == "OVERRIDE_NEEDED"
+    assert [d.rule for d in verdict.dispositions if d.builder == "cat"] == ["QRM-DISSENT"]
+
+
+def test_a_weak_vote_says_what_it_lacks_and_how_many_there_are(release: Release) -> None:
+    both: Table = {"must_agree": ["flake_lock", "git_commit"]}
+    policy = release.policy(*TRIO, "dan", "eve", inputs=both, quorum={"weak_votes_max": 2})
+    payload = json.loads(statement(DIGEST, "anchor.efi", PINNED))
+    del payload["predicate"]["buildDefinition"]["externalParameters"]["base_image"]
+    bare_cat = envelope(release, json.dumps(payload).encode())
+    full = {"git_commit": COMMIT, "flake_lock": sha256(IMAGE)}
+    files = (*said(release, "ann", pins=full), *said(release, "dan", pins={}), bare_cat)
+    verdict = judged(policy, files)
+    assert (verdict.verdict, verdict.votes, verdict.weak) == ("ACCEPT", 3, 2)
+    told = {d.builder: (d.disposition, d.rule, d.text) for d in verdict.dispositions}
+    lacks = "it does not say the digest of the container image that it was built in"
+    assert told["dan"] == ("weak", "QRM-PINS", "it does not say flake_lock, git_commit")
+    assert told["cat"] == ("weak", "QRM-BASE-IMAGE", f"{lacks}, nor flake_lock")
+    (enough,) = [f.text for f in verdict.findings if f.rule == "QRM-THRESHOLD"]
+    assert enough == "3 principals agree, 3 are needed: ann, cat, dan (2 weak)"
+    pinned = judged(policy, said(release, "cat", "ann", "bob", pins=full))
+    (enough,) = [f.text for f in pinned.findings if f.rule == "QRM-THRESHOLD"]
+    assert enough == "3 principals agree, 3 are needed: ann, bob, cat"

@@ -52,6 +52,35 @@ def test_what_is_no_rule_is_refused_with_a_place(text: str) -> None:
         groups.parse(text)
 
 
+@refuses("POL-RULE")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("some(1 of a)", 'expected "all(", "any(" or a number, at character 5'),
+        ("all 1 of a", 'expected "("'),
+        ("all(1 of a (", 'expected "," or ")"'),
+        ("1 off a", 'expected "of" after the number'),
+        ("1 of 2", 'expected a group after "of"'),
+        ("0 of a", "0 of a group is no rule"),
+        ("1 of a b", "something stands after the rule"),
+        ("all(1 of a", "the rule ends or goes on strangely"),
+        ("all(" * 8 + "1 of a" + ")" * 8, "brackets nest deeper than 8"),
+        ("any(1 of a, 2 of a)", "the group a stands twice in the rule"),
+        ("1 of " + "a" * 1996, "more than 2000 characters"),
+    ],
+)
+def test_a_fault_of_a_rule_is_named(text: str, why: str) -> None:
+    with pytest.raises(Refused) as caught:
+        groups.parse(text)
+    assert why in caught.value.findings[0].text
+
+
+@accepts("POL-RULE")
+def test_a_rule_may_be_as_long_and_as_deep_as_its_bounds() -> None:
+    for text in ("1 of " + "a" * 1995, "all(" * 7 + "1 of a" + ")" * 7):
+        assert str(groups.parse(text)) == text
+
+
 @given(st.text(alphabet="anyl(), of12core", max_size=40))
 def test_any_text_parses_or_is_refused(text: str) -> None:
     rule = rule_of(groups.parse, text)

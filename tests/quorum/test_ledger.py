@@ -169,6 +169,9 @@ def test_other_copies_are_reported_and_change_nothing(release: Release) -> None:
     assert verdict.verdict == "ACCEPT"
     assert told(verdict, "QRM-LEDGER-FORK") == [Severity.WARN] * 3
     assert told(verdict, "QRM-LEDGER") == [Severity.WARN]
+    texts = sorted(f.text.partition(" (")[0] for f in verdict.findings if "another copy" in f.text)
+    copy = "another copy of the ledger"
+    assert texts == [f"{copy} ends earlier", f"{copy} goes on", f"{copy} tells another story"]
     verdict = judged_with(policy, (*files, *extra), "").verdict
     assert told(verdict, "QRM-LEDGER-FORK") == [Severity.REFUSE] * 3
     assert not [d for d in verdict.dispositions if "ledger" in d.file]
@@ -202,6 +205,51 @@ def test_a_policys_sequence_exceeds_the_last(release: Release) -> None:
         verdict = after(release, "1.9.0", line_, policy=policy).verdict
         assert (verdict.verdict == "ACCEPT") is fits
         assert told(verdict, "POL-SEQUENCE") == ([] if fits else [Severity.REFUSE])
+
+
+@refuses("POL-SEQUENCE")
+def test_every_line_of_the_last_sequence_is_of_this_policys_file(release: Release) -> None:
+    tables = {"sequence": 2}
+    policy = releasing(release, tables=tables)
+    own, other = policy.sha256.hex, "11" * 32
+
+    def line_(sequence: int, digest: str) -> Entry:
+        return entry("1.8.0", OTHER, policy_sequence=sequence, policy_sha256=digest)
+
+    for lines, fits in (
+        ((line_(1, other),), True),
+        ((line_(1, other), line_(2, own)), True),
+        ((line_(2, own), line_(2, other)), False),
+        ((line_(3, own),), False),
+    ):
+        verdict = after(release, "1.9.0", *lines, policy=policy).verdict
+        assert told(verdict, "POL-SEQUENCE") == ([] if fits else [Severity.REFUSE])
+
+
+@refuses("QRM-LEDGER")
+def test_what_was_signed_without_a_version_blocks_none_and_a_strange_one_all(
+    release: Release,
+) -> None:
+    assert after(release, "1.9.0", entry("", OTHER)).verdict.verdict == "ACCEPT"
+    verdict = after(release, "1.9.0", entry("v1.8", OTHER)).verdict
+    assert verdict.verdict == "REFUSE"
+    texts = [f.text for f in verdict.findings if f.severity is Severity.REFUSE]
+    assert texts == ["the ledger's version v1.8 is none of semver"]
+
+
+@refuses("QRM-VANISHED")
+def test_what_vanished_is_looked_for_by_version_and_by_digest(release: Release) -> None:
+    gone = sha256(b"gone")
+    policy, files = releasing(release), files_saying(release, "1.9.0")
+    unversioned = release.policy("ann", "bob", "cat", ledger={"file": "ledger.jsonl"})
+    for used, last, reports in (
+        (policy, entry("1.8.0", IMAGE, attestations=(gone,), ended=Ended.REFUSED), 1),
+        (unversioned, entry("", IMAGE, attestations=(gone,)), 1),
+        (unversioned, entry("", OTHER, attestations=(gone,)), 0),
+    ):
+        book = ledger(used, last)
+        verdict = judged_with(used, files, head_of(book), book=book).verdict
+        assert told(verdict, "QRM-VANISHED") == [Severity.WARN] * reports
 
 
 @refuses("QRM-VANISHED")
@@ -279,6 +327,48 @@ def sound() -> bytes:
 def test_a_ledger_is_read_strictly(data: bytes) -> None:
     with pytest.raises(Refused, match="QRM-LEDGER"):
         parse(data)
+
+
+def alone(**changes: object) -> bytes:
+    """Return a ledger of one line, whose values are changed without any check."""
+    values = json.loads(line(entry("1.0.0")))
+    text = json.dumps(values | changes, sort_keys=True, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+@refuses("QRM-LEDGER")
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"version":"', b'"version": "'), (b'"1.0.0"', b'"1\\u002e0.0"')]
+)
+def test_a_line_that_is_not_canonical_is_refused(old: bytes, new: bytes) -> None:
+    data = alone().replace(old, new)
+    assert json.loads(data) == json.loads(alone())
+    with pytest.raises(Refused, match="line 1 of the ledger is not canonical JSON"):
+        parse(data)
+
+
+@refuses("QRM-LEDGER")
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"sha256": sha256(IMAGE).upper()}, "64 lower-case hex digits"),
+        ({"head": "ab"}, "64 lower-case hex digits"),
+        ({"attestations": ["x" * 64]}, "64 lower-case hex digits"),
+        ({"attestations": ["bb" * 32, "aa" * 32]}, "not sorted"),
+        ({"attestations": ["aa" * 32, "aa" * 32]}, "not sorted"),
+        ({"attestations": [f"{n:064x}" for n in range(4097)]}, "too many attestations"),
+        ({"time": "2026-10-01"}, "a time that is none"),
+        ({"policy_sequence": 0}, "a sequence below 1"),
+        ({"previous": "ab" * 32}, "line 1 of the ledger does not follow"),
+        ({"ended": "burnt"}, "line 1 of the ledger"),
+    ],
+)
+def test_each_fault_of_a_line_is_found_by_itself(changes: dict[str, object], why: str) -> None:
+    assert parse(alone()).entries
+    assert parse(alone(attestations=[f"{n:064x}" for n in range(4096)])).entries
+    with pytest.raises(Refused, match="QRM-LEDGER") as caught:
+        parse(alone(**changes))
+    assert why in caught.value.findings[0].text
 
 
 def test_a_line_is_canonical_json() -> None:

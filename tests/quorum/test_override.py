@@ -30,6 +30,7 @@ def test_two_persons_set_a_veto_aside_and_it_stays_told(release: Release, vetoed
     severities = {finding.rule: finding.severity for finding in verdict.findings}
     assert severities["QRM-DISSENT"] is Severity.WARN
     assert severities["QRM-OVERRIDE"] is Severity.WARN
+    assert severities["QRM-THRESHOLD"] is Severity.INFO  # only the veto's own grade changes
     assert verdict.dispositions == vetoed.dispositions
     assert decode(Verdict, encode(verdict)) == verdict
 

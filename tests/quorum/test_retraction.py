@@ -106,7 +106,9 @@ def test_nobody_else_takes_it_back(release: Release) -> None:
     files = (*release.all("ann", "bob", "cat"), *other)
     verdict = judged(shared(release), (*files, *taking_back(release, "fay", hash_)))
     assert verdict.verdict == "OVERRIDE_NEEDED"
-    assert severities(verdict, "QRM-RETRACTION") == [Severity.WARN]
+    (finding,) = [f for f in verdict.findings if f.rule == "QRM-RETRACTION"]
+    assert finding.severity is Severity.WARN
+    assert finding.text.endswith(f"of fay takes back {hash_[:16]}, which is another's")
 
 
 def test_a_revoked_key_takes_nothing_back(release: Release) -> None:
@@ -129,7 +131,14 @@ def test_what_names_nothing_here_takes_nothing_back(release: Release, hash_: str
     back = taking_back(release, "dan", hash_) if hash_ else taking_back(release, "dan", "x")
     verdict = judged(release.policy(), (*release.all("ann", "bob", "cat"), *other, *back))
     assert verdict.verdict == "OVERRIDE_NEEDED"
-    assert severities(verdict, "QRM-RETRACTION") == [Severity.WARN]
+    (finding,) = [f for f in verdict.findings if f.rule == "QRM-RETRACTION"]
+    assert finding.severity is Severity.WARN
+    sound = hash_ == "ab" * 32
+    why = f"{hash_[:16]}, which is not here" if sound else "something, but not as sha256: and 64"
+    assert f"of dan takes back {why}" in finding.text
+    named = hash_[:16] if sound else "something unnamed"
+    (back_text,) = [d.text for d in verdict.dispositions if d.rule == "QRM-RETRACTION"]
+    assert back_text == f"it votes for nothing: it takes back {named}"
 
 
 def test_a_vote_that_is_taken_back_is_none(release: Release) -> None:

@@ -7,7 +7,17 @@ import json
 from functools import partial
 
 from marks import accepts, refuses
-from quorum.casebook import ELSEWHERE, TRIO, envelope, keys_of, loaded, provenance, rows
+from quorum.casebook import (
+    ELSEWHERE,
+    TRIO,
+    envelope,
+    keys_of,
+    loaded,
+    provenance,
+    revoking,
+    rows,
+    signed_sums,
+)
 from quorum.cases_envelopes import subject
 from quorum.release import (
     COMMIT,
@@ -50,6 +60,25 @@ def test_the_matrix_has_a_row_for_every_builder(release: Release) -> None:
         ("eve", Answer.VARIANT, letters[sha256(OTHER)], "QRM-OTHER-INPUTS"),
         ("fay", Answer.MISSING, "", "QRM-ABSENT"),
     ]
+
+
+def test_a_builder_whose_file_is_no_vote_has_a_row_that_says_why(release: Release) -> None:
+    twice = checksums(sha256(IMAGE), "anchor.efi", {}) * 2
+    files = (
+        *release.attest("bob", OTHER),
+        *signed_sums(release, twice),
+        *release.attest("cat", b"a third image", folder="b"),
+        *release.attest("cat", folder="a"),
+    )
+    verdict = judged(revoking(release, "bob", "all"), (*release.all("ann"), *files))
+    table = [(row.builder, row.answer, row.disposition, row.rule) for row in verdict.matrix]
+    assert table == [
+        ("ann", Answer.MATCH, "counted", ""),
+        ("bob", Answer.VARIANT, "not-counted", "QRM-REVOKED"),
+        ("cat", Answer.VARIANT, "dissent", "QRM-DISSENT"),  # before its own agreeing vote
+        ("dan", Answer.MISSING, "malformed", "ATT-TWICE"),
+    ]
+    assert [row.sha256 for row in verdict.matrix[1:3]] == [sha256(OTHER), sha256(b"a third image")]
 
 
 def test_principals_say_what_joins_their_builders(release: Release) -> None:

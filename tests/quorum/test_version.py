@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from marks import accepts, refuses
 from quorum.ledger_lines import HEAD_OF_NONE, judged_with, releasing
 from quorum.release import COMMIT, Release
+from quorum.toml_text import Table
 
 from ceremony.artifact_names import exact, fits, version_in
 from ceremony.errors import Refused
@@ -86,7 +87,7 @@ def test_the_other_schemes_name_a_commit() -> None:
     [
         *(("1.0.0-rc1", "rc"), ("1.0.0-RC.1", "rc"), ("a_2026.1-dirty.efi", "-dirty")),
         *(("flashbox-dev_1.efi", "-dev"), ("dev-2026.efi", "dev-"), ("1.0.0", "")),
-        *(("arch-1.0.0.efi", ""), ("x-devtools.efi", ""), ("1.0.0-src", "")),
+        *(("arch-1.0.0.efi", ""), ("x-devtools.efi", ""), ("1.0.0-src", ""), ("dev-2", "dev-")),
     ],
 )
 def test_a_denied_word_is_a_word(text: str, word: str) -> None:
@@ -150,6 +151,69 @@ def test_two_versions_of_one_image_are_refused(release: Release) -> None:
     judged = judged_with(policy, files, HEAD_OF_NONE)
     assert judged.verdict.verdict == "REFUSE"
     assert told(judged.verdict, "QRM-VERSION-AGREES") == [Severity.REFUSE]
+
+
+@refuses("QRM-VERSION-AGREES")
+def test_another_version_of_a_weak_vote_that_cannot_count_is_refused(release: Release) -> None:
+    """Else one more vote of that builder, which makes it a duplicate, turned ACCEPT into REFUSE."""
+    policy = release.policy(version={"source": ["statement"]})
+    said = [
+        release.attest(name, pins={"git_commit": COMMIT} | ({"version": "1.2.0"} if first else {}))
+        for name, first in (("ann", True), ("bob", False), ("cat", False))
+    ]
+    weak = release.attest("dan", pins={"version": "1.2.1"}, folder="weak")
+    files = tuple(file for one in said for file in one)
+    assert judged_with(policy, files, HEAD_OF_NONE).verdict.verdict == "ACCEPT"
+    for more in ((), release.attest("dan")):
+        verdict = judged_with(policy, (*files, *weak, *more), HEAD_OF_NONE).verdict
+        assert verdict.verdict == "REFUSE"
+        assert told(verdict, "QRM-VERSION-AGREES") == [Severity.REFUSE]
+
+
+def test_a_version_is_heard_whichever_of_the_weak_votes_are_counted(release: Release) -> None:
+    """One more weak vote took the place of the one that said it, and turned ACCEPT into REFUSE."""
+    quorum: Table = {"threshold": 2, "weak_votes_max": 1}
+    policy = release.policy(version={"source": ["statement"]}, quorum=quorum)
+    files = (*release.attest("dan", pins={"version": "1.2.0"}), *release.attest("cat"))
+    for more in ((), release.attest("ann", pins={})):
+        judged = judged_with(policy, (*files, *more), HEAD_OF_NONE)
+        assert (judged.verdict.verdict, judged.version) == ("ACCEPT", "1.2.0")
+    standing = {d.builder: d.rule for d in judged.verdict.dispositions}
+    assert standing == {"ann": "QRM-PINS", "cat": "", "dan": "QRM-WEAK"}
+
+
+@refuses("QRM-VERSION")
+def test_a_weak_vote_under_a_policy_of_none_gives_no_version(release: Release) -> None:
+    _, files = versioned(release, "", "", "")
+    policy = release.policy(version={"source": ["statement"]})
+    weak = release.attest("dan", pins={"version": "1.2.0"}, folder="weak")
+    judged = judged_with(policy, (*files, *weak), HEAD_OF_NONE)
+    assert (judged.verdict.verdict, judged.version) == ("REFUSE", "")
+    assert told(judged.verdict, "QRM-VERSION") == [Severity.REFUSE]
+
+
+@refuses("QRM-VERSION")
+def test_a_version_is_at_most_128_characters_long() -> None:
+    assert parse("1.2.0-" + "a" * 122, SEMVER).text
+    with pytest.raises(Refused, match="a version of more than 128 characters"):
+        parse("1.2.0-" + "a" * 123, SEMVER)
+
+
+def test_a_version_with_a_commit_that_nobody_pins_is_reported(release: Release) -> None:
+    policy = releasing(
+        release,
+        source=["statement"],
+        scheme="semver-commit",
+        tables={"inputs": {"must_agree": []}},
+    )
+    files = tuple(
+        file
+        for name in ("ann", "bob", "cat")
+        for file in release.attest(name, pins={"version": f"1.2.0-{COMMIT[:8]}"})
+    )
+    judged = judged_with(policy, files, HEAD_OF_NONE)
+    assert judged.verdict.verdict == "ACCEPT"
+    assert told(judged.verdict, "QRM-VERSION-COMMIT") == [Severity.WARN]
 
 
 @refuses("QRM-VERSION-DENIED")

@@ -1,8 +1,8 @@
 """What every file on the media says: votes, and files that are none, with the reason.
 
-Decides which files are evidence at all (a copy, the lock file and the ledger are not), and
-takes back the votes that their own principals took back. Refuses to know which votes agree
-and how many there must be.
+Decides which files are evidence at all (a copy, the lock file, the ledger and the owners'
+signatures of a policy are not), and takes back the votes that their own principals took back.
+Refuses to know which votes agree and how many there must be.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from ceremony.attest.aids import NONE, Aids
 from ceremony.attest.gather import Evidence, Format, Reader, gather, read_here
 from ceremony.attest.record import Attestation, Reading
 from ceremony.attest.sigstore import pinned_roots
+from ceremony.attest.sshsig import read_sshsig
 from ceremony.components import RULE as COMPONENT
 from ceremony.digesting import ALGORITHMS, Further, nothing_further
-from ceremony.policy_model import Policy
+from ceremony.errors import Refused
+from ceremony.policy_model import POLICY_NAMESPACE, Policy
 from ceremony.show import escaped
 from ceremony.types import Finding, MediaFile, Severity
 from ceremony.verdicts import Standing
@@ -144,7 +146,7 @@ def _readings(
     roots = tuple(one.file for one in gathered if one.format is Format.ROOT)
     aids = replace(aids, roots=pinned_roots(roots, policy))
     for evidence in gathered:
-        if _is_lock(policy, evidence):
+        if _is_lock(policy, evidence) or _is_owners(evidence):
             continue
         first = seen.setdefault(evidence.identity, evidence.file.path)
         if evidence.format is not Format.UNKNOWN and first != evidence.file.path:
@@ -171,6 +173,16 @@ def _copy(evidence: Evidence, first: str) -> Barred:
 
 def _is_lock(policy: Policy, evidence: Evidence) -> bool:
     return evidence.format is Format.UNKNOWN and _named_lock(policy, evidence.file)
+
+
+def _is_owners(evidence: Evidence) -> bool:
+    """Say whether a file signs a policy: POL-OWNERS judges that, beside the policy."""
+    if evidence.format is not Format.SSHSIG or not evidence.file.path.endswith(".sshsig"):
+        return False
+    try:
+        return read_sshsig(evidence.file.data).namespace == POLICY_NAMESPACE
+    except Refused:
+        return False
 
 
 def _named_lock(policy: Policy, file: MediaFile) -> bool:

@@ -12,7 +12,7 @@ import re
 from ceremony.pin_parts import PinEntry
 from hsm.worker import Answered, Reply, Request
 
-# What can be typed; both halves together are no longer than a PIN of 255 bytes.
+# What can be typed; halves may belong to a longer PIN than one person types (MOST_PIN).
 _HALF = re.compile(rb"[ -~]{1,127}")
 
 

@@ -21,8 +21,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ceremony.errors import TokenTrouble
+from ceremony.errors import MediaTrouble, TokenTrouble
 from ceremony.practice import PRACTICE_NAME
+from ceremony.show import escaped
 from hsm.binding import Binding, find_module, read_binding
 from hsm.child import Child
 from hsm.issuing import self_signed
@@ -53,8 +54,9 @@ def make_rehearsal_token(
 ) -> Provisioned:
     """Make a token in `folder` (made if absent) with an RSA key of `bits` and a certificate.
 
-    `pin` is 4 to 255 printable ASCII characters. Raises TokenTrouble: KEY-MODULE where
-    SoftHSM is not installed, KEY-TOKEN where `folder` has a token, KEY-REFUSED, KEY-CHILD.
+    `pin` is 4 to MOST_PIN printable ASCII characters. Raises TokenTrouble: KEY-MODULE where
+    SoftHSM is not installed, KEY-TOKEN where `folder` has a token, KEY-REFUSED, KEY-CHILD;
+    MediaTrouble MED-WRITE where the folder cannot be made.
     """
     module = find_module()
     if module is None or shutil.which("softhsm2-util") is None:
@@ -104,7 +106,8 @@ def _folder(folder: Path, module: Path) -> str:
             _withdraw(folder)
             raise
     except OSError as error:
-        raise TokenTrouble("KEY-TOKEN", f"the folder cannot be made: {error.strerror}") from None
+        text = f"{escaped(str(folder), 4096)}: the folder cannot be made: {error.strerror}"
+        raise MediaTrouble("MED-WRITE", text) from None
     # A JSON string is a TOML basic string.
     return (
         f"module = {json.dumps(str(module))}\nrehearsal = true\n\n"

@@ -52,6 +52,11 @@ class FileJournal:
         """Return the head over the lines so far."""
         return Head(origin(self._ceremony, self._mode), self._tree.size, self._tree.root())
 
+    @property
+    def begun(self) -> bool:
+        """True where there is a log on any medium, good or not."""
+        return any(os.path.lexists(path) for path in self._paths)
+
     def recover(self) -> tuple[Log, Recovered | None]:
         """Open the logs; return what they hold, and what recovery there was to make.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from ceremony.attest.dsse import IN_TOTO, pae, write_envelope
 from ceremony.attest.record import SELF_CLAIMS
 from ceremony.attest.statement import SLSA_V1
-from ceremony.errors import Trouble, refuse
+from ceremony.errors import Refused, Trouble, refuse
 from tui import private_keys, ssh_keys
 from tui.building.passphrase import is_locked, passphrase
 from tui.building.writing import write_new
@@ -71,17 +71,25 @@ def attest(claim: Claim, key: Path) -> dict[str, bytes]:
             locked = b"ENCRYPTED" in head
             return dsse(claim, head, passphrase(key) if locked else None)
         case _:
-            raise refuse("KEY-PRIVATE", f"{key} is no OpenSSH, minisign or PEM private key")
+            raise _unknown(key)
 
 
 def file_names(builder: str, key: Path) -> tuple[str, ...]:
-    """Return the names of the files that `attest` would give, empty for an unknown key."""
+    """Return the names of the files that `attest` would give; KEY-PRIVATE where it could not."""
+    head = private_keys.head_of(key)
+    kind = _kind(head)
+    if not kind:
+        raise _unknown(key)
+    if kind == "minisign":
+        _minisign()
+    elif kind == "dsse" and b"ENCRYPTED" not in head:
+        private_keys.load(head, None)
     names = {
         "sshsig": (f"{builder}.SHA256SUMS", f"{builder}.SHA256SUMS.sig"),
         "minisign": (f"{builder}.sha256", f"{builder}.sha256.minisig"),
         "dsse": (f"{builder}.intoto.json",),
     }
-    return names.get(_kind(private_keys.head_of(key)), ())
+    return names[kind]
 
 
 def _kind(head: bytes) -> str:
@@ -117,9 +125,7 @@ def _checksums(claim: Claim) -> list[str]:
 
 def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
     """Return <builder>.sha256 and its signature; the trusted comment carries the pins."""
-    program = shutil.which("minisign")
-    if program is None:
-        raise Trouble("KEY-PRIVATE", "minisign is not installed; it alone reads its secret keys")
+    program = _minisign()
     text, comment = minisign_texts(claim)
     name = f"{claim.builder}.sha256"
     with tempfile.TemporaryDirectory(prefix="uki-ceremony-") as folder:
@@ -128,6 +134,17 @@ def minisign(claim: Claim, key: Path) -> dict[str, bytes]:
         command = [program, "-S", "-s", str(key), "-m", str(message), "-x", str(signature)]
         _run([*command, "-t", comment])
         return {name: text, f"{name}.minisig": signature.read_bytes()}
+
+
+def _minisign() -> str:
+    program = shutil.which("minisign")
+    if program is None:
+        raise Trouble("KEY-PRIVATE", "minisign is not installed; it alone reads its secret keys")
+    return program
+
+
+def _unknown(key: Path) -> Refused:
+    return refuse("KEY-PRIVATE", f"{key} is no OpenSSH, minisign or PEM private key")
 
 
 def minisign_texts(claim: Claim) -> tuple[bytes, str]:

@@ -7,7 +7,9 @@ import resource
 import termios
 from typing import TextIO
 
-MOST_SECRET = 128  # bytes; what is typed beyond is dropped
+from ceremony.pin_parts import MOST_PIN
+
+MOST_SECRET = MOST_PIN  # bytes
 MOST_WHOLE = 1024  # bytes; of a secret that another program writes
 
 

@@ -117,12 +117,18 @@ def hold(places: Places, face: Face) -> Ended:
     live = LiveJournal(journal, face, publisher)
     bundle = BundleFolder(places.out, places.logs)
     try:
+        early = None
+        if not journal.begun:  # no log is made for what is refused before it begins
+            bundle.require_empty()
+            early = _read_early(media)
+            _require_memory(media, early)
+            token.admit(places.mode, from_blob(early.policy).data)
         log, recovered = journal.recover()
         state = _resumed_state(places, log, media, contents, face)
         read = _policy_read(log)
         if state is None:
             bundle.require_empty()
-            read = _read_early(media)
+            read = early or _read_early(media)
             _require_memory(media, read)
             named = places.previous or head_before(places.incoming, read)
             world = replace(world, previous_head=named)

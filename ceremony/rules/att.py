@@ -193,13 +193,13 @@ RULES = table(
     ),
     (
         "ATT-SOURCE",
-        "The source that is given is a git work tree with a commit.",
+        "The source that is given is a git work tree, of the commit that its HEAD truly names.",
         "Give the folder that git cloned with --source, or state --pin git_commit=HEX.",
     ),
     (
         "ATT-DIRTY",
-        "The tree that was built is the commit: nothing is changed or unknown to git.",
-        "Commit or .gitignore what is named and build again; --dirty mark attests a trial build.",
+        "The tree that was built is the commit: nothing is changed, hidden or unknown to it.",
+        "Build from a fresh clone, or commit what is named; --dirty mark attests a trial build.",
     ),
     (
         "ATT-ISOLATION",
@@ -208,8 +208,8 @@ RULES = table(
     ),
     (
         "ATT-SANDBOX",
-        "A clean room holds: no network, nothing outside seen, inputs unwritable, no rights.",
-        "Install bubblewrap and allow user namespaces, or build and attest without --twice.",
+        "A clean room holds: no network, no keys, nothing outside seen or writable, no rights.",
+        "Install bubblewrap, allow user namespaces, keep keys out of inputs; or leave --twice out.",
     ),
     (
         "ATT-BUILD",

@@ -67,8 +67,8 @@ RULES = table(
     ),
     (
         "MED-OUTPUT",
-        "The output folder is new or empty: an existing output is never overwritten.",
-        "Name an empty folder, or move the outputs that are there to safety.",
+        "An output goes where nothing is: a new file, a new or empty folder; none is overwritten.",
+        "Name another file or an empty folder, or move what is there to safety.",
     ),
     (
         "MED-MOUNT",

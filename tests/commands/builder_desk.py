@@ -40,14 +40,18 @@ def tool(name: str) -> str:
     return found
 
 
-def command(*words: str | Path, before: str = "") -> list[str]:
+def command(*words: str | int | Path, before: str = "") -> list[str]:
     """Return the command line of the program under test in a process of its own."""
     start = START.format(before=before)
     return [sys.executable, "-I", "-c", start, str(HOME), *map(str, words)]
 
 
 def process(
-    *words: str | Path, before: str = "", env: Mapping[str, str] | None = None, limit: int = 0
+    *words: str | int | Path,
+    before: str = "",
+    env: Mapping[str, str] | None = None,
+    limit: int = 0,
+    keep: Sequence[int] = (),
 ) -> Done:
     """Run the program without a terminal; `limit` is `ulimit -f` in blocks, 0 for none."""
     line: Sequence[str] = command(*words, before=before)
@@ -62,6 +66,7 @@ def process(
         check=False,
         start_new_session=True,
         env={"PATH": os.environ["PATH"], **(env or {})},
+        pass_fds=keep,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

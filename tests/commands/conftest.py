@@ -15,6 +15,7 @@ def bubblewrap() -> Bubblewrap:
     """Return bubblewrap if it can make rooms here, with users of their own if it can."""
     tool("bwrap")
     found = sandbox.find()
-    words = [found.program, *Site(found, (), 0).options(ROOMS[0], 0), "--", "true"]
-    needed_namespaces(words)
+    words = Site(found, (), 0).options(ROOMS[0], 0)
+    at = words.index("--seccomp")  # its filter comes through a descriptor; namespaces are asked
+    needed_namespaces([found.program, *words[:at], *words[at + 2 :], "--", "true"])
     return found

@@ -45,6 +45,14 @@ def machine(root: Path, **files: str) -> Path:
         ({"run__systemd__container": "x y\x1b\n"}, "other:x-y-", "container"),
         ({"sys__class__dmi__id__sys_vendor": "QEMU\n"}, "qemu-vm", "sys_vendor"),
         ({"proc__cpuinfo": "flags\t\t: fpu hypervisor\n"}, "other:hypervisor", "cpuinfo"),
+        ({"run__host__container-manager": "systemd-nspawn"}, "other:systemd-nspawn", "/run/host"),
+        ({"proc__cpuinfo": "flags : hypervisor\n", "mnt__lima-cidata": ""}, "lima-vm", "cpuinfo"),
+        ({"dot_dockerenv": "", "proc__1__comm": "bwrap\n"}, "bwrap", "docker(/.dockerenv)"),
+        (
+            {"run__systemd__container": "lxc\n", "sys__class__dmi__id__sys_vendor": "QEMU\n"},
+            "other:lxc",
+            "qemu-vm",
+        ),
         ({"mnt__lima-cidata": ""}, "lima-vm", "/mnt/lima-cidata"),
     ],
 )
@@ -63,6 +71,9 @@ def test_a_kind_that_the_signs_allow_may_be_stated() -> None:
     assert isolation.stated("detected", docker) == "docker"
     assert isolation.stated("nix-sandbox", docker) == "nix-sandbox"
     assert isolation.stated("other:firecracker", docker) == "other:firecracker"
+    assert (
+        isolation.stated("none", Seen((Sign("qemu-vm", "/sys", machine=True),), "Linux")) == "none"
+    )
     assert isolation.stated("bare-metal", Seen((), "Linux")) == "bare-metal"
     assert isolation.stated("freebsd-jail", Seen((), "FreeBSD")) == "freebsd-jail"
 
@@ -73,6 +84,8 @@ def test_a_kind_that_the_signs_allow_may_be_stated() -> None:
     [
         ("bare-metal", ("docker",)),
         ("bare-metal", ("qemu-vm",)),
+        ("none", ("qemu-vm", "docker")),
+        ("none", ("other:systemd-nspawn",)),
         ("freebsd-jail", ()),
         ("detected", ()),
         ("castle", ()),

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import rehearsing
-from commands.builder_desk import Desk, Done, command, laid_out, repository, tool
+from commands.builder_desk import Desk, Done, command, laid_out, process, repository, tool
 from marks import accepts, refuses
 
 from ceremony.attest.sums import read_sums
@@ -248,6 +249,23 @@ def test_what_is_in_the_way_is_refused_before_building(desk: Desk) -> None:
         (desk.out / name).unlink()
 
 
+@refuses("ATT-SUMS")
+def test_a_name_that_cannot_be_attested_is_refused_before_building(desk: Desk) -> None:
+    done = twice(desk, "true", artifact="two\nlines")
+    assert (done.status, "ATT-SUMS" in done.err, "build 1" in done.err) == (1, True, False)
+
+
+@refuses("KEY-PRIVATE", "MED-WRITE")
+def test_what_could_not_be_signed_or_written_is_refused_before_building(desk: Desk) -> None:
+    """Both were found out after the second build."""
+    (desk.folder / "none").write_text("no key\n", "utf-8")
+    for key, limit, rule in (("none", 0, "KEY-PRIVATE"), (desk.ssh().name, 100, "MED-WRITE")):
+        who = ("--builder", "ann", "--key", desk.folder / key, "--output", desk.out)
+        words = ("attest", "--twice", *who, "--artifact", "x", "--", "true")
+        done = process(*words, limit=limit)
+        assert (rule in done.err, "build 1" in done.err) == (True, False), done.err
+
+
 def test_inputs_that_are_missing_or_of_one_name(desk: Desk) -> None:
     for folder in ("a", "b"):
         (desk.folder / folder / "src").mkdir(parents=True)
@@ -256,6 +274,51 @@ def test_inputs_that_are_missing_or_of_one_name(desk: Desk) -> None:
     both = ("--input", desk.folder / "a/src", "--input", desk.folder / "b/src")
     done = twice(desk, "true", *both)
     assert (done.status, "ATT-BUILD" in done.err) == (1, True)
+
+
+@refuses("ATT-SANDBOX")
+def test_a_key_that_the_build_would_see(desk: Desk) -> None:
+    """The build could sign by it, or put it into what is published."""
+    source = desk.folder / "src"
+    repository(source)
+    inside = desk.ssh(name="src/key")
+    for key in (inside, Path(f"{inside}.pub")):
+        who = ("--builder", "ann", "--key", key, "--output", desk.out, "--artifact", "x")
+        done = desk.run("attest", "--twice", *who, "--input", source, "--", "true")
+        assert (done.status, "would see the private key" in done.err) == (1, True), done.err
+    inside.unlink()
+    who = ("--builder", "ann", "--key", f"{inside}.pub", "--output", desk.out, "--artifact", "x")
+    done = desk.run("attest", "--twice", *who, "--input", source, "--", "false")
+    assert "would see" not in done.err
+
+
+def test_ended_in_the_sentinel_test_it_leaves_nothing(desk: Desk, bubblewrap: Bubblewrap) -> None:
+    """Before, SIGTERM left the sentinel in TMPDIR."""
+    temporary, fake = desk.folder / "tmp", desk.folder / "bin"
+    temporary.mkdir()
+    fake.mkdir()
+    slow = (
+        f'#!/bin/sh\ncase $* in *sentinel*) sleep {SLEEPS};; esac\nexec {bubblewrap.program} "$@"\n'
+    )
+    (fake / "bwrap").write_text(slow, "utf-8")
+    (fake / "bwrap").chmod(0o755)
+    words = ("--builder", "ann", "--key", desk.ssh(), "--output", desk.out, "--artifact", "x")
+    process = subprocess.Popen(
+        command("attest", "--twice", *words, "--", "true"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary), "PATH": f"{fake}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    wait_until(lambda: any(temporary.glob("uki-ceremony-sentinel-*")))
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    with suppress(ProcessLookupError):  # the stand-in's own sleep, if it came that far
+        os.killpg(process.pid, 9)
+    assert (process.returncode, said) == (4, b"\nstopped\n")
+    assert list(temporary.iterdir()) == []
+    assert not any(desk.out.iterdir())
 
 
 @refuses("ATT-DIRTY")

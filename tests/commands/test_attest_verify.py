@@ -52,6 +52,19 @@ def test_what_would_count_is_said_to_count(desk: Desk, prepared: Prepared, build
     assert found["attestations"][0]["counts"] is True
 
 
+def test_a_policys_own_signatures_are_not_among_the_votes(desk: Desk, prepared: Prepared) -> None:
+    """On one medium with the attestations each was "not counted" (ATT-NAMESPACE)."""
+    attest(desk, prepared, *pins(prepared))
+    for path in prepared.folder.glob("policy.toml*"):
+        (desk.out / path.name).write_bytes(path.read_bytes())
+    done = verify(desk, prepared)
+    assert (done.status, ".sshsig" in done.out) == (0, False), done.out
+    renamed = desk.out / "policy.toml.owner-1.sshsig"
+    renamed.rename(desk.out / "policy.toml.owner-1.sig")
+    done = verify(desk, prepared)
+    assert (done.status, "ATT-NAMESPACE" in done.out) == (1, True), done.out
+
+
 def test_another_image_would_be_a_dissent(desk: Desk, prepared: Prepared) -> None:
     attest(desk, prepared, *pins(prepared))
     other = desk.folder / "anchor.efi"
@@ -69,6 +82,31 @@ def test_missing_pins_are_named_with_what_to_run(desk: Desk, prepared: Prepared)
     assert "QRM-PINS" in done.out
     assert "next: attest again: uki-ceremony attest IMAGE --builder ci-a" in done.out
     assert "(pins that must be there: flake_lock, git_commit)" in done.out
+
+
+@refuses("QRM-WEAK")
+def test_a_container_without_its_image_is_told_what_to_run(desk: Desk, prepared: Prepared) -> None:
+    """The advice was --source DIR, which does not help."""
+    text = prepared.policy.read_text("utf-8")
+    policy = desk.folder / "policy.toml"
+    policy.write_text(text.replace('isolation = "nix-sandbox"', 'isolation = "podman"'), "utf-8")
+    assert policy.read_text("utf-8") != text
+    key = prepared.folder / "builders/ci-a"
+    who = ("--builder", "ci-a", "--key", key, "--isolation", "podman", *pins(prepared))
+    image = prepared.media / "anchor.efi"
+    done = desk.run("attest", image, *who, "--output", desk.out)
+    assert (done.status, "weak without --pin base_image" in done.err) == (0, True)
+    said = desk.run("attest", "--verify", desk.out, "--policy", policy).out
+    assert "does not say the digest of the container image" in said
+    assert "--pin base_image=sha256:HEX" in said
+    assert "podman image inspect --format '{{.Digest}}' IMAGE" in said
+    full = desk.folder / "full"
+    full.mkdir()
+    digest = ("--pin", f"base_image=sha256:{'a' * 64}")
+    done = desk.run("attest", image, *who, *digest, "--output", full)
+    assert (done.status, "note" in done.err) == (0, False)
+    done = desk.run("attest", "--verify", full, "--policy", policy)
+    assert (done.status, "counted" in done.out) == (0, True), done.out
 
 
 @refuses("QRM-CLAIM")

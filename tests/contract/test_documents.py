@@ -221,6 +221,7 @@ def test_the_checker_of_schemas_refuses() -> None:
         "first": None,
         "head": "0" * 64,
         "previous": "",
+        "proof": "",
     }
     assert faults(schema, good) == []
     for change in (

@@ -7,7 +7,7 @@ the people of a ceremony, stands in for rules that are not here.
 from __future__ import annotations
 
 from ceremony.policy_model import Policy
-from ceremony.policy_people import Builder
+from ceremony.policy_people import CONTAINERS, Builder
 from ceremony.rules.register import lookup
 from ceremony.show import escaped
 
@@ -16,6 +16,10 @@ AGAIN = f"attest again: {ATTEST}"
 COPY_AGAIN = (
     "copy it again from the machine that made it (compare sizes), together with what it signs;"
     " else the builder attests again: uki-ceremony attest IMAGE --builder ID --key KEY"
+)
+BASE_IMAGE = (
+    " --pin base_image=sha256:HEX, the digest of the image that it was built in"
+    " (podman image inspect --format '{{.Digest}}' IMAGE)"
 )
 OWNERS = "nothing helps but the policy: send the owners your public key and ask for a new policy"
 
@@ -45,7 +49,8 @@ _ADVICE = {
     "QRM-NAME": AGAIN + " --name {name}",
     "QRM-NEAR-NAME": AGAIN + " --name {name}",
     "QRM-PINS": AGAIN + " --source DIR (pins that must be there: {pins})",
-    "QRM-WEAK": AGAIN + " --source DIR (pins that must be there: {pins})",
+    "QRM-WEAK": AGAIN + " --source DIR{image} (pins that must be there: {pins})",
+    "QRM-BASE-IMAGE": AGAIN + " --source DIR{image}",
     "QRM-INPUTS": "check out the commit of the others, build, and " + AGAIN + " --source DIR",
     "QRM-OTHER-INPUTS": "check out the commit of the release, build, and " + AGAIN,
     "QRM-LOCK": "build from the release's flake.lock, and " + AGAIN + " --flake-lock FILE",
@@ -77,6 +82,7 @@ def next_step(
         algorithms=escaped(", ".join(policy.algorithms)),
         isolation=escaped(builder.isolation) if builder and builder.isolation else "KIND",
         name=escaped(policy.artifact.names[0]),
+        image=BASE_IMAGE if builder and builder.isolation in CONTAINERS else "",
         pins=", ".join(sorted(policy.inputs.must_agree)) or "none",
         namespace=builder.keys[0].namespace if builder and builder.keys else "uki-attestation",
         file=escaped(file),

@@ -23,12 +23,11 @@ RULE = "ATT-ISOLATION"
 SECONDS = 10
 MOST_BYTES = 1 << 16
 MOST_WORD = 200
+HYPERVISOR = "other:hypervisor"
 
-# In order: what is more special first, so that the first sign names the kind.
-_MARKS = (
-    ("flatpak", ".flatpak-info"),
-    ("podman", "run/.containerenv"),
-    ("docker", ".dockerenv"),
+# In order: what lies within another first, so that the first sign names the kind.
+_MARKS = (("podman", "run/.containerenv"), ("docker", ".dockerenv"))
+_MACHINES = (
     ("lima-vm", "mnt/lima-cidata"),
     ("tee-vm", "dev/tdx_guest"),
     ("tee-vm", "dev/sev-guest"),
@@ -45,10 +44,11 @@ _KIND = re.compile(r"other:[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One sign of isolation: which kind (a policy's word), and where it was seen."""
+    """One sign of isolation: which kind (a policy's word), where it was seen, if of a machine."""
 
     kind: str
     where: str
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,12 @@ class Seen:
 
 def look(root: Path = Path("/")) -> Seen:
     """Return what is to be seen below `root`; the tools are asked about the real / only."""
-    found = [*_marks(root), *_processes(root), *_hardware(root)]
-    if root == Path("/"):
-        found += _detect_virt()
+    asked = _detect_virt() if root == Path("/") else ()
+    # A container stands in a machine, never the other way round here; the vaguest word is last.
+    found = sorted(
+        (*_containers(root), *_hardware(root), *asked),
+        key=lambda sign: (sign.machine, sign.kind == HYPERVISOR),
+    )
     signs: dict[str, Sign] = {}
     for sign in found:
         signs.setdefault(sign.kind, sign)
@@ -91,42 +94,47 @@ def stated(kind: str, seen: Seen) -> str:
         raise refuse(RULE, f"{escaped(kind)} is none of {', '.join(ISOLATIONS)}, other:WORD")
     if kind == "bare-metal" and seen.signs:
         raise refuse(RULE, f"bare-metal is stated, but seen here: {escaped(seen.word)}")
+    if kind == "none" and any(not sign.machine for sign in seen.signs):
+        raise refuse(RULE, f"none is stated, but seen here: {escaped(seen.word)}")
     if kind == "freebsd-jail" and seen.kernel != "FreeBSD":
         raise refuse(RULE, f"freebsd-jail is stated, but the kernel is {escaped(seen.kernel)}")
     return kind
 
 
-def _marks(root: Path) -> Iterator[Sign]:
+def _containers(root: Path) -> Iterator[Sign]:
+    if (root / ".flatpak-info").exists():
+        yield Sign("flatpak", "/.flatpak-info")
+    if _text(root / "proc/1/comm").strip() == "bwrap":
+        yield Sign("bwrap", "/proc/1/comm")
     for kind, path in _MARKS:
         if (root / path).exists():
             yield Sign(kind, f"/{path}")
-
-
-def _processes(root: Path) -> Iterator[Sign]:
     for path in ("proc/self/cgroup", "proc/1/cgroup"):
         text = _text(root / path)
         yield from (Sign(kind, f"/{path}") for kind, form in _CGROUP if form.search(text))
-    manager = _text(root / "run/systemd/container").strip()
-    if manager:
-        yield Sign(_MANAGERS.get(manager, _other(manager)), "/run/systemd/container")
-    if _text(root / "proc/1/comm").strip() == "bwrap":
-        yield Sign("bwrap", "/proc/1/comm")
+    for path in ("run/systemd/container", "run/host/container-manager"):
+        manager = _text(root / path).strip()
+        if manager:
+            yield Sign(_MANAGERS.get(manager, _other(manager)), f"/{path}")
 
 
 def _hardware(root: Path) -> Iterator[Sign]:
+    for kind, path in _MACHINES:
+        if (root / path).exists():
+            yield Sign(kind, f"/{path}", machine=True)
     vendor = _text(root / "sys/class/dmi/id/sys_vendor").strip()
     if vendor in _VMS:
-        yield Sign(_VMS[vendor], "/sys/class/dmi/id/sys_vendor")
+        yield Sign(_VMS[vendor], "/sys/class/dmi/id/sys_vendor", machine=True)
     flags = re.search(r"(?m)^flags\s*:.*\bhypervisor\b", _text(root / "proc/cpuinfo"))
     if flags:
-        yield Sign("other:hypervisor", "/proc/cpuinfo")
+        yield Sign(HYPERVISOR, "/proc/cpuinfo", machine=True)
 
 
 def _detect_virt() -> Iterator[Sign]:
     program = shutil.which("systemd-detect-virt")
     if program is None:
         return
-    for option, known in (("--container", _MANAGERS), ("--vm", _VMS)):
+    for option, known, machine in (("--container", _MANAGERS, False), ("--vm", _VMS, True)):
         try:
             done = subprocess.run(  # noqa: S603 - the program that was found
                 [program, option],
@@ -139,7 +147,8 @@ def _detect_virt() -> Iterator[Sign]:
             continue
         word = done.stdout.decode("ascii", "replace").strip()
         if done.returncode == 0 and word and word != "none":
-            yield Sign(known.get(word, _other(word)), f"systemd-detect-virt:{_safe(word)}")
+            where = f"systemd-detect-virt:{_safe(word)}"
+            yield Sign(known.get(word, _other(word)), where, machine)
 
 
 def _other(word: str) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from ceremony.attest.record import MOST_VALUE, TIMESTAMP
 from ceremony.errors import refuse
 from ceremony.pe.digest import file_sha256
+from ceremony.policy_people import CONTAINERS
 from ceremony.show import escaped
 from tui.building import isolation
-from tui.building.source import Source, read_source, repository_name
+from tui.building.source import Source, named, read_source, repository_name
 from tui.commands.files import copy_image
 
 MARK = "mark"
@@ -39,11 +40,12 @@ _KNOWN = {
 
 @dataclass(slots=True)
 class Pins:
-    """Pins as they are gathered, each with one value, and the work tree they are from."""
+    """Pins as they are gathered, each with one value, their work tree, and notes on it."""
 
     values: dict[str, str] = field(default_factory=dict)
     source: Source | None = None
     repository: str = ""
+    notes: set[str] = field(default_factory=set)
 
     def add(self, name: str, value: str) -> None:
         """ATT-PIN: take one pin of a possible value; a second value is refused."""
@@ -128,6 +130,10 @@ def gather(options: argparse.Namespace) -> Pins:
     pins.add("isolation_seen", seen.word)
     if options.isolation:
         pins.add("isolation", isolation.stated(options.isolation, seen))
+    if pins.values.get("isolation") in CONTAINERS and "base_image" not in pins.values:
+        pins.notes.add(
+            "such a vote is weak without --pin base_image=sha256:HEX, the image built in"
+        )
     return pins
 
 
@@ -143,6 +149,10 @@ def _source(pins: Pins, options: argparse.Namespace) -> None:
         return
     source = read_source(folder)
     pins.source, pins.repository = source, source.repository
+    if source.ignored:
+        # The commit names them and does not hold them; a build may read them all the same.
+        pins.add("git_ignored", str(len(source.ignored)))
+        pins.notes.add(f"ignored by the commit, and here: {named(source.ignored)}")
     if not source.dirty:
         pins.add("git_commit", source.commit)
         pins.add("git_tree", "clean")

@@ -2,23 +2,25 @@
 
 Decides what can be seen there: the system's programs read-only, the inputs read-only in
 /build, fresh memory file systems for work, and nothing else; no network, no capabilities, an
-empty environment but for five names. Refuses to know what is built and whether it is right.
-Source: bwrap(1), user_namespaces(7).
+empty environment but for five names; calls.py has what namespaces leave open. Refuses to know
+what is built and whether it is right. Source: bwrap(1), user_namespaces(7).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ceremony.errors import Trouble
 from ceremony.show import escaped
+from tui.building.calls import call_filter
+from tui.building.listening import carry
 
 RULE = "ATT-SANDBOX"
 WORK = "/build"
@@ -27,6 +29,12 @@ PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin"
 SYSTEM = ("/usr", "/nix/store", "/gnu/store", "/run/current-system")
 ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+# The kernel's switches belong to its root, who has them in a room without any capability.
+SWITCHES = (
+    *("/proc/sys", "/proc/sysrq-trigger", "/proc/pressure", "/proc/mtrr", "/proc/acpi"),
+    *("/proc/scsi", "/proc/fs"),
+)
+KEYS = ("/proc/keys", "/proc/key-users")  # procfs(5): descriptions of keys from outside
 STORES = ("/nix/store/", "/gnu/store/")  # named by what is in them: seen under their own names
 
 
@@ -98,8 +106,8 @@ class Site:
     inputs: tuple[Input, ...]
     epoch: int
 
-    def options(self, room: Room, users: int = 0) -> list[str]:
-        """Return bubblewrap's options for a room; `users` is the descriptor of its passwd."""
+    def options(self, room: Room, users: int = 0, calls: int = 0) -> list[str]:
+        """Return bubblewrap's options for a room, with the descriptors of passwd and filter."""
         home = f"/home/{room.user}"
         words = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
         words += ["--cap-drop", "ALL", "--hostname", room.host]
@@ -112,8 +120,12 @@ class Site:
         for path in ROOTS:
             words += _root(Path(path))
         words += ["--ro-bind-data", str(users), "/etc/passwd"]
-        words += ["--proc", "/proc", "--dev", "/dev"]
-        for path in ("/tmp", WORK, home):  # noqa: S108 - the room's own, made anew
+        words += ["--proc", "/proc", "--dev", "/dev", "--seccomp", str(calls)]
+        for path in SWITCHES:
+            words += ["--ro-bind-try", path, path]
+        for path in KEYS:
+            words += ["--ro-bind", "/dev/null", path] if Path(path).exists() else []
+        for path in ("/tmp", "/dev/shm", WORK, home):  # noqa: S108 - the room's own, made anew
             words += ["--tmpfs", path]
         for each in self.inputs:
             words += ["--ro-bind", str(each.source), each.path]
@@ -136,28 +148,38 @@ class Site:
         said = json.dumps([site.options(room) for room in ROOMS])
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def run(self, room: Room, command: tuple[str, ...], output: BinaryIO, seconds: float) -> int:
-        """Run a command in a new room; return its status. What it puts out goes to `output`."""
-        with tempfile.TemporaryFile() as passwd:
-            passwd.write(room.passwd)
-            passwd.seek(0)
-            words = [self.found.program, *self.options(room, passwd.fileno()), "--", *command]
+    def run(
+        self, room: Room, command: tuple[str, ...], output: BinaryIO, most: int, seconds: float
+    ) -> int:
+        """Run a command in a new room; return its status. It puts out at most `most` bytes."""
+        with _held(room.passwd) as passwd, _held(call_filter()) as calls:
+            descriptors = (passwd.fileno(), calls.fileno())
+            words = [self.found.program, *self.options(room, *descriptors), "--", *command]
             process = subprocess.Popen(  # noqa: S603 - the program found, the builder's command
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env={},
                 umask=room.umask,
-                pass_fds=(passwd.fileno(),),
+                pass_fds=descriptors,
             )
         try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            text = f"the command did not end within {seconds:.0f} s"
-            raise Trouble("ATT-BUILD", text) from None
+            return carry(process, output, most, seconds)
         finally:
             process.kill()  # and with it, by its namespace of processes, all that it began
             process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _held(data: bytes) -> BinaryIO:
+    """Return a nameless file at its start, for bubblewrap to read."""
+    file = os.fdopen(os.memfd_create("uki-ceremony"), "w+b")
+    file.write(data)
+    file.seek(0)
+    return file
 
 
 def _root(path: Path) -> list[str]:

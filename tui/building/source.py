@@ -1,35 +1,29 @@
 """What git says of the tree that was built: its commit, and whether it is that commit.
 
-Decides from the real git alone. A tree is clean when nothing is changed, staged or unknown
-to git, submodules included, and no file is hidden from `git status` by a flag of the index.
-Refuses to know what was built from it, and runs nothing that the repository configures.
+Decides which repository is asked, that the folder given lies in that work tree (ATT-SOURCE),
+and when the tree is its commit (ATT-DIRTY). Refuses to know what was built from it, and runs
+nothing that the repository configures.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ceremony.errors import Refused, Trouble, refuse
+from ceremony.errors import refuse
 from ceremony.show import escaped
+from tui.building.commit import read_commit
+from tui.building.git import ask
+from tui.building.worktree import differences
 
 RULE = "ATT-SOURCE"
-SECONDS = 300  # a status of a large tree on a slow disk
 MOST_NAMED = 3
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REPOSITORY = re.compile(
     r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"
     r"(?::[0-9]+/|[:/])/*(?P<path>[\w.~-]+(?:/[\w.~-]+)+)"
-)
-# What a repository or its user may have set to run programs or to look less closely.
-_PLAIN = (
-    *("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false"),
-    *("-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=true"),
 )
 
 
@@ -37,13 +31,15 @@ _PLAIN = (
 class Source:
     """A work tree: its commit, the commit's time, what differs from it, where it came from.
 
-    `changed` are paths, escaped; `repository` is "host/path" of the remote origin, or "".
+    `changed` are paths, escaped, each with how it differs; `ignored` are paths that the
+    commit's own .gitignore files name; `repository` is "host/path" of the origin, or "".
     """
 
     root: Path
     commit: str
     time: int
     changed: tuple[str, ...]
+    ignored: tuple[str, ...]
     repository: str
 
     @property
@@ -52,22 +48,28 @@ class Source:
         return bool(self.changed)
 
     def require_clean(self) -> None:
-        """ATT-DIRTY: nothing in the tree is changed or unknown to git."""
+        """ATT-DIRTY: nothing in the tree is changed or unknown to the commit."""
         if self.changed:
-            named = ", ".join(self.changed[:MOST_NAMED])
-            more = len(self.changed) - MOST_NAMED
-            rest = f" and {more} more" if more > 0 else ""
-            raise refuse("ATT-DIRTY", f"the tree is not the commit: {named}{rest}")
+            raise refuse("ATT-DIRTY", f"the tree is not the commit: {named(self.changed)}")
+
+
+def named(paths: tuple[str, ...]) -> str:
+    """Return the first paths, and how many more there are."""
+    more = len(paths) - MOST_NAMED
+    return ", ".join(paths[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def read_source(folder: Path) -> Source:
     """Return what git says of the work tree around `folder`; ATT-SOURCE when there is none."""
-    root = Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").rstrip(b"\n")))
-    head = _git(folder, "log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD")
-    commit, _, time = head.decode("ascii", "replace").strip().partition(" ")
-    if not _COMMIT.fullmatch(commit) or not time.isdigit():
-        raise refuse(RULE, f"git names no commit in {escaped(str(folder))}")
-    return Source(root, commit, int(time), (*_differing(root), *_hidden(root)), _origin(root))
+    root = Path(os.fsdecode(ask(folder, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+    if not Path(os.path.realpath(folder)).is_relative_to(root):
+        # core.worktree, or a .git file that says so: git would speak of another folder.
+        text = f"git in {escaped(str(folder))} speaks of the work tree {escaped(str(root))}"
+        raise refuse(RULE, text)
+    commit = read_commit(root)
+    found = differences(root, commit)
+    origin = _origin(root)
+    return Source(root, commit.name, commit.time, found.changed, found.ignored, origin)
 
 
 def repository_name(text: str) -> str:
@@ -76,56 +78,7 @@ def repository_name(text: str) -> str:
     return f"{found['host'].lower()}/{found['path']}" if found else ""
 
 
-def _differing(root: Path) -> tuple[str, ...]:
-    words = ("--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=none")
-    entries = _git(root, "status", *words, "--no-renames").split(b"\0")[:-1]
-    return tuple(_path(entry[3:]) for entry in entries)
-
-
-def _hidden(root: Path) -> tuple[str, ...]:
-    """Return the files whose changes `git status` does not look for.
-
-    git-ls-files(1), -v: lower-case letters are "assume unchanged", S is "skip-worktree".
-    """
-    entries = _git(root, "ls-files", "-v", "-z").split(b"\0")[:-1]
-    return tuple(
-        f"{_path(entry[2:])} (hidden from git status)"
-        for entry in entries
-        if entry[:1].islower() or entry[:1] == b"S"
-    )
-
-
-def _path(raw: bytes) -> str:
-    return escaped(os.fsdecode(raw))
-
-
 def _origin(root: Path) -> str:
-    try:
-        address = _git(root, "config", "--get", "remote.origin.url")
-    except Refused:  # a repository without a remote is a repository
-        return ""
+    # 1: a repository without a remote is a repository
+    address = ask(root, "config", "--get", "remote.origin.url", well=(0, 1))
     return repository_name(address.decode("utf-8", "replace").strip())
-
-
-def _git(folder: Path, *words: str) -> bytes:
-    program = shutil.which("git")
-    if program is None:
-        raise Trouble(RULE, "git is not installed, which alone reads its repositories")
-    kept = ("PATH", "HOME", "XDG_CONFIG_HOME")  # for safe.directory; GIT_DIR and the like are not
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    try:
-        done = subprocess.run(  # noqa: S603 - the program that was found and literal words
-            [program, "-C", str(folder), *_PLAIN, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            env={**environment, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},
-        )
-    except subprocess.TimeoutExpired:
-        raise Trouble(RULE, f"git did not answer in {SECONDS} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = escaped(said[0] if said else f"status {done.returncode}")
-        raise refuse(RULE, f"git in {escaped(str(folder))}: {reason}")
-    return done.stdout

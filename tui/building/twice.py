@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from ceremony.errors import MediaTrouble, Trouble, refuse
 from ceremony.show import counted, escaped
+from tui import private_keys
 from tui.building import sandbox
 from tui.building.difference import describe, first_difference
 from tui.building.proof import prove
@@ -73,11 +74,34 @@ def take_inputs(paths: list[Path]) -> tuple[Input, ...]:
     return tuple(inputs.values())
 
 
+def require_apart(key: Path, inputs: tuple[Input, ...]) -> None:
+    """ATT-SANDBOX: no room sees the private key, by which its build could sign or tell it."""
+    halves = (key, key.with_name(key.name.removesuffix(".pub").removesuffix("-cert")))
+    for half in halves:
+        if not half.is_file() or _is_public(half):
+            continue
+        at = half.resolve()
+        seen = (*(each.source for each in inputs), *map(Path, sandbox.SYSTEM))
+        if any(at.is_relative_to(folder) for folder in seen):
+            text = f"the build would see the private key {escaped(str(half))}; keep it elsewhere"
+            raise refuse("ATT-SANDBOX", text)
+
+
+def _is_public(key: Path) -> bool:
+    head = private_keys.head_of(key)
+    return not head.startswith((b"-----BEGIN ", b"untrusted comment:")) or head.startswith(
+        b"-----BEGIN PUBLIC"
+    )
+
+
 def build_twice(order: Order) -> Built:
     """Build in both rooms and compare; nothing is left behind by a build that is stopped."""
     site = Site(sandbox.find(), order.inputs, order.epoch)
     begun = time.monotonic()
-    with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
+    with (
+        tempfile.TemporaryFile(buffering=0) as first,
+        tempfile.TemporaryFile(buffering=0) as second,
+    ):
         for number, (room, output) in enumerate(zip(ROOMS, (first, second), strict=True), 1):
             prove(site, room)
             if number > 1:
@@ -97,7 +121,7 @@ def build_twice(order: Order) -> Built:
 def _build(site: Site, room: Room, order: Order, output: BinaryIO) -> None:
     """Leave the artifact in `output`, from where its own first line ends."""
     command = ("/bin/sh", "-c", SCRIPT, "sh", order.artifact, *order.command)
-    status = site.run(room, command, output, order.seconds)
+    status = site.run(room, command, output, MOST_IMAGE + MOST_STATUS, order.seconds)
     output.seek(0)
     match output.readline(MOST_STATUS).split():
         case [b"made"] if status == 0:
@@ -112,10 +136,10 @@ def _build(site: Site, room: Room, order: Order, output: BinaryIO) -> None:
 
 
 def _same(order: Order, first: BinaryIO, second: BinaryIO) -> bytes:
-    """ATT-TWICE-BUILD: both files hold the same behind their first line, as far as read."""
-    one, other = _contents(order, first), _contents(order, second)
+    """ATT-TWICE-BUILD: both files hold the same behind their first line."""
+    one, other = bytes(_contents(order, first)), _contents(order, second)
     if first_difference(one, other) is None:
-        return bytes(one)
+        return one  # the very bytes that were compared
     at, text = describe(one, other)
     raise refuse("ATT-TWICE-BUILD", f"{escaped(order.artifact)}: {text}", at)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -19,14 +20,16 @@ from ceremony.pe.digest import file_sha256
 from ceremony.show import escaped
 from tui import attesting
 from tui.building import pins as building_pins
+from tui.building.ending import ended_as_by_hand
 from tui.building.pins import Pins
-from tui.building.writing import require_folder, require_new, write_new
+from tui.building.writing import require_folder, require_new, require_room, write_new
 from tui.commands import Exit
 from tui.commands.files import copy_image
 from tui.commands.findings import put, put_json
 
 EARLIEST_ZIP = 315532800  # 1980-01-01; what archives can hold, for a build that nothing dates
 HOUR = 3600.0
+LEAST_ROOM = 1 << 20  # bytes: a folder without them is full, or is not to be written
 
 _BUILDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -71,6 +74,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Write the attestation's files, never over files that exist, or verify some."""
     _require_usage(options)
+    with ended_as_by_hand():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> Exit:
     if options.verify:
         from tui.building import verifying  # noqa: PLC0415 - loads every format there is
 
@@ -115,9 +123,13 @@ def _twice(options: argparse.Namespace) -> Exit:
     if ".." in artifact.parts or not artifact.is_relative_to("/build") or artifact.name == "build":
         raise refuse("ATT-BUILD", f"{escaped(options.artifact)} is no path of a file below /build")
     # What would be in the way after hours of building is refused before.
+    name = _possible_name(options.name or artifact.name)
     require_new(
         options.output, (artifact.name, *attesting.file_names(options.builder, options.key))
     )
+    require_room(options.output, LEAST_ROOM)
+    inputs = twice.take_inputs(options.input)
+    twice.require_apart(options.key, inputs)
     options.isolation = options.isolation or "bwrap"
     gathered = building_pins.gather(options)
     epoch = gathered.values.get("source_date_epoch")
@@ -128,7 +140,7 @@ def _twice(options: argparse.Namespace) -> Exit:
     built = twice.build_twice(
         twice.Order(
             command=tuple(options.words),
-            inputs=twice.take_inputs(options.input),
+            inputs=inputs,
             artifact=str(artifact),
             epoch=int(epoch),
             seconds=options.hours * HOUR,
@@ -136,11 +148,10 @@ def _twice(options: argparse.Namespace) -> Exit:
     )
     if building_pins.gather(options).source != gathered.source:
         raise refuse("ATT-DIRTY", "the source changed while it was built")
-    for name, value in built.evidence:
-        gathered.add(name, value)
+    for pin, value in built.evidence:
+        gathered.add(pin, value)
     said = "\0".join(options.words).encode("utf-8", "surrogateescape")
     gathered.add("build_command", hashlib.sha256(said).hexdigest())
-    name = options.name or artifact.name
     sha256 = attesting.sha256_hex(built.data)
     return _attest(options, name, sha256, gathered, {artifact.name: built.data})
 
@@ -157,6 +168,7 @@ def _attest(
         made=datetime.now(UTC),
         source=gathered.repository,
     )
+    sys.stderr.writelines(f"note: {note}\n" for note in sorted(gathered.notes))
     files = attesting.attest(claim, options.key)
     written = write_new(options.output, {**beside, **files})
     if options.json:

@@ -58,6 +58,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Replay and report: 0 REPRODUCED, 1 DIFFERS or FORGED, 4 INCOMPLETE."""
+    if options.bundle.is_file():
+        text = f"{escaped(str(options.bundle), 4096)} is one file, and a bundle is a folder"
+        raise refuse("TRN-FOLDER", text)
     if not options.bundle.is_dir():
         raise MediaTrouble("MED-PATH", f"{options.bundle} is not a folder")
     if archive.is_archive(options.bundle):
@@ -77,12 +80,13 @@ def run(options: argparse.Namespace) -> Exit:
         found = not_a_bundle(error.findings)
     finally:
         gc.enable()
-    if options.json:
-        put_json(_json(found))
-    else:
+    if not options.json:
         _put(found)
+    proof = b""
     if found.verdict in (Verdict.REPRODUCED, Verdict.INCOMPLETE):
-        _prove(files, found, options)
+        proof = _prove(files, found, options)
+    if options.json:
+        put_json(_json(found, proof))
     return EXITS[found.verdict]
 
 
@@ -107,11 +111,11 @@ def _check_output(options: argparse.Namespace) -> None:
         raise refuse("MED-OUTPUT", f"{shown} would stand in the bundle, which lists its files")
 
 
-def _prove(files: Mapping[str, Stored], found: Replayed, options: argparse.Namespace) -> None:
-    """TRN-PROOF: write the proof that was asked for, or say that the earlier head is met."""
+def _prove(files: Mapping[str, Stored], found: Replayed, options: argparse.Namespace) -> bytes:
+    """TRN-PROOF: write the proof that was asked for and return it, b"" where none was."""
     raw = tuple(octets_of(files.get(bundle.TRANSCRIPT, b"")).split(b"\n")[:-1])
     if found.head is None or not _asks_for_proof(options):
-        return
+        return b""
     if options.prove is not None:
         proof = proofs.prove_line(raw, options.prove - 1, found.head)
         said = f"event {proof.place + 1}"
@@ -125,6 +129,7 @@ def _prove(files: Mapping[str, Stored], found: Replayed, options: argparse.Names
             draft.commit()
     if not options.json:
         put(f"proof     {said}, under {found.head.count} lines", *_told(proof, options.output))
+    return proof.text
 
 
 def _told(proof: Proof, output: Path | None) -> tuple[str, ...]:
@@ -155,7 +160,7 @@ def _put(found: Replayed) -> None:
     )
 
 
-def _json(found: Replayed) -> Json:
+def _json(found: Replayed, proof: bytes) -> Json:
     return {
         "verdict": str(found.verdict),
         "events": found.events,
@@ -168,4 +173,5 @@ def _json(found: Replayed) -> Json:
         "first": encode(found.first),
         "head": found.head.root.hex() if found.head else "",
         "previous": found.previous,
+        "proof": proof.decode(),
     }

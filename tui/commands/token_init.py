@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ceremony.errors import TokenTrouble, refuse
+from ceremony.pin_parts import LEAST_PIN, MOST_PIN
 from ceremony.practice import PRACTICE_NAME
 from ceremony.preflight import preflight
 from ceremony.show import escaped
@@ -42,9 +43,11 @@ from tui.sbsigntools.secrets import Secrets
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,31}")
 ID = re.compile(r"(?:[0-9a-f]{2}){1,32}")
-PIN = re.compile(rb"[ -~]{4,255}")
+PIN = re.compile(rb"[ -~]{%d,%d}" % (LEAST_PIN, MOST_PIN))
+PIN_FORM = f"a PIN is {LEAST_PIN} to {MOST_PIN} printable ASCII characters"
 KEEP_SECONDS = 30.0
 MOST_DAYS = 20000
+MOST_TOKEN = 2**18  # bytes; what SoftHSM writes of a token with one key, with room to spare
 MOST_PEM = 2**14  # bytes; a certificate or a request with room to spare
 
 
@@ -86,6 +89,7 @@ def run(options: argparse.Namespace) -> Exit:
 def _softhsm(options: argparse.Namespace, secrets: Secrets) -> Exit:
     if options.csr or options.kind not in ("rsa2048", "rsa3072", "rsa4096"):
         raise refuse("KEY-URI", "a SoftHSM token for practice gets an RSA key and a certificate")
+    require_room(_standing(options.softhsm), MOST_TOKEN)
     pin = _new_pin(secrets)
     start = datetime.now(UTC) - timedelta(minutes=5)
     last = start + timedelta(days=options.days)
@@ -104,6 +108,11 @@ def _softhsm(options: argparse.Namespace, secrets: Secrets) -> Exit:
     return _told(options, read_binding(made.binding_toml.encode()), made.uri, certificate)
 
 
+def _standing(folder: Path) -> Path:
+    """Return the folder, or the nearest above it that is there already."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+
+
 def _on_token(options: argparse.Namespace, secrets: Secrets) -> Exit:
     wanted = _wanted(options)
     subject = _practice() if options.rehearsal else _subject(options.subject)
@@ -113,7 +122,7 @@ def _on_token(options: argparse.Namespace, secrets: Secrets) -> Exit:
     try:
         pin = ask_pin(secrets, token.label, token.pin_state)
         if not PIN.fullmatch(pin):
-            raise refuse("KEY-PIN-ENTRY", "a PIN is 4 to 255 printable ASCII characters")
+            raise refuse("KEY-PIN-ENTRY", PIN_FORM)
         minted = mint(child, binding.module, wanted, pin)
         if options.csr:
             request = request_for(minted.key, minted.ask, subject)
@@ -161,7 +170,7 @@ def _practice() -> x509.Name:
 def _new_pin(secrets: Secrets) -> bytearray:
     pin = secrets.ask("New PIN of the token (not shown): ")
     if not PIN.fullmatch(pin):
-        raise refuse("KEY-PIN-ENTRY", "a PIN is 4 to 255 printable ASCII characters")
+        raise refuse("KEY-PIN-ENTRY", PIN_FORM)
     if secrets.descriptor is None and secrets.ask("The same PIN again (not shown): ") != pin:
         raise refuse("KEY-PIN-ENTRY", "the two PINs differ")
     return pin

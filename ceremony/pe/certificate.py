@@ -146,12 +146,22 @@ def read_certificate(der: bytes) -> Certificate:
     tbs = whole.tbs
     if odd := _malformed(whole):
         raise refuse("SIG-CERTIFICATE", f"the certificate's {odd} is not of X.509's form")
-    if tbs.serial <= 0:
-        raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
     if tbs.version not in VERSIONS:
         raise refuse("SIG-CERTIFICATE", "the certificate is neither of version 1 nor of version 3")
     issuer, key = asn1.encode_der(tbs.issuer), asn1.encode_der(tbs.public_key)
     return Certificate(der, issuer, tbs.serial, key)
+
+
+def read_signer(der: bytes) -> Certificate:
+    """Read a certificate to sign with, its serial number positive; Refused (SIG-CERTIFICATE).
+
+    RFC 5280, 4.1.2.2 wants that of all. Old roots have 0, and stand in signatures that firmware
+    and OpenSSL take: there it is not asked.
+    """
+    signer = read_certificate(der)
+    if signer.serial <= 0:
+        raise refuse("SIG-CERTIFICATE", "the certificate's serial number is not positive")
+    return signer
 
 
 def _malformed(certificate: CertificateForm) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ceremony.pe.der import (
     BIT_STRING,
+    BMP_STRING,
     BOOLEAN,
     CONSTRUCTED,
     OBJECT_IDENTIFIER,
@@ -21,8 +22,11 @@ from ceremony.pe.der import (
 
 OCTET_STRING, UTC_TIME, GENERALIZED_TIME = 0x04, 0x17, 0x18
 LIST, ANY_ORDER = SEQUENCE | CONSTRUCTED, SET | CONSTRUCTED
-# BIT STRING, UTF8String, Numeric-, Printable-, Teletex-, IA5-, Universal- and BMPString
-NAME_VALUES = frozenset((0x03, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1C, 0x1E))
+# BIT STRING, UTF8String, Numeric-, Printable-, Teletex-, IA5-, Universal- and BMPString; X.520's
+# PostalAddress is a SEQUENCE of them
+NAME_VALUES = frozenset((0x03, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1C, 0x1E, LIST))
+WIDTHS = {BMP_STRING: 2, UNIVERSAL_STRING: 4}
+SURROGATES = range(0xD800, 0xE000)  # no characters: OpenSSL cannot make UTF-8 of the name
 LAST_CODE_POINT = 0x10FFFF
 
 Element = tuple[int, bytes]
@@ -83,7 +87,8 @@ def _is_attribute(element: Element) -> bool:
     if len(inner) != len(("type", "value")) or inner[0][0] != OBJECT_IDENTIFIER:
         return False
     kind, value = inner[1]
-    if kind == UNIVERSAL_STRING:
-        points = (int.from_bytes(value[at : at + 4], "big") for at in range(0, len(value), 4))
-        return all(point <= LAST_CODE_POINT for point in points)
+    if width := WIDTHS.get(kind):
+        starts = range(0, len(value), width)
+        points = (int.from_bytes(value[at : at + width], "big") for at in starts)
+        return all(point <= LAST_CODE_POINT and point not in SURROGATES for point in points)
     return kind in NAME_VALUES

@@ -132,6 +132,7 @@ def _debug_faults(layout: Layout, data: bytes) -> Iterator[str]:
         kind, size, address, offset = struct.unpack_from("<4I", data, at + 12)
         if kind != CODEVIEW:
             continue
+        # Older EDK2 follows the first CodeView entry, newer the last: each is judged.
         if address == 0 and offset:
             # EDK2 copies `size` bytes behind the section whose row is the last.
             yield f"debug data that is not mapped: firmware copies it from {offset:#x}"
@@ -139,7 +140,6 @@ def _debug_faults(layout: Layout, data: bytes) -> Iterator[str]:
             yield f"CodeView data of {size} bytes, fewer than {LEAST_CODEVIEW}"
         elif address and address + size > layout.image_size:
             yield f"CodeView data at {address:#x} of {size:#x} bytes ends past SizeOfImage"
-        return
 
 
 def _resource_faults(_: Layout, data: bytes) -> Iterator[str]:

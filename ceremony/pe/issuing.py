@@ -7,6 +7,7 @@ refuses to know chains that are to be trusted (trust.py).
 
 from __future__ import annotations
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
@@ -18,9 +19,9 @@ def key_issued(issuer: Certificate, certificate: Certificate) -> bool:
     """Say whether the issuer's key signed the certificate, or may have."""
     try:
         above, below = load(issuer), load(certificate)
-        same_name = above.subject == below.issuer
     except UNREADABLE:
         return True
+    same_name = _may_be_named(above, below)
     try:
         key, how = above.public_key(), below.signature_algorithm_parameters
         value, tbs = below.signature, below.tbs_certificate_bytes
@@ -38,3 +39,11 @@ def key_issued(issuer: Certificate, certificate: Certificate) -> bool:
     except UNREADABLE:
         return same_name
     return True
+
+
+def _may_be_named(above: x509.Certificate, below: x509.Certificate) -> bool:
+    """Say whether the one is named as the other's issuer, also where a name cannot be read."""
+    try:
+        return above.subject == below.issuer
+    except UNREADABLE:  # an umlaut in a TeletexString, a postal address
+        return True

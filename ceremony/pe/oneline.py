@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from cryptography.hazmat import asn1
 
-from ceremony.pe.der import element_size
+from ceremony.pe.der import CONSTRUCTED, SEQUENCE, element_size
 from ceremony.pe.oid import ObjectIdentifier
 
 PRINTABLE = range(0x20, 0x7F)
@@ -88,7 +88,10 @@ def oneline(name: bytes) -> str:
 
 def _attribute(attribute: AttributeTypeAndValue) -> str:
     kind = attribute.type.dotted_string
-    return f"{_SHORT.get(kind, kind)}={''.join(map(_octet, bytes(attribute.value.data)))}"
+    element = asn1.encode_der(attribute.value)
+    # OpenSSL keeps a value that is no string, a postal address, with its tag and length.
+    value = element if element[0] == SEQUENCE | CONSTRUCTED else bytes(attribute.value.data)
+    return f"{_SHORT.get(kind, kind)}={''.join(map(_octet, value))}"
 
 
 def _octet(octet: int) -> str:

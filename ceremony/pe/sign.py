@@ -18,6 +18,7 @@ from ceremony.pe.certificate import (
     Algorithm,
     key_algorithm,
     read_certificate,
+    read_signer,
     sha256,
     verifies,
 )
@@ -114,7 +115,7 @@ def plan_for(
     Raises Refused (SIG-CERTIFICATE, SIG-KEY, SIG-TIME).
     """
     check_signing_time(signing_time)
-    signer = read_certificate(certificate)
+    signer = read_signer(certificate)
     if key_algorithm(signer) is not algorithm:
         raise refuse("SIG-KEY", f"the certificate's key does not make {algorithm} signatures")
     if len(chain) > MOST_CHAIN:

@@ -18,7 +18,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat import asn1
 
 from ceremony.errors import Refused
-from ceremony.pe.certificate import UNREADABLE, Certificate, load, read_certificate
+from ceremony.pe.certificate import (
+    UNREADABLE,
+    Certificate,
+    load,
+    read_certificate,
+    subject_name,
+)
 from ceremony.pe.cms import read_signed_data
 from ceremony.pe.entries import MOST_CERTIFICATES
 from ceremony.pe.headers import refusal
@@ -143,8 +149,11 @@ def _is_understood(certificate: Certificate) -> bool:
 
 
 def _is_self_issued(certificate: Certificate) -> bool:
-    loaded = load(certificate)
-    return loaded.subject == loaded.issuer
+    try:
+        names = load(certificate).subject, load(certificate).issuer
+    except UNREADABLE:  # an umlaut in a TeletexString, a postal address: OpenSSL reads these names
+        return subject_name(certificate) == certificate.issuer
+    return names[0] == names[1]
 
 
 def _found(certificate: x509.Certificate, kind: type[Extension]) -> Iterator[Extension]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from ceremony.content import Content, Excerpt
 from ceremony.pe.digest import authenticode
+from ceremony.pe.followed import READ_BY_PEOPLE
 from ceremony.pe.headers import HEAD_BYTES, refusal
 from ceremony.pe.kernel import initrd_kind, kernel_release, stub_name
 from ceremony.pe.layout import read_layout
@@ -34,6 +35,7 @@ MOST_SHOWN = 8192
 SBAT_FIELDS = 6
 ZEROS_CHUNK = 65536
 MOST_STUB, MOST_MAGIC = 4096, 8
+COVERED_BY_TOOLS = (".sdmagic", ".sbat")  # ukify and an older stub do so; no stub obeys them
 OS_RELEASE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 RELEASE = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
 SBAT_GENERATION = re.compile(r"[1-9][0-9]{0,8}")
@@ -59,6 +61,26 @@ def section_findings(
         count = names.count(PROFILE)
         text = f"{count} profiles: what follows tells of the sections before the first only"
         found.append(Finding("UKI-PROFILES", Severity.WARN, text, sections[len(base)].at))
+    return (*found, *_covered_findings(sections))
+
+
+def _covered_findings(sections: tuple[SectionHeader, ...]) -> tuple[Finding, ...]:
+    """Judge what a stub would find in memory in place of the content that people read.
+
+    Rows are mapped in the table's order: what a later one covers is not there any more.
+    """
+    found: list[Finding] = []
+    for index, s in enumerate(sections):
+        over = (
+            later
+            for later in sections[index + 1 :]
+            if later.virtual_address < s.virtual_address + s.content_size
+            and s.virtual_address < later.virtual_address + later.mapped
+        )
+        told = s.name in READ_BY_PEOPLE and s.name not in COVERED_BY_TOOLS
+        if told and (later := next(over, None)):
+            text = f"section {later.name} is mapped over the content of {s.name}"
+            found.append(refusal("PE-ADDRESS-OVERLAP", text, later.at + 12))
     return tuple(found)
 
 

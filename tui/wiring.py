@@ -35,7 +35,7 @@ from tui.before import head_before
 from tui.faces import Face
 from tui.identity import tool_sha256, tool_version
 from tui.publishing import Publisher, Signers
-from tui.tokens import open_token
+from tui.tokens import BoundToken, PracticeToken, open_token
 
 UNSIGNED = frozenset(Step) - {Step.VERIFY, Step.SEAL, Step.CLOSE}  # the token may be asked yet
 
@@ -117,26 +117,19 @@ def hold(places: Places, face: Face) -> Ended:
     live = LiveJournal(journal, face, publisher)
     bundle = BundleFolder(places.out, places.logs)
     try:
-        early = None
-        if not journal.begun:  # no log is made for what is refused before it begins
-            bundle.require_empty()
-            early = _read_early(media)
-            _require_memory(media, early)
-            token.admit(places.mode, from_blob(early.policy).data)
+        # No log is made for what is refused before it begins.
+        early = None if journal.begun else _read_before(places, media, bundle, token)
         log, recovered = journal.recover()
         state = _resumed_state(places, log, media, contents, face)
-        read = _policy_read(log)
         if state is None:
-            bundle.require_empty()
-            read = early or _read_early(media)
-            _require_memory(media, read)
+            read = early or _read_before(places, media, bundle, token)
             named = places.previous or head_before(places.incoming, read)
             world = replace(world, previous_head=named)
         else:
             bundle.require_own(_intended(log))
-        if state is None or state.step in UNSIGNED:
-            read = read or _read_early(media)  # it may have died before it read one
-            token.admit(places.mode, from_blob(read.policy).data)
+            if state.step in UNSIGNED:
+                read = _policy_read(log) or _read_early(media)  # it may have died before
+                token.admit(places.mode, from_blob(read.policy).data)
         if isinstance(state, Close):
             if publisher.complete(journal.head, state):
                 text = f"{places.logs[0]} holds a ceremony that is closed and sealed"
@@ -156,6 +149,17 @@ def hold(places: Places, face: Face) -> Ended:
     finally:
         token.close()
         journal.close()
+
+
+def _read_before(
+    places: Places, media: FolderMedia, bundle: BundleFolder, token: BoundToken | PracticeToken
+) -> PolicyRead:
+    """Return the policy, once all is looked at that a ceremony's first line needs."""
+    bundle.require_empty()
+    read = _read_early(media)
+    _require_memory(media, read)
+    token.admit(places.mode, from_blob(read.policy).data)
+    return read
 
 
 def _read_early(media: FolderMedia) -> PolicyRead:

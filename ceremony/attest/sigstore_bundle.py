@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -118,22 +119,30 @@ def _certificate(material: dict[str, Json]) -> x509.Certificate:
     if not 0 < len(entries) <= MOST_ENTRIES:
         raise refuse(RULE, f"{len(entries)} log entries; 1 to {MOST_ENTRIES} are read")
     try:
-        # What RFC 5280 does not allow, as a serial of zero, the next release of the package
-        # refuses and this one warns of: the answer is to be one and the same.
-        with warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning):
+        with _warned_is_refused():
             return x509.load_der_x509_certificate(decoded(text, RULE))
     # The latter two are no ValueError.
     except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning):
         raise refuse(RULE, "the certificate cannot be read") from None
 
 
+def _warned_is_refused() -> AbstractContextManager[object]:
+    """Make what the package warns of an error.
+
+    What RFC 5280 does not allow, as a serial of zero, its next release refuses and this one
+    warns of: the answer is to be one and the same.
+    """
+    return warnings.catch_warnings(action="error", category=CryptographyDeprecationWarning)
+
+
 def _certified(certificate: x509.Certificate, kind: str, payload: bytes | None) -> Bundle:
     try:
-        extensions = certificate.extensions
+        with _warned_is_refused():
+            extensions = certificate.extensions
         names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except (
         *(ValueError, x509.ExtensionNotFound, x509.DuplicateExtension),
-        x509.UnsupportedGeneralNameType,
+        *(x509.UnsupportedGeneralNameType, CryptographyDeprecationWarning),
     ):
         raise refuse(RULE, "the certificate's extensions cannot be read or name nobody") from None
     match names:

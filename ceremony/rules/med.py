@@ -52,7 +52,7 @@ RULES = table(
     ),
     (
         "MED-PATH",
-        "Every file or folder that is named, or lies on the medium, is there and may be read.",
+        "Every file or folder, named or found, is there and may be read.",
         "Check the path and who may read it, then give it again.",
     ),
     (

@@ -199,6 +199,7 @@ def test_a_policy_file_enrols_a_nix_key_and_the_cache_is_found(
     ann = builders[0]
     ann["formats"] = ["narinfo"]
     ann["key"][0] |= {"type": "nix", "public": public}
+    tables["quorum"]["weak_votes_max"] = 1
     policy = load(toml(tables))
     files = lab.tree("enrolled", {"anchor.efi": IMAGE}, "toml-1")
     kinds = {evidence.file.path: evidence for evidence in gather(files)}

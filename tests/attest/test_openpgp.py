@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
@@ -19,7 +20,7 @@ from quorum.toml_text import toml
 from ceremony.attest import openpgp
 from ceremony.attest.detached import read_sshsig_pair
 from ceremony.attest.openpgp import MOST_TRIALS, read_openpgp_pair
-from ceremony.attest.openpgp_armour import crc24, dearmoured
+from ceremony.attest.openpgp_armour import dearmoured
 from ceremony.attest.openpgp_file import (
     MOST_SIGNATURES,
     looks_like_openpgp,
@@ -332,24 +333,16 @@ def test_what_a_signature_looks_like(people: People) -> None:
     assert not looks_like_openpgp("x.sig", b"")
 
 
-def test_the_checksum_is_the_one_of_the_standard() -> None:
-    assert crc24(b"123456789") == 0x21CF02
-    assert crc24(b"") == 0xB704CE
-    for size in (*range(40), 64, 131, 512, 4099):
-        data = bytes((size * 7 + place * 31) & 0xFF for place in range(size))
-        assert crc24(data) == bitwise_crc24(data)
-
-
-def bitwise_crc24(data: bytes) -> int:
-    """RFC 9580 6.1.1, as it stands there."""
-    crc = 0xB704CE
-    for octet in data:
-        crc ^= octet << 16
-        for _ in range(8):
-            crc <<= 1
-            if crc & 0x1000000:
-                crc ^= 0x1864CFB
-    return crc & 0xFFFFFF
+def test_a_checksum_of_the_armour_refuses_nothing(people: People) -> None:
+    """RFC 9580 6.1: it may be missing, and may not fit."""
+    signature = people.sign("ed25519")
+    lines = signature.decode("ascii").splitlines()
+    *body, end = [line for line in lines if not re.fullmatch("=[^=]{4}", line)]
+    right = "".join(line for line in lines if line not in {*body, end})
+    wrong = "=BBBB" if right == "=AAAA" else "=AAAA"
+    for checksum in ([], [wrong]):
+        text = "\n".join([*body, *checksum, end, ""])
+        assert counted(people, text.encode("ascii"), CONTENT).builder == "ed25519"
 
 
 def test_signature_files_hold_each_packet_once(people: People) -> None:

@@ -71,7 +71,7 @@ def test_another_algorithms_fields_fit_no_key(people: People) -> None:
         (b"\n\n", b"\n\n" + b"A" * 260 + b"\n", "empty or longer"),
         (b"\n=", b"\n=A", "base64"),
         (b"\n=", b"\n\xff", "not text"),
-        (b"-----\n\n", b"-----\n\nAAAA\n", "checksum"),
+        (b"-----\n\n", b"-----\n\nAAAA\n", "no OpenPGP packet"),
     ],
 )
 def test_armour_is_strict(people: People, old: bytes, new: bytes, why: str) -> None:

@@ -89,11 +89,11 @@ def _moments(policy: Policy) -> Iterator[datetime]:
     starts = {policy.valid_from}
     for builder in policy.builders:
         for key in builder.keys:
-            if policy.valid_from < key.valid_from < policy.expires:
+            if policy.valid_from < key.valid_from:
                 ahead = (key.valid_from - policy.valid_from).total_seconds()
                 early = timedelta(seconds=min(ahead, policy.time.future_skew))
                 starts |= {key.valid_from - early, key.valid_from}
-    yield from sorted(starts)
+    yield from sorted(moment for moment in starts if moment < policy.expires)
 
 
 def _ballots(policy: Policy, names: Mapping[str, str], now: datetime) -> tuple[Ballots, Ballots]:

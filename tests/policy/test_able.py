@@ -100,3 +100,13 @@ def test_an_sshsig_by_a_key_that_is_enrolled_as_pem_is_a_vote(release: Release) 
     sums = checksums(sha256(IMAGE), "anchor.efi", {"git_commit": COMMIT})
     his = pair("dan/SHA256SUMS", sums, by.sign_plain(sums))
     assert judged(policy, (*release.all("ann", "bob"), *his)).verdict == "ACCEPT"
+
+
+def test_a_key_that_begins_within_the_skew_of_the_policys_end_has_a_vote(release: Release) -> None:
+    """A clock that is ahead dates it after the policy's end; such a vote counts before it."""
+    tables = release.tables("ann", "bob", "dan", time={"future_skew": "10m"})
+    ends = NOW + 60 * DAY
+    keys_of(tables, 2)[0]["from"] = ends + timedelta(minutes=9)
+    assert loaded(tables).expires == ends
+    keys_of(tables, 2)[0]["from"] = ends + timedelta(minutes=10)
+    assert "dan cannot, as its key's window begins later" in fault(tables)

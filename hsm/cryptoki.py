@@ -268,5 +268,5 @@ def _version(version: tuple[int, int]) -> str:
 
 def _found(count: int) -> str:
     if count == 0:
-        return "no token fits the policy's URI"
-    return f"{count} tokens fit the policy's URI"
+        return "no token fits the key's URI"
+    return f"{count} tokens fit the key's URI"

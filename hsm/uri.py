@@ -1,4 +1,4 @@
-"""Read the policy's PKCS#11 URI (RFC 7512), strictly, as the name of one token and key.
+"""Read a key's PKCS#11 URI (RFC 7512), strictly, as the name of one token and key.
 
 Decides what a URI may say in a reviewed policy: which token, by what is printed on it and
 in it. A PIN or the place of one, a module to load and a slot number are refused: a PIN never
@@ -139,5 +139,5 @@ def check_key(uri: TokenUri, evidence: TokenEvidence) -> None:
             continue
         for name, named, borne in (("object", uri.label, key.label), ("id", uri.id, key.id)):
             if named is not None and named != borne:
-                text = f"the policy's URI names another {name} than the key bears: {borne}"
+                text = f"the key's URI names another {name} than the key bears: {borne}"
                 raise TokenTrouble("KEY-URI", text)

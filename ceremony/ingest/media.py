@@ -226,13 +226,17 @@ def _copied(descriptor: int, before: os.stat_result, cap: int) -> tuple[bytes, b
 
 
 def _read_small(path: Path, most: int) -> bytes:
-    descriptor = os.open(path, FLAGS)
+    """Read the policy or one signature of it; MED-GONE names the one that cannot be read."""
     try:
-        copy, steady = _copied(descriptor, os.fstat(descriptor), most)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, FLAGS)
+        try:
+            copy, steady = _copied(descriptor, os.fstat(descriptor), most)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _gone(path, error) from None
     if not steady or len(copy) > most:
-        raise OSError(0, f"not a steady regular file of at most {most:,} bytes")
+        raise _gone(path, OSError(0, f"not a steady regular file of at most {most:,} bytes"))
     return copy
 
 

@@ -12,8 +12,8 @@ RULES = table(
     ),
     (
         "KEY-URI",
-        "The policy's PKCS#11 URI follows RFC 7512, names a private key and carries no PIN.",
-        "Correct signer.uri in the policy and have the owners sign it again.",
+        "The key's PKCS#11 URI follows RFC 7512, names a private key and carries no PIN.",
+        "Correct the URI; where it is signer.uri of a policy, have the owners sign it again.",
     ),
     (
         "KEY-MODULE",
@@ -32,8 +32,8 @@ RULES = table(
     ),
     (
         "KEY-TOKEN",
-        "Exactly one token present fits the policy's URI and holds the key.",
-        "Insert the token that the policy names and remove the others.",
+        "Exactly one token present fits the key's URI and holds the key.",
+        "Insert the token that the URI names and remove the others.",
     ),
     (
         "KEY-EXISTS",
@@ -43,7 +43,7 @@ RULES = table(
     (
         "KEY-MATCH",
         "Exactly one private key on the token has the certificate's public key.",
-        "Bring the token that belongs to the certificate in the policy.",
+        "Bring the token, or name the key file, that belongs to the certificate.",
     ),
     (
         "KEY-SENSITIVE",
@@ -143,7 +143,7 @@ RULES = table(
     (
         "KEY-FILE",
         "A key file is one PEM private key, RSA or elliptic curve, that its passphrase opens.",
-        "Name the key's PEM file, or a token by its PKCS#11 URI.",
+        "Name the key's PEM file with its passphrase, or a token by its PKCS#11 URI.",
     ),
     (
         "KEY-PRIVATE",

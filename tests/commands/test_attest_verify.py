@@ -188,6 +188,20 @@ def test_nothing_to_verify(desk: Desk, prepared: Prepared) -> None:
     assert (done.status, "ATT-FORMAT" in done.out, "\x1b" in done.out) == (1, True, False)
 
 
+@pytest.mark.parametrize("judged", [True, False], ids=["policy", "alone"])
+def test_a_link_in_the_folder_is_said_to_be_passed_over(
+    desk: Desk, prepared: Prepared, *, judged: bool
+) -> None:
+    """A folder with a link in place of a signature was told to hold no attestation at all."""
+    attest(desk, prepared, *pins(prepared))
+    link = desk.out / "ci-a.SHA256SUMS.sig"
+    link.rename(desk.folder / "real.sig")
+    link.symlink_to(desk.folder / "real.sig")
+    done = verify(desk, prepared) if judged else desk.run("attest", "--verify", desk.out)
+    assert done.status == 1
+    assert "MED-SPECIAL: ci-a.SHA256SUMS.sig is a link, not a regular file" in done.err
+
+
 def test_a_private_key_is_no_public_key(desk: Desk, prepared: Prepared) -> None:
     attest(desk, prepared, *pins(prepared))
     done = desk.run("attest", "--verify", desk.out, "--key", prepared.folder / "builders/ci-a")

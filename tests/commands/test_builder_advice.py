@@ -116,3 +116,32 @@ def test_signify_makes_the_vote_of_who_enrolled_its_key(
     line = advised(prepared, "ci-a", capsys)
     run_as_builder(line.replace("SIGNIFY_KEY_FILE", f"{key.path}.sec"), prepared, tmp_path)
     counts(prepared, "ci-a", capsys)
+
+
+def test_who_shares_a_principal_is_told_whose_vote_it_has(
+    prepared: Prepared, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A principal bears its first builder's name, who was told to be one with itself."""
+    quorum = re.search(r"\[quorum\]\n.*?\n\n", prepared.policy.read_text("utf-8"), re.DOTALL)
+    assert quorum
+    alone = ('id = "alice"\n', 'id = "alice"\nshares_with = ["bob"]\n')
+    edit_policy(prepared, alone, (quorum.group(), "[quorum]\nthreshold = 2\n\n"))
+    without(prepared, "alice")
+    (advice,) = reported(prepared, capsys)["advice"]
+    assert (advice["builder"], advice["run"]) == ("alice", "")
+    assert advice["says"].startswith("it has not spoken, but is one principal with bob, which")
+
+
+def test_what_check_passed_over_is_said_beside_the_missing_vote(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signature that is a link was told in JSON alone: its builder was asked to build again."""
+    link = prepared.media / "attestations/ci-a.SHA256SUMS.sig"
+    link.rename(tmp_path / "real.sig")
+    link.symlink_to(tmp_path / "real.sig")
+    capsys.readouterr()
+    words = ("--policy", str(prepared.policy), "--attestations", str(prepared.media))
+    assert dispatch(["check", str(prepared.media / "anchor.efi"), *words]) == 1
+    told = capsys.readouterr().out
+    line = "warn   MED-SPECIAL: attestations/ci-a.SHA256SUMS.sig is a link, not a regular file\n"
+    assert told.count(line) == 1

@@ -307,7 +307,7 @@ def test_a_use_without_a_pin_sends_none_and_logs_out(
 def test_a_key_that_is_not_the_one_the_uri_names_is_refused(bench: Bench, more: str) -> None:
     token = Pkcs11Token(bench.binding, bench.uri.replace("object=uki", more))
     token.probe(bench.certificate)
-    with pytest.raises(TokenTrouble, match="KEY-URI: the policy's URI names another"):
+    with pytest.raises(TokenTrouble, match="KEY-URI: the key's URI names another"):
         token.login(bench.typed())
     token.close()
 

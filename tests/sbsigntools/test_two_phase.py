@@ -89,6 +89,14 @@ def another_time(desk: Desk) -> None:
     tbs.write_bytes(tbs.read_bytes().replace(b"261122030405Z", b"261122030406Z"))
 
 
+def exchanged(desk: Desk) -> None:
+    """The advice for a signature in place of the signed data was to take another image."""
+    data, signature = desk.path("tbs.der"), desk.path("sig")
+    was = data.read_bytes()
+    data.write_bytes(signature.read_bytes())
+    signature.write_bytes(was)
+
+
 def other_attributes(desk: Desk) -> None:
     desk.path("tbs.der").write_bytes(b"\x31\x00")
 
@@ -103,6 +111,7 @@ def other_attributes(desk: Desk) -> None:
         (cut_short, "SIG-VALUE"),
         (another_time, "SIG-VALUE"),
         (other_attributes, "SIG-ATTRIBUTES"),
+        (exchanged, "SIG-ATTRIBUTES"),
     ],
 )
 def test_what_does_not_belong_together_is_not_assembled(

@@ -22,13 +22,13 @@ from ceremony.pe.inspect import inspect
 from ceremony.policy_model import Policy
 from ceremony.quorum import judge
 from ceremony.show import escaped
-from ceremony.types import Digest, DigestKind, ImageFacts, Meaning, MediaFile
+from ceremony.types import Digest, DigestKind, Finding, ImageFacts, Meaning, MediaFile
 from ceremony.verdicts import Answer, Disposition, Standing, Verdict
 from tui.building.advice import COPY_AGAIN, next_step
 from tui.building.reading_alone import NOT_VERIFIED, read_alone
 from tui.commands import Exit
 from tui.commands.files import read_small_files, taken_image
-from tui.commands.findings import put, put_json
+from tui.commands.findings import put, put_findings, put_json
 
 COUNTS = (Standing.COUNTED, Standing.WEAK)
 NOBODY = Digest(DigestKind.FILE_SHA256, bytes(32))
@@ -51,17 +51,18 @@ class Line:
 def run(options: argparse.Namespace) -> Exit:
     """Read, judge and report; 0 when at least one attestation counts and none fails."""
     if options.policy is None:
-        files = _files(options, (), MOST_SMALL_FILE)
+        files, passed_over = _files(options, (), MOST_SMALL_FILE)
         lines = tuple(Line(*said) for said in read_alone(files, options.key))
     else:
         policy = policies.load(read_regular(options.policy, MOST_SMALL_FILE))
-        files = _files(options, policy.artifact.names, policy.artifact.max_bytes)
+        files, passed_over = _files(options, policy.artifact.names, policy.artifact.max_bytes)
         lines = _judged(_as_far_as_given(policy, files), files, options)
     empty = {file.path for file in files if not file.data}
     lines = tuple(_of_empty(line) if line.file in empty else line for line in lines)
     good = any(line.counts for line in lines) and all(
         line.counts or line.rule in ("ATT-FORMAT", "QRM-ONE-VOTE", "QRM-COPY") for line in lines
     )
+    put_findings(passed_over, to_stderr=True)
     _report(options, lines, good=good)
     return Exit.YES if good else Exit.REFUSED
 
@@ -75,20 +76,24 @@ def _of_empty(line: Line) -> Line:
 
 def _files(
     options: argparse.Namespace, names: tuple[str, ...], most_bytes: int
-) -> tuple[MediaFile, ...]:
+) -> tuple[tuple[MediaFile, ...], tuple[Finding, ...]]:
+    """Return the files that were given, and what of the folders was passed over."""
     files: list[MediaFile] = []
+    problems: list[Finding] = []
     for word in options.words:
         path = Path(word)
         if path.is_dir():
-            inside = read_small_files(path, names, most_bytes).files
-            files += [replace(file, path=f"{word.rstrip('/')}/{file.path}") for file in inside]
+            inside = read_small_files(path, names, most_bytes)
+            problems += inside.problems
+            below = word.rstrip("/")
+            files += [replace(file, path=f"{below}/{file.path}") for file in inside.files]
             continue
         try:
             files.append(MediaFile(word, read_regular(path, MOST_SMALL_FILE)))
         except OSError as error:
             text = f"{escaped(word)}: {error.strerror or error}"
             raise MediaTrouble("MED-PATH", text) from None
-    return tuple(files)
+    return tuple(files), tuple(problems)
 
 
 def _as_far_as_given(policy: Policy, files: tuple[MediaFile, ...]) -> Policy:

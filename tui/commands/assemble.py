@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ceremony.errors import refuse
+from ceremony.errors import Refused, refuse
 from ceremony.pe.certificate import key_algorithm, read_certificate
+from ceremony.pe.cms import SignedAttributes
 from ceremony.pe.sign import SigningPlan, read_plan_attributes
 from ceremony.pe.sweep import SweptImage
+from ceremony.show import escaped
 from tui.commands import Exit
 from tui.commands.files import file_alone
 from tui.commands.findings import put, put_findings
@@ -34,7 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--addcert", action="append", default=[], type=Path, help="certificates to embed, in order"
     )
-    parser.add_argument("--signed-data", required=True, type=Path, help="what `tbs` wrote")
+    parser.add_argument(
+        "--signed-data", required=True, type=Path, help="what `tbs` wrote, or systemd-sbsign"
+    )
     parser.add_argument(
         "--signed-data-signature",
         required=True,
@@ -64,7 +68,7 @@ def run(options: argparse.Namespace) -> Exit:
         if revocations is not None:
             revocations(image, plan)
 
-    said = read_plan_attributes(signed_data)
+    said = _read_signed_data(options.signed_data, signed_data)
     order = Order(
         output=options.output or default_output(options.image, detached=options.detached),
         certificate=certificate,
@@ -83,3 +87,12 @@ def run(options: argparse.Namespace) -> Exit:
     put_findings(done.findings)
     put(f"{'PKCS#7' if options.detached else 'signed image'} written: {order.output}")
     return Exit.YES
+
+
+def _read_signed_data(path: Path, signed_data: bytes) -> SignedAttributes:
+    """Read the signed data; SIG-ATTRIBUTES whatever else they are, a signature for one."""
+    try:
+        return read_plan_attributes(signed_data)
+    except Refused as fault:
+        text = f"{escaped(str(path))} is no signed data: {fault.findings[0].text}"
+        raise refuse("SIG-ATTRIBUTES", text) from None

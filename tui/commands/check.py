@@ -110,7 +110,8 @@ def _run(options: argparse.Namespace) -> Exit:
         put(*matrix_lines(verdict), "", *verdict_lines(verdict))
         if advice and word != "ACCEPT":
             put("", "Votes that are missing", *advice_lines(advice), "")
-        put_findings((*judged.lost, *refusals(others)))
+        told = (*judged.lost, *beside.problems, *refusals(others))
+        put_findings(tuple(dict.fromkeys(told)))
         if not options.ledger_head and any(f.rule in (RULE, HEAD_RULE) for f in stops):
             put(HEAD_WANTED)
         put(word)

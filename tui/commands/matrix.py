@@ -77,10 +77,12 @@ def _variants(matrix: tuple[Row, ...], sha256: str) -> tuple[str, ...]:
 
 def explained(policy: Policy, verdict: Verdict) -> tuple[Advice, ...]:
     """Return advice for every builder that has no vote, by builder id."""
+    voters = {row.builder for row in verdict.matrix if row.disposition in COUNTS}
     spoken = {
-        builder: one.name
+        builder: voter
         for one in verdict.principals
         if one.vote in COUNTS
+        for voter in [next((name for name in one.builders if name in voters), one.name)]
         for builder in one.builders
     }
     return tuple(

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -110,18 +111,43 @@ class Prepared:
 def prepare(folder: Path, image: Path | None, bits: int = 2048) -> Prepared:
     """Prepare `folder` with `image`, or with the demo image; `bits` is the RSA key's size.
 
-    Raises MediaTrouble where the folder holds something else or the image cannot be read.
+    Raises MediaTrouble where the folder holds something else or the image cannot be read. What
+    is laid out in part is taken away again, so that the same command can be given once more.
     """
     folder = folder.absolute()
     if (folder / NOTE).is_file():
-        return reopen(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        return _the_same(reopen(folder), image)
+    stood = folder.exists()
+    if stood and (not folder.is_dir() or any(folder.iterdir())):
         raise MediaTrouble("MED-OUTPUT", f"{folder} is not an empty folder")
     chosen, demands = _image(image)
     try:
         return _lay_out(folder, chosen, demands, bits)
     except (OSError, subprocess.SubprocessError) as error:
+        _take_away(folder, itself=not stood)
         raise MediaTrouble("MED-WRITE", f"the rehearsal cannot be laid out: {error}") from error
+
+
+def _take_away(folder: Path, *, itself: bool) -> None:
+    """Empty a folder that was empty before; remove it where it was not there."""
+    for path in [*folder.iterdir()] if folder.is_dir() else []:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if itself:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _the_same(prepared: Prepared, image: Path | None) -> Prepared:
+    """MED-OUTPUT: a folder that was prepared with one image rehearses no other."""
+    if image is not None:
+        digest = file_sha256(copy_image(Path(os.path.realpath(image)))).hex
+        if digest != prepared.image_sha256:
+            what = f"{prepared.folder} holds a rehearsal of {prepared.image_name}"
+            text = f"{what} with another SHA-256 than {image}; without --image it goes on"
+            raise MediaTrouble("MED-OUTPUT", text)
+    return prepared
 
 
 def reopen(folder: Path) -> Prepared:

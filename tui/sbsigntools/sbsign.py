@@ -53,7 +53,9 @@ def arguments(parser: ArgumentParser) -> None:
         "--pin-fd", type=descriptor, metavar="N", help="read PIN or passphrase there"
     )
     parser.add_argument("--pin", type=no_pin, help=SUPPRESS)  # no short form of --pin-fd
-    parser.add_argument("--machine", type=Path, help="the token's binding file (docs/machine.md)")
+    parser.add_argument(
+        "--machine", type=Path, help="the token's binding file (docs/spec/machine.md)"
+    )
     parser.add_argument("--time", type=moment, help="signing time in UTC, default: the clock's")
     parser.add_argument("--dbx", type=Path, help="refuse what this dbx file revokes")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="tell facts, too")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from ceremony.admission import Vote
 from ceremony.attest.record import Pairs
+from ceremony.one_key import speaking
 from ceremony.policy_model import Policy
 
 LOCK = "flake_lock"
@@ -69,15 +70,16 @@ def reference(
 
 def _agreed(policy: Policy, agreeing: Iterable[Vote], principal: Mapping[str, str]) -> Inputs:
     """Return the reference key, and what splits those who agree on the image."""
-    full: dict[Pairs, set[str]] = {}
+    votes: dict[Pairs, list[Vote]] = {}
     weak: list[Vote] = []
     for vote in agreeing:
         if vote.full:
-            full.setdefault(vote.inputs, set()).add(principal[vote.builder])
+            votes.setdefault(vote.inputs, []).append(vote)
         else:
             weak.append(vote)
-    if not full:
+    if not votes:
         return _weak_reference(policy, weak)
+    full = {inputs: speaking(those, principal) for inputs, those in votes.items()}
     key = max(sorted(full), key=lambda inputs: len(full[inputs]))
     threshold = policy.quorum.threshold
     reach = threshold
@@ -119,12 +121,12 @@ def _elsewhere(
     threshold: int, apart: Iterable[Vote], principal: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return where a threshold agrees on another digest from other inputs."""
-    groups: dict[tuple[Pairs, str], set[str]] = {}
+    groups: dict[tuple[Pairs, str], list[Vote]] = {}
     for vote in apart:
         if vote.full:
-            groups.setdefault((vote.inputs, vote.sha256), set()).add(principal[vote.builder])
+            groups.setdefault((vote.inputs, vote.sha256), []).append(vote)
     return tuple(
-        f"{len(names)} principals agree on {digest[:16]} from other inputs: {shown(inputs)}"
-        for (inputs, digest), names in sorted(groups.items())
-        if len(names) >= threshold
+        f"{most} principals agree on {digest[:16]} from other inputs: {shown(inputs)}"
+        for (inputs, digest), votes in sorted(groups.items())
+        if (most := len(speaking(votes, principal))) >= threshold
     )

@@ -23,13 +23,14 @@ from ceremony.show import escaped
 from ceremony.tally import tally
 
 _PLAIN = ("dsse", IN_TOTO_LINK, REBUILDERD, NARINFO)
-# Which formats a key in each wrapping can sign.
+# Which formats a key in each wrapping can sign. An SSHSIG holds the key itself, which is the same
+# in any wrapping: ssh-keygen signs with a key in PEM, and with one that gpg's agent holds.
 _SIGNS = {
     KeyWrapping.SSH: ("sshsig", *_PLAIN),
     KeyWrapping.SSH_CA: ("sshsig",),
     KeyWrapping.MINISIGN: ("minisign", "signify", *_PLAIN),
-    KeyWrapping.SPKI: _PLAIN,
-    KeyWrapping.OPENPGP: ("openpgp",),
+    KeyWrapping.SPKI: ("sshsig", *_PLAIN),
+    KeyWrapping.OPENPGP: ("openpgp", "sshsig"),
     KeyWrapping.NIX: (NARINFO,),
     KeyWrapping.SIGNIFY: ("signify",),
     KeyWrapping.SIGSTORE: ("sigstore",),
@@ -88,11 +89,11 @@ def _moments(policy: Policy) -> Iterator[datetime]:
     starts = {policy.valid_from}
     for builder in policy.builders:
         for key in builder.keys:
-            if policy.valid_from < key.valid_from < policy.expires:
+            if policy.valid_from < key.valid_from:
                 ahead = (key.valid_from - policy.valid_from).total_seconds()
                 early = timedelta(seconds=min(ahead, policy.time.future_skew))
                 starts |= {key.valid_from - early, key.valid_from}
-    yield from sorted(starts)
+    yield from sorted(moment for moment in starts if moment < policy.expires)
 
 
 def _ballots(policy: Policy, names: Mapping[str, str], now: datetime) -> tuple[Ballots, Ballots]:

@@ -8,6 +8,7 @@ goes through it once, in the order of TOML 1.0.0, to the first fault. Refuses to
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import date
 
@@ -67,7 +68,7 @@ class _Scan:
         self._names = Names()
         self._lists: list[int] = []  # where the lists begin that are open
         self._depth = 0
-        self._counted = (0, 1)  # a place in the text, and its line
+        self._ends = [found.start() for found in re.finditer("\n", text)]
 
     def document(self) -> None:
         while self._at < len(self._text):
@@ -89,9 +90,7 @@ class _Scan:
         return found[0]
 
     def _line(self, at: int) -> int:
-        since, line = self._counted if at >= self._counted[0] else (0, 1)
-        self._counted = (at, line + self._text.count("\n", since, at))
-        return self._counted[1]
+        return bisect_left(self._ends, at) + 1
 
     def _fault(self, why: str, at: int | None = None) -> _Fault:
         return _Fault(self._at if at is None else at, why)

@@ -88,6 +88,9 @@ def _other_use(signature: SshSignature, key: PublicKey, held: BuilderKey) -> tup
         return "QRM-CERTIFICATE", "the certificate's authority is enrolled as a plain key only"
     if not certified and held.wrapping is KeyWrapping.SSH_CA:
         return "QRM-CERTIFICATE", "the key is enrolled as an authority, which signs nothing itself"
+    if not held.signs:
+        text = "the key is enrolled to certify its subkeys: its owner does not let it sign"
+        return "QRM-ENROLLED", text
     if held.key != key:
         text = f"the key is enrolled as {held.key.algorithm}, for another application"
         return "QRM-ENROLLED", text

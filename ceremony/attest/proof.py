@@ -35,13 +35,13 @@ def check_proof(
     authority = held.wrapping is KeyWrapping.SSH_CA
     touched = True
     match kind, proof.parts:
+        case _ if not held.signs:
+            raise refuse(RULE, "a key that only certifies signs nothing else")
         case "sshsig", (algorithm, touch) if not authority:
             touched = _check_ssh(_ssh(scheme, proof, held, algorithm, touch), proof, held)
         case "sshsig", (algorithm, touch, _signed, _by) if authority:
             said = _ssh(scheme, proof, held, algorithm, touch, certificate)
             touched = _check_ssh(said, proof, held)
-        case _ if not held.signs:
-            raise refuse(RULE, "a key that only certifies signs nothing else")
         case _ if authority:
             raise refuse(RULE, "an authority signs nothing but certificates")
         case "minisign", (algorithm, comment, outer):

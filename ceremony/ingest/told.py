@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 from ceremony.attest.aids import Aids
@@ -47,14 +48,24 @@ def telling(readings: tuple[Reading, ...], evidence: Evidence, names: tuple[str,
     """Return the readings of one piece of evidence as JSON, for the child.
 
     Of what is not proved only the artifact's own digests matter, by `names`: thousands of
-    strangers' signatures may stand beside one long list. What several keys signed is told once.
+    strangers' signatures may stand beside one long list. What several keys signed is told once,
+    and so is what several signatures would say that are none of it.
     """
     told: list[Json] = []
     before: bytes | None = None
+    said: Json = []
     for reading in readings:
-        told.append(_telling(reading, evidence, names, before))
-        if isinstance(reading, Attestation) and reading.proof:
-            before = reading.proof.content
+        one = _telling(reading, evidence, names, before)
+        told.append(one)
+        match reading, one:
+            case Attestation(proof=Proof() as proof), _:
+                before = proof.content
+            case Unverified(), [*words, [_, *_] as says]:
+                if says == said:
+                    told[-1] = [*words, None]
+                said = says
+            case _:
+                pass
     return told
 
 
@@ -109,33 +120,45 @@ def understood(told: Json, evidence: Evidence, policy: Policy, aids: Aids) -> tu
     """Return the readings that were told of one piece of evidence; Garbage says why not."""
     if not isinstance(told, list) or not 0 < len(told) <= MOST_READINGS:
         raise Garbage("no readings")
-    proved: list[bytes] = []
+    before = _Before()
     try:
-        return tuple([_understood(one, evidence, policy, aids, proved) for one in told])
+        return tuple([_understood(one, evidence, policy, aids, before) for one in told])
     except (ValueError, OverflowError) as error:  # base64, a time, a scheme, UTF-8
         raise Garbage(str(error)) from None
     except Refused as error:
         raise Garbage(error.findings[0].text) from None
 
 
+@dataclass(slots=True)
+class _Before:
+    """What was told last of one piece: the content of a proof, and what nothing proves."""
+
+    proved: bytes | None = None
+    said: Claims | None = None
+
+
 def _understood(
-    one: Json, evidence: Evidence, policy: Policy, aids: Aids, proved: list[bytes]
+    one: Json, evidence: Evidence, policy: Policy, aids: Aids, before: _Before
 ) -> Reading:
-    """Return one reading; `proved` are the contents that those before it are proved by."""
+    """Return one reading; what was told `before` it is not told again."""
     path, kind = evidence.file.path, str(evidence.format)
     match one:
         case ["attestation", str(fpr), str(scheme), None, [*_] as told]:
-            proof = _proof(told, evidence, proved)
-            proved.append(proof.content)
+            proof = _proof(told, evidence, before.proved)
+            before.proved = proof.content
             return _proved(fpr, Scheme(scheme), proof, evidence, policy, aids)
         case ["attestation", str(fpr), str(scheme), claims, None]:
             vouched = _vouched_for(fpr, Scheme(scheme), _claims(claims), evidence, policy)
             if aids.verifier is None:
                 raise Garbage("a Sigstore bundle, which nothing here verifies")
             return vouched
+        case ["unverified", str(builder), str(rule), str(text), None] if before.said:
+            _check_words(builder, rule, text, policy)
+            return Unverified(path, kind, builder, rule, text, before.said)
         case ["unverified", str(builder), str(rule), str(text), [*artifacts]]:
             _check_words(builder, rule, text, policy)
             said = Claims(tuple([_artifact(one) for one in artifacts]), (), None, ())
+            before.said = said if artifacts else before.said
             return Unverified(path, kind, builder, rule, text, said if artifacts else None)
         case ["malformed", str(builder), str(rule), str(text)]:
             _check_words(builder, rule, text, policy)
@@ -208,10 +231,10 @@ def check_refusal(rule: str, text: str) -> None:
         raise Garbage("a text that is too long or not printable")
 
 
-def _proof(told: Json, evidence: Evidence, proved: list[bytes]) -> Proof:
+def _proof(told: Json, evidence: Evidence, proved: bytes | None) -> Proof:
     match told:
-        case [None, str(signature), [*parts]] if proved:
-            content = proved[-1]
+        case [None, str(signature), [*parts]] if proved is not None:
+            content = proved
         case [int(number), str(signature), [*parts]] if 0 <= number < len(evidence.signed):
             content = evidence.signed[number].data
         case [str(content_told), str(signature), [*parts]]:

@@ -1,9 +1,9 @@
 """One walk over a medium: regular files only, depth first by name, each opened in its folder.
 
 Decides what is passed over and told: links, pipes and devices (MED-SPECIAL), what may not be
-read (MED-PATH), and what is over a cap on names, folders and depth (MED-COUNT). A file is opened
-by its name in the folder that is open already, so that no path is gone through twice and no
-link is followed that took a folder's place. Refuses to know what the files hold.
+read (MED-PATH), and what is over a cap on names, folders and depth (MED-COUNT). Files and
+folders are opened by their names in the folder that is open already, so that no path is gone
+through twice and no link is followed that took a folder's place. Refuses to know what files hold.
 """
 
 from __future__ import annotations
@@ -54,20 +54,26 @@ class Told:
         return (*self.refusals, *self.warnings)
 
 
+@dataclass(slots=True)
+class _Folder:
+    """An open folder, and the names of the folders in it that are still to be gone into."""
+
+    descriptor: int
+    prefix: str
+    folders: list[str] = field(default_factory=list)
+
+
 def walk(root: Path, told: Told, stop: Callable[[int, str], str]) -> Iterator[tuple[str, str, int]]:
     """Yield (path below the root, name, open descriptor of its folder) of each regular file.
 
     `stop` is asked with the number of files and a path, and says why nothing more is read.
     """
-    stack: list[tuple[Path, str, int]] = [(root, "", 0)]
+    way = [_Folder(os.open(root, _FOLDER), "")]  # from the root to where we are
     files = folders = seen = 0
-    while stack:
-        inside, prefix, depth = stack.pop()
-        descriptor = _opened(inside, prefix, told)
-        if descriptor is None:
-            continue
-        try:
-            with os.scandir(descriptor) as scan:
+    here: _Folder | None = way[0]
+    try:
+        while here is not None:
+            with os.scandir(here.descriptor) as scan:
                 found = list(islice(scan, limits.MOST_ENTRIES - seen + 1))
             seen += len(found)
             if seen > limits.MOST_ENTRIES:
@@ -75,15 +81,15 @@ def walk(root: Path, told: Told, stop: Callable[[int, str], str]) -> Iterator[tu
                 return
             for entry in sorted(found, key=attrgetter("name")):
                 name = entry.name
-                path = prefix + name
+                path = here.prefix + name
                 if not is_utf8(name):
                     told.warn("MED-SPECIAL", f"{escaped(path)} is not a UTF-8 name")
                 elif entry.is_dir(follow_symlinks=False):
                     folders += 1
-                    if fault := _too_many(depth + 1, folders):
+                    if fault := _too_many(len(way), folders):
                         told.warn("MED-COUNT", f"{escaped(path)} is not read: {fault}")
                     else:
-                        stack.append((inside / name, f"{path}/", depth + 1))
+                        here.folders.append(name)
                 elif not entry.is_file(follow_symlinks=False):
                     kind = kind_of(entry.stat(follow_symlinks=False).st_mode)
                     told.warn("MED-SPECIAL", f"{escaped(path)} is {kind}, not a regular file")
@@ -92,20 +98,32 @@ def walk(root: Path, told: Told, stop: Callable[[int, str], str]) -> Iterator[tu
                     if why := stop(files, path):
                         told.refuse("MED-COUNT", why)
                         return
-                    yield path, name, descriptor
-        finally:
-            os.close(descriptor)
+                    yield path, name, here.descriptor
+            here = _next(way, told)
+    finally:
+        for folder in way:
+            os.close(folder.descriptor)
 
 
-def _opened(folder: Path, prefix: str, told: Told) -> int | None:
-    """Return a folder's descriptor, None for one below the root that may not be read."""
-    try:
-        return os.open(folder, _FOLDER | (os.O_NOFOLLOW if prefix else 0))
-    except OSError as error:
-        if not prefix or error.errno not in FORBIDDEN:
-            raise
-        told.warn("MED-PATH", f"{escaped(prefix)} may not be read; nothing in it was")
-        return None
+def _next(way: list[_Folder], told: Told) -> _Folder | None:
+    """Open the next folder, in the one that holds it; None where there is none."""
+    while way:
+        here = way[-1]
+        if not here.folders:
+            os.close(way.pop().descriptor)
+            continue
+        name = here.folders.pop()
+        prefix = f"{here.prefix}{name}/"
+        try:
+            descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here.descriptor)
+        except OSError as error:
+            if error.errno not in FORBIDDEN:
+                raise
+            told.warn("MED-PATH", f"{escaped(prefix)} may not be read; nothing in it was")
+            continue
+        way.append(_Folder(descriptor, prefix))
+        return way[-1]
+    return None
 
 
 def _too_many(depth: int, folders: int) -> str:

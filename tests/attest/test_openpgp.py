@@ -14,9 +14,11 @@ from attest.openpgp_people import CONTENT, KINDS, People, barred, counted, readi
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marks import accepts, refuses
 from quorum.release import Release
+from quorum.ssh_authority import Making
 from quorum.toml_text import toml
 
 from ceremony.attest import openpgp
+from ceremony.attest.detached import read_sshsig_pair
 from ceremony.attest.openpgp import MOST_TRIALS, read_openpgp_pair
 from ceremony.attest.openpgp_armour import dearmoured
 from ceremony.attest.openpgp_file import (
@@ -137,6 +139,35 @@ def test_a_primary_that_only_certifies_signs_nothing_as_in_gpg(people: People) -
         held = policy.enrolled[attestation.key.fpr][1]
         with nullcontext() if fits else pytest.raises(Refused, match="MED-SANDBOX"):
             check_proof("openpgp", attestation.scheme, attestation.proof, held, None)
+
+
+@refuses("QRM-ENROLLED")
+def test_a_primary_that_only_certifies_signs_no_sshsig_either(people: People) -> None:
+    """Its signature as ssh-keygen's counted, by the reader and by the check of its proof."""
+    made = HandMade(Ed25519PrivateKey.generate())
+    user_id = b"certifier <certifier@x>"
+    framed = b"\x99" + len(made.body).to_bytes(2, "big") + made.body
+    framed += b"\xb4" + len(user_id).to_bytes(4, "big") + user_id
+    issuer = subpacket(33, b"\x04" + made.fingerprint)
+    ssh = Making(user=made.private).sign_plain(CONTENT)
+    files = (MediaFile("SHA256SUMS", CONTENT),)
+    told = []
+    for flags in (b"\x03", b"\x01"):
+        own = made.sign(framed, kind=0x13, hashed=area(CREATED, subpacket(27, flags), issuer))
+        people.exported["certifier"] = made.key + packet(13, user_id) + packet(2, own)
+        tables = people.release.tables("ann", quorum={"threshold": 1})
+        tables["builder"] = [people.builder("certifier")]
+        policy = load(toml(tables))
+        del people.exported["certifier"]
+        told.append((policy, read_sshsig_pair(MediaFile("SHA256SUMS.sig", ssh), files, policy)))
+    (_, good), (after, certified) = told
+    assert isinstance(good, Attestation)
+    assert isinstance(certified, Unverified)
+    assert (certified.rule, certified.builder) == ("QRM-ENROLLED", "certifier")
+    assert good.proof is not None
+    held = after.enrolled[good.key.fpr][1]
+    with pytest.raises(Refused, match="only certifies"):
+        check_proof("sshsig", good.scheme, good.proof, held, None)
 
 
 def test_the_newer_ed25519_signature_verifies(people: People) -> None:

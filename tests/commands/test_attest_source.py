@@ -127,6 +127,12 @@ def cleaned_by_local_attributes(source: Path) -> None:
     (source / "kernel.config").write_bytes(b"CONFIG_EFI=y\r\n")
 
 
+def cleaned_by_ignored_attributes(source: Path) -> None:
+    commit(source, dot_gitignore=".gitattributes\n")
+    (source / ".gitattributes").write_text("*.config text eol=crlf\n", "utf-8")
+    (source / "kernel.config").write_bytes(b"CONFIG_EFI=y\r\n")
+
+
 def submodule(source: Path) -> None:
     repository(source.parent / "other")
     git(source, "submodule", "--quiet", "add", str(source.parent / "other"), "sub")
@@ -182,6 +188,7 @@ def pointer_of_other_content(source: Path) -> None:
         (cleaned_by_a_filter, "kernel.config (changed)"),
         (cleaned_by_a_filter_of_a_strange_name, "kernel.config (changed)"),
         (cleaned_by_local_attributes, ".git/info/attributes"),
+        (cleaned_by_ignored_attributes, ".gitattributes (attributes that are not in the commit)"),
         (hidden_in_a_submodule, "sub/kernel.config (changed, hidden from git status)"),
         (submodule_not_checked_out, "sub (submodule not checked out)"),
         (submodule_at_another_commit, "sub/. (at commit "),
@@ -219,6 +226,7 @@ def ignored_folder_with_rules(source: Path) -> None:
     commit(source, dot_gitignore="venv/\n")
     (source / "venv").mkdir()
     (source / "venv/.gitignore").write_text("*\n", "utf-8")
+    (source / "venv/.gitattributes").write_text("* text\n", "utf-8")
 
 
 def whole_submodule(source: Path) -> None:

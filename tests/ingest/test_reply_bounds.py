@@ -15,7 +15,8 @@ from quorum.casebook import TRIO
 from quorum.release import NOW, Release, facts, judged
 from quorum.toml_text import toml
 
-from ceremony.attest.gather import gather, read
+from ceremony.attest.aids import Aids
+from ceremony.attest.gather import Evidence, Format, gather, read
 from ceremony.attest.openpgp import MOST_LINES
 from ceremony.attest.record import Unverified
 from ceremony.attest.ssh_wire import string
@@ -26,7 +27,7 @@ from ceremony.errors import Refused
 from ceremony.ingest import sandbox
 from ceremony.ingest.asking import BATCH, BATCH_ROOM, TIMES, WORDS, batches, room
 from ceremony.ingest.judging import Case, judge_apart
-from ceremony.ingest.told import _claims_told, telling
+from ceremony.ingest.told import Garbage, _claims_told, telling, understood
 from ceremony.policy_people import ATTESTATION_NAMESPACE
 from ceremony.types import MediaFile
 
@@ -202,3 +203,23 @@ def test_the_longest_escapes_of_a_list_have_room() -> None:
     ).encode()
     told = json.dumps(_claims_told(read_sums(content)))
     assert len(told) <= WORDS + TIMES * len(content)
+
+
+def test_what_many_signatures_of_one_file_would_say_is_told_once(release: Release) -> None:
+    """Seventeen files, each with signatures in sixteen builders' names, refused a medium."""
+    names = tuple(f"{'long/' * 8}anchor-{number}.efi" for number in range(8))
+    content = "".join(f"SHA512 ({name}) = {n:0128x}\n" for n, name in enumerate(names)).encode()
+    file = MediaFile("SHA256SUMS.sig", b"\xc2\x20" + b"x" * 1800)
+    evidence = Evidence(file, Format.OPENPGP, (MediaFile("SHA256SUMS", content),))
+    said, other = read_sums(content), read_sums(content.replace(b"0000", b"ffff"))
+    readings = tuple(
+        Unverified(file.path, "openpgp", ("ann", "bob")[n % 2], "ATT-SIGNATURE", f"{n}", claims)
+        for n, claims in enumerate((said,) * 60 + (None, other, other, said))
+    )
+    told = telling(readings, evidence, names)
+    assert isinstance(told, list)
+    assert len(json.dumps(told)) <= room(evidence) < len(json.dumps(_claims_told(said))) * 60
+    policy = release.policy()
+    assert understood(told, evidence, policy, Aids(names=names)) == readings
+    with pytest.raises(Garbage, match="no reading"):
+        understood(told[1:], evidence, policy, Aids(names=names))

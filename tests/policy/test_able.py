@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marks import refuses
 from quorum.casebook import keys_of, loaded, rows
-from quorum.release import NOW, Release
+from quorum.release import COMMIT, IMAGE, NOW, Release, checksums, judged, pair, sha256
 from quorum.security_key import SecurityKey
+from quorum.ssh_authority import Making
 from quorum.toml_text import Table, toml
 
 from ceremony.errors import Refused
@@ -82,3 +85,28 @@ def test_what_says_no_time_is_of_the_moment_itself(release: Release) -> None:
     assert load(toml(tables)).builders
     rows(tables)[2]["formats"] = ["rebuilderd"]
     assert "cat cannot" in fault(tables)
+
+
+def test_an_sshsig_by_a_key_that_is_enrolled_as_pem_is_a_vote(release: Release) -> None:
+    """Such a builder counted, and a policy that needs it was refused all the same."""
+    by = Making()
+    assert isinstance(by.user, Ed25519PrivateKey)
+    tables = release.tables("ann", "bob", "dan", quorum={"threshold": 3})
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = by.user.public_key().public_bytes(*form).decode()
+    keys_of(tables, 2)[0].update(type="spki", public=pem)
+    rows(tables)[2]["formats"] = ["sshsig"]
+    policy = loaded(tables)
+    sums = checksums(sha256(IMAGE), "anchor.efi", {"git_commit": COMMIT})
+    his = pair("dan/SHA256SUMS", sums, by.sign_plain(sums))
+    assert judged(policy, (*release.all("ann", "bob"), *his)).verdict == "ACCEPT"
+
+
+def test_a_key_that_begins_within_the_skew_of_the_policys_end_has_a_vote(release: Release) -> None:
+    """A clock that is ahead dates it after the policy's end; such a vote counts before it."""
+    tables = release.tables("ann", "bob", "dan", time={"future_skew": "10m"})
+    ends = NOW + 60 * DAY
+    keys_of(tables, 2)[0]["from"] = ends + timedelta(minutes=9)
+    assert loaded(tables).expires == ends
+    keys_of(tables, 2)[0]["from"] = ends + timedelta(minutes=10)
+    assert "dan cannot, as its key's window begins later" in fault(tables)

@@ -46,6 +46,11 @@ FAULTS: list[tuple[str, str, str]] = [
     ("a key twice", "[q]\na = 1\na = 2\n", "line 3, column 1: the key a in [q] stands twice"),
     ("a key twice, by dots", "a.b = 1\na.b = 2\n", "the key a.b stands twice, first on line 1"),
     ("a key twice, in braces", "a = { b = 1, b = 2 }\n", "the key b stands twice"),
+    (
+        "a key twice, in braces within braces behind others",
+        "x = [\n{ a = { b = 1 } },\n{ a = { b = 1 }, c = 2 },\n{ a = { b = 1, b = 2 } },\n]\n",
+        "line 4, column 16: the key b stands twice, first on line 4",
+    ),
     ("a table twice", "[q]\n\n[q]\n", "line 3, column 1: the table [q] stands twice, first on"),
     ("a table that keys made", "a.b = 1\n[a]\n", "the table [a] stands twice, first on line 1"),
     ("a table and a list of them", "[[x]]\n[x]\n", "the table [x] stands twice"),

@@ -325,3 +325,48 @@ def test_one_more_certificate_never_takes_a_vote_away(
     for left_out in range(len(votes)):
         fewer = count(policy, (*votes[:left_out], *votes[left_out + 1 :]), "ab", None, names)
         assert fewer.votes <= found.votes
+
+
+EVERYBODY = ("ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal", "ivy")
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["with-a-key-of-its-own", "without"])
+def test_an_authority_that_certifies_everybodys_keys_takes_nobodys_vote(
+    release: Release,
+    own: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Of the 256 ways to give eight keys only 64 were tried, and all gave two of them to ann."""
+    others = EVERYBODY[1:]
+    policy = release.policy(*EVERYBODY, quorum={"threshold": len(others)})
+    names = principal_names(policy)
+    votes = [_vote(name, f"key of {name}", n, full=True) for n, name in enumerate(others)]
+    assert count(policy, tuple(votes), "ab", None, names).votes == len(others)
+    votes += [_vote("ann", f"key of {name}", 100 + n, full=True) for n, name in enumerate(others)]
+    votes += [_vote("ann", "key of ann", 200, full=True)] if own else []
+    found = count(policy, tuple(votes), "ab", None, names)
+    assert found.votes == len(others) + own
+    told = {stand.vote.builder for stand in found.stands if stand.standing == "counted"}
+    assert told >= set(others)
+
+
+@pytest.mark.parametrize("digest", ["ab", "cd"], ids=["the-image", "another-file"])
+def test_one_key_of_two_authorities_is_no_threshold_for_other_inputs(
+    release: Release, digest: str
+) -> None:
+    """Its two certificates were two principals there, which refused what ann and bob agree on."""
+    policy = release.policy("ann", "bob", "dan", "fay", quorum={"threshold": 2})
+    names = principal_names(policy)
+    good = tuple(
+        _vote(name, "", n, full=True)._replace(inputs=(("git_commit", COMMIT),))
+        for n, name in enumerate(("ann", "bob"))
+    )
+    one_key = tuple(
+        _vote(name, "p", n, full=True)._replace(inputs=(("git_commit", "a" * 40),), sha256=digest)
+        for n, name in enumerate(("dan", "fay"), len(good))
+    )
+    found = count(policy, good + one_key, "ab", None, names)
+    assert found.votes == len(good)
+    assert [finding.rule for finding in found.findings if finding.severity == "refuse"] == []
+    two_keys = (one_key[0], one_key[1]._replace(certified="q"))
+    torn = count(policy, good + two_keys, "ab", None, names)
+    assert "QRM-SPLIT" in {finding.rule for finding in torn.findings}

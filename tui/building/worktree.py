@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +165,15 @@ def _unknown(root: Path, commit: Commit) -> Iterator[tuple[bytes, str]]:
     for path, source in zip(rules, _sources(root, rules), strict=True):
         if path not in commit.entries and source not in commit.entries:
             yield path, "a .gitignore that is not in the commit"
-    at = Path(os.fsdecode(ask(root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
-    if (root / at).exists():
+    # An ignored one still says in which form the commit's files below it may lie there.
+    held = sorted(commit.entries)
+    for path in words_of(ask(root, *words, "--", ":(glob)**/.gitattributes")):
+        folder = path.removesuffix(b".gitattributes")
+        at = bisect_left(held, folder)
+        if path not in commit.entries and any(one.startswith(folder) for one in held[at : at + 1]):
+            yield path, "attributes that are not in the commit"
+    info = Path(os.fsdecode(ask(root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
+    if (root / info).exists():
         yield b".git/info/attributes", "attributes that are not in the commit"
 
 

@@ -20,6 +20,7 @@ from ceremony.errors import MediaTrouble, Refused
 from ceremony.events import Blob, MediaRead
 from ceremony.ingest import limits, media, world
 from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.walking import Told, walk
 from ceremony.types import MediaFile, Severity
 from transcripts.canon import canonical
 from tui.rehearsal.prepare import Prepared
@@ -334,6 +335,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from ceremony.ingest.media import FolderMedia
+from ceremony.ingest.walking import Told, walk
 stick = Path(sys.argv[2])
 media, _ = FolderMedia(stick, stick).read(("anchor.efi",), 1 << 20, lambda _: None)
 print(len(media.manifest))
@@ -391,3 +393,36 @@ def test_an_archive_of_nothing_is_a_warning_and_no_more(stick: Path) -> None:
         ("MED-SIZE", Severity.WARN),
     }
     assert len(found.manifest) == 3
+
+
+def test_no_link_that_took_a_folders_place_leads_out_of_the_medium(tmp_path: Path) -> None:
+    """What lay below a folder was opened by its whole path: a link half-way was followed."""
+    stick = tmp_path / "stick"
+    for name in ("stick/a/b/good", "elsewhere/b/secret"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x", "utf-8")
+    (stick / "a/first").write_text("x", "utf-8")
+
+    def swap(_files: int, path: str) -> str:
+        if path == "a/first":
+            (stick / "a").rename(tmp_path / "was")
+            (stick / "a").symlink_to(tmp_path / "elsewhere")
+        return ""
+
+    seen = [path for path, _, _ in walk(stick, Told(), swap)]
+    assert seen == ["a/first", "a/b/good"]
+
+
+def test_a_walk_leaves_no_folder_open_however_it_ends(tmp_path: Path) -> None:
+    for number in range(limits.MOST_DEPTH + 2):
+        folder = tmp_path.joinpath(*["d"] * number)
+        folder.mkdir(exist_ok=True)
+        (folder / "file").write_text("x", "utf-8")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    whole = list(walk(tmp_path, Told(), lambda _files, _path: ""))
+    assert len(whole) == limits.MOST_DEPTH + 1
+    assert len(list(walk(tmp_path, Told(), lambda files, _path: "no" if files > 9 else ""))) == 9
+    begun = walk(tmp_path, Told(), lambda _files, _path: "")
+    assert next(begun)[0] == "file"
+    begun.close()  # type: ignore[attr-defined]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -14,7 +14,6 @@ from enum import StrEnum
 from ceremony.token import PinState
 from ceremony.types import Finding, Severity
 
-LEAST_PIN, MOST_PIN = 4, 128  # bytes of a PIN that one person types, wherever it is made or asked
 LEAST_SHARES, MOST_SHARES = 2, 16  # SLIP-39 counts the members of a group in four bits
 
 

@@ -22,8 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ceremony.clock import wall_text
 from ceremony.errors import Refused, refuse
+from ceremony.rehearsal_key import REHEARSAL_SPKI_SHA256
 from ceremony.show import escaped
-from ceremony.token import REHEARSAL_SPKI_SHA256, KeyEvidence, Mechanism, TokenEvidence
+from ceremony.token import KeyEvidence, Mechanism, TokenEvidence
 from ceremony.types import Finding, Mode, Severity
 
 CERTIFICATE_MOST_BYTES = 64 * 1024

@@ -16,8 +16,6 @@ from typing import Literal, assert_never
 
 from ceremony.types import Mode
 
-REHEARSAL_SPKI_SHA256 = "7256a8f91abd94a4a5962b5749ac6ce559af5f85e26ec0f9152d093a3c1a43f4"
-
 Grade = Literal["asserted by module", "embedded rehearsal key", "proved by attestation chain"]
 PinState = Literal["ok", "count-low", "final-try", "locked", "unknown"]
 FoundAs = Literal["private key", "public key", "certificate"]

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ceremony.errors import OutOfOrder, TokenTrouble
 from ceremony.pin_parts import PinEntry, PinPart
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
+from ceremony.rehearsal_key import REHEARSAL_SPKI_SHA256
 from ceremony.token import (
-    REHEARSAL_SPKI_SHA256,
     KeyEvidence,
     LoginResult,
     PinState,

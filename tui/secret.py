@@ -7,7 +7,7 @@ import resource
 import termios
 from typing import TextIO
 
-from ceremony.pin_parts import MOST_PIN
+from ceremony.pin_length import MOST_PIN
 
 MOST_SECRET = MOST_PIN  # bytes
 MOST_WHOLE = 1024  # bytes; of a secret that another program writes

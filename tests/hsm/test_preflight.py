@@ -17,8 +17,9 @@ from marks import accepts, refuses
 from ceremony.errors import Refused
 from ceremony.policy_signer import Signer
 from ceremony.preflight import preflight, read_certificate, signing_key, spki_sha256
+from ceremony.rehearsal_key import REHEARSAL_SPKI_SHA256
 from ceremony.rules.key import RULES
-from ceremony.token import REHEARSAL_SPKI_SHA256, KeyEvidence, TokenEvidence
+from ceremony.token import KeyEvidence, TokenEvidence
 from ceremony.types import Finding, Mode, Severity, refusals
 from hsm.soft import REHEARSAL_CERTIFICATE_PEM, RehearsalToken
 

@@ -17,8 +17,8 @@ import ceremony
 import hsm
 from ceremony.errors import OutOfOrder
 from ceremony.preflight import read_certificate, signing_key, spki_sha256
+from ceremony.rehearsal_key import REHEARSAL_SPKI_SHA256
 from ceremony.token import (
-    REHEARSAL_SPKI_SHA256,
     ProductionRequest,
     RehearsalRequest,
     SignRequest,

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ceremony.errors import TokenTrouble, refuse
-from ceremony.pin_parts import LEAST_PIN, MOST_PIN
+from ceremony.pin_length import LEAST_PIN, MOST_PIN
 from ceremony.practice import PRACTICE_NAME
 from ceremony.preflight import preflight
 from ceremony.show import escaped

@@ -15,6 +15,7 @@ from textual.geometry import Offset, Size
 from textual.message import Message
 from textual.widget import Widget
 
+from ceremony.pin_length import MOST_PIN
 from tui.parts.lines import BUDGET
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 500
 MOST_ROWS = 4
-MOST_PIN = 128  # bytes
 MOST_WORDS = 512  # bytes of a share: 33 words of at most 8 letters
 STARS = "*" * 8
 SPACE = 0x20

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from ceremony.errors import Refused, TokenTrouble, refuse
 from ceremony.pe.certificate import public_key_info, read_certificate, sha256
 from ceremony.pe.sign import SigningPlan
-from ceremony.token import REHEARSAL_SPKI_SHA256
+from ceremony.rehearsal_key import REHEARSAL_SPKI_SHA256
 from ceremony.types import Finding, Mode, Severity, refusals
 from hsm.file_key import MOST_KEY_BYTES, FileKey, open_file_key
 from tui.sbsigntools.certificates import read_small
